@@ -1,0 +1,451 @@
+"""Send many records, and tell what became of each.
+
+A fixed number of workers pull from the source, so memory follows the number in flight. A worker
+that has to wait, for a retry or for another record, is replaced meanwhile, and whoever is then
+one too many stops after the record in hand.
+"""
+
+import asyncio
+import copy
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Hashable
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from ._codec import Operation, identify
+from ._pool import Abandoned, Call, RequestPool
+from ._report import Report, Tally
+from ._results import ItemResult, Outcome
+from ._retry import is_throttle
+from ._source import END, open_source
+from .errors import (
+    ApiError,
+    AuthError,
+    ConfigError,
+    ConnectError,
+    RecordError,
+    SessionError,
+    SourceError,
+    TimebackError,
+    TransportError,
+)
+
+__all__ = ["Bulk"]
+
+# Workers that wait count too: beyond this many for each slot, no further record is read.
+MAX_WORKERS_PER_SLOT = 4
+# Results held back to be in order, for each slot.
+ORDERED_PER_SLOT = 4
+# So many refusals by a token that nothing has been accepted with end the run.
+MAX_REFUSALS = 3
+
+
+class _Item:
+    """One record between reading and result."""
+
+    __slots__ = ("call", "done", "index", "operation", "started")
+
+    def __init__(self, index: int, started: float) -> None:
+        self.index, self.started = index, started
+        self.operation: Operation | None = None
+        self.call: Call | None = None
+        self.done: asyncio.Future[None] | None = None
+
+
+class Bulk:
+    """A run over many records: `await` it for the `Report`, or iterate over its results.
+
+        report = await timeback.upsert_many(students)
+
+        async with timeback.upsert_many(students) as results:
+            async for result in results:
+                ...
+
+    Leaving the block early cancels what is in flight and leaves no task behind.
+
+    Attributes:
+        report: What became of every record read, once the run has ended in whatever way.
+
+    Raises (from `await`, or from the iteration after the last result, `report` attached):
+        SourceError: The source raised; what had been read was finished.
+        AuthError, ConnectError: Credentials, scope or TLS were refused.
+        RateLimitError, ServerError: The server asked for a longer wait than `retry.patience`.
+        SessionError: The session was closed, or this run was used twice.
+    """
+
+    def __init__(
+        self,
+        pool: RequestPool,
+        prepare: Callable[[Any], Operation],
+        records: object,
+        *,
+        in_flight: int,
+        allowed: float,
+        patience: float,
+        ordered: bool = False,
+        stop_after_failures: int | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        for name, value in (("in_flight", in_flight), ("stop_after_failures", stop_after_failures)):
+            if value is not None and (type(value) is not int or value < 1):
+                raise ConfigError(f"{name}: must be a whole number, 1 or more")
+        self._pool = pool
+        self._prepare = prepare
+        self._source = open_source(records)
+        self._in_flight = in_flight
+        self._allowed = allowed
+        self._patience = patience
+        self._ordered = ordered
+        self._stop_after_failures = stop_after_failures
+        self._dry_run = dry_run
+        self._room = in_flight * (ORDERED_PER_SLOT if ordered else 1)
+
+        self._loop = asyncio.get_running_loop()
+        self._runner: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup
+        self._workers = self._active = 0
+        self._submitted = 0
+        self._open: dict[int, _Item] = {}
+        self._latest: dict[Hashable, _Item] = {}  # by key: the last one read that has no result
+        self._lost: set[Hashable] = set()  # people whose last record in this run is not saved
+        self._refusals = self._throttled = 0
+        self._tally = Tally()
+        self._fatal: Exception | None = None
+        self._stopped = ""
+        self._stopping = asyncio.Event()
+
+        self._streaming = False
+        self._results: deque[ItemResult] = deque()
+        self._held: dict[int, ItemResult] = {}
+        self._next_index = 0
+        self._has_result = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._report: Report | None = None
+
+    @property
+    def report(self) -> Report:
+        """What became of every record read.
+
+        Raises:
+            SessionError: The run has not ended.
+        """
+        if self._report is None:
+            raise SessionError("the run has no report before its end")
+        return self._report
+
+    # -- the two ways to run
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        return self._to_end().__await__()
+
+    async def _to_end(self) -> Report:
+        # Awaiting the task itself: who cancels us cancels it, and we return after its end.
+        await self._start()
+        return self._conclude()
+
+    async def __aenter__(self) -> Self:
+        self._streaming = True
+        self._start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        self._runner.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([self._runner])
+        if error is None and not self._runner.cancelled():
+            self._runner.result()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ItemResult:
+        if self._runner is None:
+            raise SessionError("results come inside `async with`; or await the run for its report")
+        while not self._results:
+            if self._runner.done():
+                self._conclude()
+                raise StopAsyncIteration
+            self._has_result.clear()
+            await self._has_result.wait()
+        result = self._results.popleft()
+        if len(self._results) + len(self._held) < self._room:
+            self._has_room.set()
+        return result
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._runner is not None:
+            raise SessionError("a run can be awaited or entered once; make a new one")
+        self._runner = self._loop.create_task(self._run())
+        self._runner.add_done_callback(lambda _: self._has_result.set())
+        return self._runner
+
+    def _conclude(self) -> Report:
+        """Return the report of a run that has ended, or raise what ended it."""
+        assert self._runner is not None
+        if not self._runner.cancelled():
+            self._runner.result()
+        if isinstance(self._fatal, TimebackError):
+            error = copy.copy(self._fatal)
+            error.report = self.report
+            raise error from self._fatal
+        if self._fatal is not None:
+            raise self._fatal
+        if self._source.error is not None:
+            raised = SourceError(f"the source raised {type(self._source.error).__name__}")
+            raised.report = self.report
+            raise raised from self._source.error
+        return self.report
+
+    def __del__(self) -> None:
+        if getattr(self, "_runner", self) is None:
+            warnings.warn(
+                "a bulk run was made but never awaited: nothing was sent",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    # -- the run
+
+    async def _run(self) -> None:
+        started, latency = self._loop.time(), self._pool.latency.snapshot()
+        token_requests = self._pool.tokens.requests
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._source.start(self._group)
+                for _ in range(self._in_flight):
+                    self._hire()
+        except asyncio.CancelledError:
+            self._stopped = self._stopped or "cancelled"
+            raise
+        finally:
+            self._abort_open()
+            self._report = self._tally.report(
+                submitted=self._submitted,
+                throttled=self._throttled,
+                token_requests=self._pool.tokens.requests - token_requests,
+                elapsed=self._loop.time() - started,
+                latency=self._pool.latency.latency(since=latency),
+                dry_run=self._dry_run,
+                stopped=self._stopped,
+            )
+
+    def _hire(self) -> None:
+        self._workers += 1
+        self._active += 1
+        self._group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._active <= self._in_flight:
+            if self._streaming:
+                await self._has_room.wait()
+            record = await self._source.read()
+            if record is END:
+                break
+            await self._process(self._admit(), record)
+        self._active -= 1
+        self._workers -= 1
+
+    def _admit(self) -> _Item:
+        item = _Item(self._submitted, self._loop.time())
+        self._open[item.index] = item
+        self._submitted += 1
+        return item
+
+    async def _process(self, item: _Item, record: object) -> None:
+        try:
+            operation = self._prepare(record)
+        except RecordError as error:
+            kind, sourced_id = identify(record)
+            if kind in ("student", "user"):
+                self._lost.add(sourced_id)
+            self._finish(item, Outcome.INVALID, error, kind, sourced_id)
+            return
+        item.operation = operation
+        if self._dry_run:
+            self._finish(item, Outcome.NOT_SENT)
+            return
+        for earlier in self._register(item, operation):
+            await self._parked(self._finished(earlier))
+        lost = next((person for person in operation.needs if person in self._lost), None)
+        if lost is not None:
+            field = "studentId" if lost == operation.needs[0] else "userId"
+            why = RecordError(field, f"{lost!r} was not saved in this run")
+            self._finish(item, Outcome.NOT_SENT, why)
+        elif self._stopping.is_set():
+            self._finish(item, Outcome.NOT_SENT, self._why_stopped())
+        else:
+            await self._send(item, operation)
+
+    async def _send(self, item: _Item, operation: Operation) -> None:
+        item.call = call = Call(operation.request, self._allowed)
+        try:
+            response = await self._pool.send(call, self._pause)
+        except Abandoned:
+            self._finish(item, _outcome(call, ended=True), call.error or self._why_stopped())
+        except Exception as error:
+            is_fatal = self._is_fatal(call, error)
+            self._finish(item, _outcome(call, ended=is_fatal), error)
+            if is_fatal:
+                self._stop(str(error), fatal=error)
+            elif call.refused:
+                self._refusals += 1
+                if self._refusals == MAX_REFUSALS:
+                    self._stop_refused(error)
+        else:
+            self._refusals = 0
+            self._finish(item, operation.success, body=response.body)
+
+    def _is_fatal(self, call: Call, error: Exception) -> bool:
+        """Whether an error is not about this record, and the next one will meet it too."""
+        if isinstance(error, AuthError):
+            return not call.refused  # there is no token at all
+        if is_throttle(error):
+            assert isinstance(error, ApiError)
+            return (error.retry_after or 0) > self._patience
+        if isinstance(error, ConnectError):
+            return not error.retryable
+        # An error we have no name for must not be mistaken for one record's fault.
+        return isinstance(error, SessionError) or not isinstance(error, TimebackError)
+
+    def _stop_refused(self, error: Exception) -> None:
+        status = getattr(error, "status", None)
+        reason = f"{MAX_REFUSALS} records in a row were refused by a fresh token: {error}"
+        self._stop(reason, fatal=AuthError(reason, getattr(error, "code", ""), status))
+
+    def _stop(self, reason: str, fatal: Exception | None = None) -> None:
+        """Read no more, begin nothing new; what is in flight is finished."""
+        if self._stopping.is_set():
+            return
+        self._stopped, self._fatal = reason, fatal
+        self._source.stop()
+        self._stopping.set()
+        for item in self._open.values():
+            if item.call is not None:
+                item.call.abandoned = True
+
+    def _why_stopped(self) -> Exception:
+        if self._fatal is not None:
+            return copy.copy(self._fatal)
+        return TimebackError(f"the run was stopped: {self._stopped}")
+
+    # -- waiting
+
+    async def _pause(self, delay: float) -> None:
+        """Wait between two attempts of one record, unless the run is stopped."""
+        try:
+            await self._parked(asyncio.wait_for(self._stopping.wait(), delay))
+        except TimeoutError:
+            return
+        raise Abandoned
+
+    async def _parked(self, waiting: Any) -> None:
+        """Wait for something while another worker does the work."""
+        self._active -= 1
+        if self._workers < self._in_flight * MAX_WORKERS_PER_SLOT and not self._stopping.is_set():
+            self._hire()
+        try:
+            await waiting
+        finally:
+            self._active += 1
+
+    def _register(self, item: _Item, operation: Operation) -> list[_Item]:
+        """Return the records read earlier that have to end before this one may be sent."""
+        earlier = [self._latest[key] for key in operation.needs if key in self._latest]
+        if operation.key is not None:
+            if operation.key in self._latest:
+                earlier.append(self._latest[operation.key])
+            self._latest[operation.key] = item
+        return earlier
+
+    async def _finished(self, item: _Item) -> None:
+        if item.index in self._open:
+            if item.done is None:
+                item.done = self._loop.create_future()
+            await asyncio.shield(item.done)
+
+    # -- results
+
+    def _finish(
+        self,
+        item: _Item,
+        outcome: Outcome,
+        error: Exception | None = None,
+        kind: str = "",
+        sourced_id: str = "",
+        body: bytes = b"",
+    ) -> None:
+        """Give a record its one result."""
+        del self._open[item.index]
+        operation, call = item.operation, item.call
+        if operation is not None:
+            kind, sourced_id = operation.kind, operation.sourced_id
+            if operation.key is not None and self._latest.get(operation.key) is item:
+                del self._latest[operation.key]
+            if outcome is operation.success:
+                self._lost.discard(operation.key)
+            elif error is not None and isinstance(operation.key, str):
+                self._lost.add(operation.key)
+        result = ItemResult(
+            index=item.index,
+            kind=kind,
+            sourced_id=sourced_id,
+            outcome=outcome,
+            error=error,
+            status=call.status if call else None,
+            attempts=call.attempts if call else 0,
+            elapsed=self._loop.time() - item.started,
+            request_id=call.request_id if call else "",
+            _body=body,
+            _decode=operation.decode if operation and outcome is operation.success else None,
+        )
+        if call is not None:
+            self._throttled += call.throttles
+        self._tally.add(result)
+        if item.done is not None and not item.done.done():
+            item.done.set_result(None)
+        if self._streaming:
+            self._deliver(result)
+        if self._tally.failed == self._stop_after_failures:
+            self._stop(f"{self._tally.failed} records failed")
+
+    def _deliver(self, result: ItemResult) -> None:
+        if self._ordered:
+            self._held[result.index] = result
+            while self._next_index in self._held:
+                self._results.append(self._held.pop(self._next_index))
+                self._next_index += 1
+        else:
+            self._results.append(result)
+        if len(self._results) + len(self._held) >= self._room:
+            self._has_room.clear()
+        self._has_result.set()
+
+    def _abort_open(self) -> None:
+        """Give a result to every record that a cancelled run leaves without one."""
+        for _ in self._source.unclaimed:
+            self._admit()
+        for item in list(self._open.values()):
+            outcome = _outcome(item.call, ended=True)
+            cut_off = outcome is Outcome.UNKNOWN
+            error = TransportError("cancelled before the answer") if cut_off else None
+            self._finish(item, outcome, error or self._why_stopped())
+
+
+def _outcome(call: Call | None, ended: bool) -> Outcome:
+    """Return how a call ended that did not succeed; `ended`: because the whole run did."""
+    if call is not None and call.unanswered:
+        return Outcome.UNKNOWN
+    if ended and (call is None or call.status is None):
+        return Outcome.NOT_SENT
+    return Outcome.FAILED

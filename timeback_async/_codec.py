@@ -1,0 +1,317 @@
+"""Turn an operation into a request, and an answer into a record.
+
+Everything that is sent is checked here first: types, required fields, enums, ids. What has been
+checked is what is encoded, so nothing can differ between the two.
+
+Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
+"""
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ._http import CREATEPUT, READONLY, Request, Response
+from ._results import Outcome
+from ._validate import checked, encoded
+from .errors import ConfigError, ProtocolError, RecordError
+from .models import (
+    AgentKey,
+    AgentLink,
+    AgentRecord,
+    OrgRecord,
+    Student,
+    StudentRecord,
+    User,
+    UserRecord,
+)
+from .models.ids import ID_RULE, path_segment
+
+__all__ = ["Operation", "answered_id", "delete", "fetch_agents", "fetch_user", "identify",
+           "page_of", "page_request", "raw", "upsert"]  # fmt: skip
+
+ROOT = "/rostering/1.0"
+MAX_PAGE = 100
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """One record's request, with what the bulk run needs to know about it.
+
+    `key` may not be in flight twice; the people in `needs` have to be written first. Students
+    and users share one key space, since TimeBack's links and reads address both as users.
+    """
+
+    kind: str
+    sourced_id: str
+    request: Request
+    success: Outcome
+    decode: Callable[[bytes], Any]
+    key: Hashable = None
+    needs: tuple[str, ...] = ()
+
+
+def upsert(record: object, only: str | None = None) -> Operation:
+    """Return the operation that creates or updates a student, a user or an agent link.
+
+    Args:
+        record: A `Student`, `User` or `AgentLink`, or a mapping in wire form with its envelope:
+            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`.
+        only: The one kind that is meant; None for any.
+
+    Raises:
+        RecordError: It is something else, or not valid; the field is named in wire form.
+    """
+    kind, value = _envelope(record, _STRUCTS, "a Student, User or AgentLink")
+    if only is not None and kind != only:
+        raise RecordError("", f"must be a record of kind {only!r}, not {kind!r}")
+    return _UPSERTS[kind](value)
+
+
+def delete(key: object) -> Operation:
+    """Return the operation that deletes the link an `AgentKey`, or its wire form, names.
+
+    Raises:
+        RecordError: It is something else, or not valid.
+    """
+    _, value = _envelope(key, {AgentKey: "agent"}, "an AgentKey")
+    agent, _ = checked(value, AgentKey)
+    request = Request("DELETE", _agent_path(agent.student_id, agent.agent_id), CREATEPUT, None)
+    own = (agent.student_id, agent.agent_id)
+    return Operation("agent", agent.agent_id, request, Outcome.DELETED, _nothing, own)
+
+
+def fetch_agents(user_id: object) -> Operation:
+    """Return the operation that reads the people linked to a user or student.
+
+    Raises:
+        RecordError: The id may not be sent.
+    """
+    path = f"{ROOT}/users/{_segment(user_id, 'userId')}/agents"
+    request = Request("GET", path, READONLY, None, "agents")
+    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_agents)
+
+
+def fetch_user(user_id: object) -> Operation:
+    """Return the operation that reads one user.
+
+    Raises:
+        RecordError: The id may not be sent.
+    """
+    path = f"{ROOT}/users/{_segment(user_id, 'userId')}"
+    request = Request("GET", path, READONLY, None, "user", str(user_id))
+    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_user)
+
+
+def raw(method: str, path: str, body: object, scope: str | None) -> Request:
+    """Return a request for a call that has no operation of its own.
+
+    Raises:
+        RecordError: The method, the path or the body cannot be sent.
+    """
+    method = method.upper()
+    if not method.isascii() or not method.isalpha():
+        raise RecordError("method", "must be an HTTP method")
+    segments = path.partition("?")[0].split("/")
+    if not re.fullmatch(r"/(?!/)[!-~]*", path) or "#" in path or {".", ".."} & set(segments):
+        rule = 'must begin with one "/", be percent-encoded, and hold no "#" and no dot segments'
+        raise RecordError("path", rule)
+    if body is not None and not isinstance(body, bytes):
+        body = encoded(body)
+    if scope is None:
+        scope = READONLY if method in ("GET", "HEAD") else CREATEPUT
+    return Request(method, path, scope, body, None)
+
+
+def page_request(
+    collection: str,
+    *,
+    limit: int,
+    offset: int,
+    filter: str | None,
+    sort: str | None,
+    order_by: str | None,
+    fields: str | Sequence[str] | None,
+) -> Request:
+    """Return the request for one page of `users` or `orgs`.
+
+    Raises:
+        ConfigError: `limit` is not within 1 to 100, or `order_by` is neither ASC nor DESC.
+
+    Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
+    """
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise ConfigError(f"page_size: must be a whole number from 1 to {MAX_PAGE}")
+    if order_by is not None and order_by.upper() not in ("ASC", "DESC"):
+        raise ConfigError('order_by: must be "ASC" or "DESC"')
+    query = {
+        "limit": limit,
+        "offset": offset,
+        "filter": filter,
+        "sort": sort,
+        "orderBy": order_by and order_by.upper(),
+        "fields": fields if fields is None or isinstance(fields, str) else ",".join(fields),
+    }
+    given = {name: value for name, value in query.items() if value is not None}
+    path = f"{ROOT}/{collection}?{urlencode(given, quote_via=quote, safe='')}"
+    return Request("GET", path, READONLY, None, collection)
+
+
+def page_of(collection: str, body: bytes) -> tuple[list[Any], int | None]:
+    """Return the records of one page, and the total the server counts, if it does."""
+    page = _object(body)
+    found = [_RECEIVED[collection].from_wire(item) for item in page[collection]]
+    total = page.get("total")
+    return found, total if isinstance(total, int) else None
+
+
+def identify(record: object) -> tuple[str, str]:
+    """Return kind and id of a record that is not valid, each "" where it cannot be told."""
+    for struct, kind in _STRUCTS.items() | {AgentKey: "agent"}.items():
+        if isinstance(record, struct):
+            name = "agent_id" if kind == "agent" else "sourced_id"
+            return kind, _text(getattr(record, name))
+    if isinstance(record, str):
+        return "", record
+    if isinstance(record, Mapping) and len(record) == 1:
+        ((kind, inner),) = record.items()
+        if kind in _UPSERTS and isinstance(inner, Mapping):
+            return kind, _text(inner.get("agentId" if kind == "agent" else "sourcedId"))
+    return "", ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# -- what we send
+
+
+def _upsert_student(value: object) -> Operation:
+    student, body = checked(value, Student)
+    body = b'{"student":%b}' % body
+    own = student.sourced_id
+    request = Request("PUT", f"{ROOT}/students", CREATEPUT, body, "student", own)
+    return Operation("student", own, request, Outcome.SAVED, _decode_student, own)
+
+
+def _upsert_user(value: object) -> Operation:
+    user, body = checked(value, User)
+    body = b'{"user":%b}' % body
+    own = user.sourced_id
+    request = Request("PUT", f"{ROOT}/users/{path_segment(own)}", CREATEPUT, body, "user", own)
+    return Operation("user", own, request, Outcome.SAVED, _decode_user, own)
+
+
+def _upsert_agent(value: object) -> Operation:
+    link, _ = checked(value, AgentLink)
+    user = {"sourcedId": link.user_id, "type": "user"}
+    body = encoded({"user": user, "relationshipType": link.relationship_type})
+    request = Request("PUT", _agent_path(link.student_id, link.agent_id), CREATEPUT, body)
+    own, needs = (link.student_id, link.agent_id), (link.student_id, link.user_id)
+    return Operation("agent", link.agent_id, request, Outcome.SAVED, _decode_agent, own, needs)
+
+
+_UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}
+_STRUCTS: dict[type, str] = {Student: "student", User: "user", AgentLink: "agent"}
+
+
+def _agent_path(student_id: str, agent_id: str) -> str:
+    return f"{ROOT}/students/{path_segment(student_id)}/agents/{path_segment(agent_id)}"
+
+
+def _segment(sourced_id: object, field: str) -> str:
+    segment = path_segment(sourced_id) if isinstance(sourced_id, str) else None
+    if segment is None:
+        raise RecordError(field, ID_RULE)
+    return segment
+
+
+def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[str, object]:
+    kind = structs.get(type(record))
+    if kind is not None:
+        return kind, record
+    names = structs.values()
+    if isinstance(record, Mapping):
+        if len(record) == 1 and (name := next(iter(record))) in names:
+            return name, record[name]
+        form = " or ".join(f'{{"{name}": {{…}}}}' for name in names)
+        raise RecordError("", f"a mapping must have the one key of its envelope: {form}")
+    raise RecordError("", f"must be {wanted}, or its wire form; it is a {type(record).__name__}")
+
+
+# -- what we receive
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    decoded = msgspec.json.decode(body) if body.strip() else None
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _decode_student(body: bytes) -> StudentRecord | None:
+    student = _object(body).get("student")
+    return StudentRecord.from_wire(student) if isinstance(student, dict) else None
+
+
+def _decode_user(body: bytes) -> UserRecord | None:
+    user = _object(body).get("user")
+    return UserRecord.from_wire(user) if isinstance(user, dict) else None
+
+
+def _decode_agent(body: bytes) -> AgentRecord | None:
+    # The body is unpublished: bare as it was sent, or in an envelope.
+    answer = _object(body)
+    agent = answer.get("agent", answer)
+    return AgentRecord.from_wire(agent) if isinstance(agent, dict) and "user" in agent else None
+
+
+def _decode_agents(body: bytes) -> list[AgentRecord]:
+    return [AgentRecord.from_wire(agent) for agent in _object(body)["agents"]]
+
+
+def _nothing(body: bytes) -> None:
+    return None
+
+
+_RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
+
+
+class _Identity(msgspec.Struct, rename="camel"):
+    sourced_id: str = ""
+
+
+class _Answer(msgspec.Struct):
+    student: _Identity | UnsetType = UNSET
+    user: _Identity | UnsetType = UNSET
+    agents: list[dict[str, Any]] | UnsetType = UNSET
+    users: list[dict[str, Any]] | UnsetType = UNSET
+    orgs: list[dict[str, Any]] | UnsetType = UNSET
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def answered_id(request: Request, response: Response) -> str:
+    """Return the sourcedId that a 2xx answer is about, or "" where it names none.
+
+    A write may be answered with or without a body; a read has to be answered with what was read.
+
+    Raises:
+        ProtocolError: The body is not JSON, so whoever answered was not TimeBack; or a read
+            came back without what it asked for.
+    """
+    envelope = request.envelope
+    is_read = request.method == "GET"
+    if envelope is None or not (is_read or response.body.strip()):
+        return ""
+    try:
+        found = getattr(_decode_answer(response.body), envelope or "student")
+    except msgspec.ValidationError:
+        found = UNSET  # JSON, but of a shape we do not know
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise ProtocolError("the answer is not JSON") from None
+    if found is UNSET and is_read:
+        raise ProtocolError(f"the answer holds no {envelope!r}")
+    return found.sourced_id if envelope and isinstance(found, _Identity) else ""

@@ -1,0 +1,360 @@
+"""Bring one request through window, token, transport, status and retry, to its one end.
+
+Every request of a session passes here, single calls and bulk runs alike. A slot is held while
+bytes move; the wait between two attempts happens without one.
+"""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable
+from itertools import count
+from math import inf
+
+import msgspec
+
+from ._codec import answered_id
+from ._config import Config
+from ._http import Request, Response
+from ._report import Histogram, Latency
+from ._retry import is_throttle
+from ._status import api_error
+from ._token import Token, TokenStore
+from ._transport import Transport
+from ._window import Window
+from .errors import (
+    ApiError,
+    AuthError,
+    ConnectError,
+    DeadlineError,
+    ProtocolError,
+    RateLimitError,
+    SessionError,
+    TransportError,
+)
+
+__all__ = ["Abandoned", "Call", "RequestPool", "Statistics"]
+
+log = logging.getLogger("timeback_async.pool")
+
+# A name that stays unknown this many seconds is a wrong name, not a hiccup.
+UNKNOWN_HOST_PATIENCE = 30.0
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session has done and is doing. Durations are in seconds.
+
+    Attributes:
+        in_flight: Requests in flight now.
+        waiting: Requests that wait to be admitted.
+        window: The most requests in flight at once.
+        gate: Seconds until new requests are sent again after a long Retry-After; 0 when open.
+        attempts: Requests sent.
+        retries: Requests that repeated an earlier one.
+        throttled: Answers that asked us to slow down.
+        token_requests: Requests sent for tokens.
+        latency: Percentiles of the answered attempts.
+    """
+
+    in_flight: int
+    waiting: int
+    window: int
+    gate: float
+    attempts: int
+    retries: int
+    throttled: int
+    token_requests: int
+    latency: Latency
+
+
+class Abandoned(Exception):
+    """A call's owner gave it up before its next attempt."""
+
+
+class Call:
+    """One request on its way, and what has become of it so far.
+
+    Attributes:
+        request: What is sent.
+        allowed: Seconds it may take, from its first admission.
+        attempts: Requests sent.
+        failures: Attempts that count against the retry policy.
+        throttles: Attempts answered with "slow down".
+        status: Status of the last answer, or None.
+        request_id: The server's id of the last request, or ours.
+        unanswered: Whether something was sent whose answer was not seen, with no answer since.
+        refused: Whether a token refused it that nothing has been accepted with.
+        abandoned: Set by its owner: no further attempt is to be made.
+        error: The last failure.
+    """
+
+    __slots__ = ("abandoned", "allowed", "attempts", "doubtful", "error", "expires", "failures",
+                 "forgiven", "other_id", "refused", "rejected", "request", "request_id", "status",
+                 "throttles", "unanswered")  # fmt: skip
+
+    def __init__(self, request: Request, allowed: float) -> None:
+        self.request = request
+        self.allowed = allowed
+        self.attempts = self.failures = self.throttles = 0
+        self.status: int | None = None
+        self.request_id = ""
+        self.unanswered = self.refused = self.abandoned = False
+        self.error: Exception | None = None
+        self.expires: float | None = None
+        self.forgiven = False  # the one disconnect that is nobody's fault
+        self.doubtful = False  # an earlier attempt may have done its work
+        self.rejected = False  # a token of ours has been answered with 401
+        self.other_id = ""  # the id in an answer that seemed to be another request's
+
+
+class RequestPool:
+    """Sends requests, at most so many at once, each until it succeeds or ends for good.
+
+    Attributes:
+        tokens: Where its tokens come from.
+        latency: How long the answered attempts took.
+        throttled: Answers that asked us to slow down.
+    """
+
+    def __init__(self, config: Config, transport: Transport, tokens: TokenStore) -> None:
+        self._config = config
+        self._transport = transport
+        self.tokens = tokens
+        self.latency = Histogram()
+        self.attempts = self.retries = self.throttled = 0
+        self._loop = asyncio.get_running_loop()
+        self._window = Window(config.max_in_flight, config.max_rate)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._unknown_host_since: float | None = None
+        self._closed = False
+        self._ids = (f"{os.urandom(6).hex()}-{number}" for number in count(1))
+
+    async def send(
+        self, call: Call, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> Response:
+        """Return the 2xx answer to a call, after as many attempts as the policy allows.
+
+        Args:
+            call: The request; it keeps count as things happen.
+            pause: Waits so many seconds between two attempts.
+
+        Raises:
+            ApiError: The server refused it, or kept failing.
+            AuthError: There is no token, or a fresh one was refused.
+            TransportError: No answer was seen in any attempt.
+            DeadlineError: Its time ran out; the last failure is the cause.
+            SessionError: The session was closed meanwhile.
+            Abandoned: Its owner gave it up.
+        """
+        while True:
+            try:
+                token, response = await self._attempt(call)
+                error = self._judge(call, token, response)
+            except TransportError as failure:
+                error = failure
+            if error is None:
+                return response
+            call.error = error
+            delay = self._delay(call, error)
+            if delay is None:
+                raise error
+            self._check_deadline(call, delay)
+            log.debug("attempt %d of %s failed: %s", call.attempts, call.request_id, error)
+            if delay:
+                await pause(delay)
+
+    def statistics(self) -> Statistics:
+        """Return what has happened up to now."""
+        window = self._window
+        return Statistics(
+            in_flight=window.in_flight,
+            waiting=len(self._waiting),
+            window=window.limit,
+            gate=max(0.0, window.gate - self._loop.time()),
+            attempts=self.attempts,
+            retries=self.retries,
+            throttled=self.throttled,
+            token_requests=self.tokens.requests,
+            latency=self.latency.latency(),
+        )
+
+    def close(self) -> None:
+        """Turn away whoever waits, and whoever comes."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(SessionError("the session was closed"))
+
+    # -- one attempt
+
+    async def _attempt(self, call: Call) -> tuple[Token, Response]:
+        if self._waiting or self._window.admit(self._loop.time()):
+            await self._turn(call)
+        try:
+            if self._closed:
+                raise SessionError("the session is closed")
+            if call.abandoned:
+                raise Abandoned
+            request = call.request
+            if call.expires is None:
+                call.expires = self._loop.time() + call.allowed
+            else:
+                self._check_deadline(call, 0.0)
+            token = self.tokens.current(request.scope) or await self.tokens.get(request.scope)
+            call.attempts += 1
+            call.request_id = next(self._ids)
+            self.attempts += 1
+            if call.attempts > 1:
+                self.retries += 1
+            headers = {"Authorization": token.authorization, "X-Request-ID": call.request_id}
+            if request.body is not None:
+                headers["Content-Type"] = "application/json"
+            was_unanswered, call.unanswered = call.unanswered, True
+            started = self._loop.time()
+            try:
+                response = await self._transport.send(
+                    request.method,
+                    self._config.base_url + request.path,
+                    headers,
+                    request.body,
+                    min(self._config.attempt_timeout, call.expires - started),
+                )
+            except ConnectError:
+                call.unanswered = was_unanswered
+                raise
+            except TransportError:
+                call.doubtful = True
+                raise
+            call.unanswered = False
+            self.latency.add(self._loop.time() - started)
+            return token, response
+        finally:
+            self._window.release()
+            if self._waiting:
+                self._pump()
+
+    def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
+        """Return what is wrong with an answer, or None."""
+        request, status = call.request, response.status
+        call.status = status
+        call.request_id = response.headers.get("X-Request-ID") or call.request_id
+        self._unknown_host_since = None
+        if 200 <= status < 300:
+            token.proven = True
+            return self._misdirected(call, response)
+        if status == 404 and request.method == "DELETE" and call.doubtful:
+            return None  # the attempt whose answer we did not see had worked
+        error = api_error(response, request.body, call.request_id)
+        call.request_id = error.request_id
+        if status == 401:
+            self.tokens.discard(request.scope, token)
+            call.refused = call.rejected and not token.proven
+            reason = error.detail or "the server refused a fresh token"
+            return AuthError(reason, error.code, 401, error.request_id)
+        if status == 403:
+            call.refused = not token.proven
+        elif status < 500:
+            token.proven = True
+        else:
+            call.doubtful = True
+        return error
+
+    def _misdirected(self, call: Call, response: Response) -> ProtocolError | None:
+        """Return an error when the answer is not about our record.
+
+        Bytes left on a kept connection answer the next request, and every one after it. Where a
+        second connection names the same other id, it is the id the server has chosen.
+        """
+        wanted = call.request.sourced_id
+        try:
+            found = answered_id(call.request, response)
+        except ProtocolError as error:
+            call.unanswered = call.doubtful = True
+            return error
+        if not found or not wanted or found in (wanted, call.other_id):
+            return None
+        response.close_connection()
+        call.other_id = found
+        call.unanswered = call.doubtful = True
+        return ProtocolError("the answer is about another record")
+
+    # -- what comes after a failure
+
+    def _delay(self, call: Call, error: Exception) -> float | None:
+        """Return the seconds until the next attempt, or None when there is none."""
+        policy, now = self._config.retry, self._loop.time()
+        if isinstance(error, AuthError):
+            first, call.rejected = not call.rejected, True
+            return 0.0 if first or not call.refused else None
+        if is_throttle(error):
+            assert isinstance(error, ApiError)
+            call.throttles += 1
+            self.throttled += 1
+            self._window.throttled(error.retry_after, now)
+        elif isinstance(error, ProtocolError) and error.disconnected and not call.forgiven:
+            # An idle connection that the server closes just as we use it. aiohttp does not tell
+            # whether a connection was used before, so the first one is forgiven in any case.
+            call.forgiven = True
+            return 0.0 if call.request.idempotent else None
+        else:
+            call.failures += 1
+        if isinstance(error, ConnectError) and error.unknown_host:
+            return self._delay_unknown_host(call, error, now)
+        untouched = isinstance(error, ConnectError | RateLimitError) or is_throttle(error)
+        if not call.request.idempotent and not untouched:
+            return None
+        return policy.delay(error, call.failures, call.throttles)
+
+    def _delay_unknown_host(self, call: Call, error: ConnectError, now: float) -> float | None:
+        if self._unknown_host_since is None:
+            self._unknown_host_since = now
+        if now - self._unknown_host_since >= UNKNOWN_HOST_PATIENCE:
+            error.retryable = False
+            return None
+        return self._config.retry.pause(error, call.failures)
+
+    def _check_deadline(self, call: Call, delay: float) -> None:
+        if call.expires is not None and self._loop.time() + delay >= call.expires:
+            last = f"no success within {call.allowed:g} s; the last failure: {call.error}"
+            raise DeadlineError(last) from call.error
+
+    # -- admission
+
+    async def _turn(self, call: Call) -> None:
+        """Wait in line for a slot."""
+        waiter = self._loop.create_future()
+        if call.attempts:  # what has begun is finished before new work
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
+        self._pump()
+        try:
+            async with asyncio.timeout_at(call.expires):
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._window.release()
+                self._pump()
+            if isinstance(error, TimeoutError):
+                self._check_deadline(call, inf)
+            raise
+
+    def _pump(self) -> None:
+        """Admit whoever waits, as far as the window allows; else set a timer, where one helps."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            if self._waiting[0].done():  # cancelled while it waited
+                self._waiting.popleft()
+                continue
+            wait = self._window.admit(self._loop.time())
+            if wait:
+                if wait != inf:
+                    self._timer = self._loop.call_later(wait, self._pump)
+                return
+            self._waiting.popleft().set_result(None)

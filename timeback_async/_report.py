@@ -1,0 +1,215 @@
+"""Count what became of many records, in memory that does not grow with their number."""
+
+from collections import Counter
+from math import ceil, exp, log
+from typing import Any
+
+import msgspec
+
+from ._results import OK, ItemResult, Outcome
+from .errors import TimebackError
+
+__all__ = ["Histogram", "Latency", "Report", "Tally"]
+
+MAX_FAILURES = 1000
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """How long the answered attempts took, in seconds, within 2 %; None before the first."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class Histogram:
+    """Durations counted in buckets that grow by 4 %, so that a percentile is within 2 %."""
+
+    _GROWTH = log(1.04)
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """Count one duration. Anything below a microsecond counts as one."""
+        self._buckets[ceil(log(max(seconds, 1e-6)) / self._GROWTH)] += 1
+
+    def snapshot(self) -> Counter[int]:
+        """Return the buckets as they are now, for `latency(since=…)`."""
+        return self._buckets.copy()
+
+    def latency(self, since: Counter[int] | None = None) -> Latency:
+        """Return the percentiles of everything counted so far, or since a snapshot."""
+        buckets = self._buckets - since if since else self._buckets
+        total = buckets.total()
+        found, seen, wanted = [], 0, [0.5, 0.95, 0.99]
+        for bucket, count in sorted(buckets.items()):
+            seen += count
+            while wanted and seen >= wanted[0] * total:
+                found.append(exp((bucket - 0.5) * self._GROWTH))
+                del wanted[0]
+        return Latency(*found)
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a run. The counts of all outcomes add up to `submitted`.
+
+    Attributes:
+        submitted: Records read from the source.
+        counts: How many records ended in each outcome.
+        attempts: Requests sent for them.
+        retries: Requests beyond each record's first.
+        throttled: Answers that asked us to slow down.
+        token_requests: Token requests of the session during the run.
+        elapsed: Seconds from the first read to the last result.
+        latency: Percentiles of the answered attempts.
+        failures: The first 1,000 results that are not ok; the counts are always complete.
+        dry_run: Whether nothing was to be sent.
+        stopped: Why the run ended before its source did, or "".
+    """
+
+    submitted: int
+    counts: dict[Outcome, int]
+    attempts: int
+    retries: int
+    throttled: int
+    token_requests: int
+    elapsed: float
+    latency: Latency
+    failures: list[ItemResult]
+    dry_run: bool = False
+    stopped: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record did what was asked; in a dry run, whether every one is valid."""
+        if self.dry_run:
+            return not self.stopped and self.invalid == 0
+        return not self.stopped and sum(self.counts[o] for o in OK) == self.submitted
+
+    @property
+    def rate(self) -> float:
+        """Records a second that did what was asked."""
+        return sum(self.counts[o] for o in OK) / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def saved(self) -> int:
+        return self.counts[Outcome.SAVED]
+
+    @property
+    def deleted(self) -> int:
+        return self.counts[Outcome.DELETED]
+
+    @property
+    def fetched(self) -> int:
+        return self.counts[Outcome.FETCHED]
+
+    @property
+    def failed(self) -> int:
+        return self.counts[Outcome.FAILED]
+
+    @property
+    def invalid(self) -> int:
+        return self.counts[Outcome.INVALID]
+
+    @property
+    def not_sent(self) -> int:
+        return self.counts[Outcome.NOT_SENT]
+
+    @property
+    def unknown(self) -> int:
+        return self.counts[Outcome.UNKNOWN]
+
+    def raise_for_failures(self) -> None:
+        """Do nothing when all is ok.
+
+        Raises:
+            TimebackError: Some records did not make it; this report is attached.
+        """
+        if self.ok:
+            return
+        first = f"; the first: {self.failures[0]!r}" if self.failures else ""
+        error = TimebackError(f"{self}{first}")
+        error.report = self
+        raise error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures for a machine, durations in seconds, without the failures."""
+        return {
+            "submitted": self.submitted,
+            **{outcome.value: self.counts[outcome] for outcome in Outcome},
+            "ok": self.ok,
+            "attempts": self.attempts,
+            "retries": self.retries,
+            "throttled": self.throttled,
+            "token_requests": self.token_requests,
+            "elapsed": round(self.elapsed, 3),
+            "rate": round(self.rate, 1),
+            "latency": msgspec.structs.asdict(self.latency),
+            "dry_run": self.dry_run,
+            "stopped": self.stopped,
+        }
+
+    def __str__(self) -> str:
+        ended = ", ".join(f"{n:,} {o.value}" for o, n in self.counts.items() if n) or "no records"
+        if self.dry_run:
+            return f"{self.submitted:,} records checked, nothing sent: {ended}"
+        return (
+            f"{self.submitted:,} records: {ended}; {self.attempts:,} requests "
+            f"({self.retries:,} retries, {self.throttled:,} throttled), "
+            f"{self.token_requests} for tokens, {self.elapsed:.1f} s, {self.rate:,.0f} records/s"
+            + (f"; stopped: {self.stopped}" if self.stopped else "")
+        )
+
+    def __repr__(self) -> str:
+        return f"<Report {self}>"
+
+
+class Tally:
+    """Counts results as they come, and makes a report of them."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.attempts = 0
+        self.retries = 0
+        self.failed = 0
+        self.failures: list[ItemResult] = []
+
+    def add(self, result: ItemResult) -> None:
+        """Count one result."""
+        self.counts[result.outcome] += 1
+        self.attempts += result.attempts
+        if result.attempts > 1:
+            self.retries += result.attempts - 1
+        if result.error is not None:
+            if result.outcome is not Outcome.NOT_SENT:
+                self.failed += 1
+            if len(self.failures) < MAX_FAILURES:
+                self.failures.append(result)
+
+    def report(
+        self,
+        *,
+        submitted: int,
+        throttled: int,
+        token_requests: int,
+        elapsed: float,
+        latency: Latency,
+        dry_run: bool,
+        stopped: str,
+    ) -> Report:
+        """Return the report. Every record that was read has one result, or this is a defect."""
+        assert sum(self.counts.values()) == submitted, "a record was lost"
+        return Report(
+            submitted=submitted,
+            counts=dict(self.counts),
+            attempts=self.attempts,
+            retries=self.retries,
+            throttled=throttled,
+            token_requests=token_requests,
+            elapsed=elapsed,
+            latency=latency,
+            failures=list(self.failures),
+            dry_run=dry_run,
+            stopped=stopped,
+        )

@@ -1,0 +1,36 @@
+"""Check the fields of a settings struct against their annotations.
+
+msgspec checks what it decodes, not what Python code builds; settings are built by Python code.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec.structs import force_setattr
+
+__all__ = ["Count", "Positive", "Seconds", "problems"]
+
+# The upper bound keeps infinity out; thirty years is not a wait anyone means.
+_MOST = 1e9
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
+
+
+def problems(settings: msgspec.Struct, prefix: str = "") -> list[str]:
+    """Return one line for each field whose value does not fit its type; [] when all do.
+
+    Lists become the tuples that a field asks for.
+    """
+    found = []
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        try:
+            force_setattr(settings, field.name, msgspec.convert(value, field.type))
+        except msgspec.ValidationError as error:
+            found.append(f"{prefix}{field.name}: {error}")
+        else:
+            if value != value:  # NaN passes every bound
+                found.append(f"{prefix}{field.name}: Expected a number")
+    return found

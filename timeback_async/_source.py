@@ -1,0 +1,141 @@
+"""Read records one at a time from whatever the caller iterates over, sync or async.
+
+A record is read when somebody asks for one, never ahead.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = ["END", "AsyncSource", "SyncSource", "open_source"]
+
+END: Any = object()
+# Reading that never waits would keep the event loop from everybody else.
+YIELD_EVERY = 64
+
+
+class SyncSource:
+    """Reads an iterable.
+
+    Attributes:
+        error: What the iterable raised, if it did.
+        unclaimed: Records read for someone who was cancelled before getting them.
+    """
+
+    def __init__(self, records: Iterable[object]) -> None:
+        self._records = records
+        self._iterator: Any = None
+        self._reads = 0
+        self._ended = False
+        self.error: Exception | None = None
+        self.unclaimed: list[object] = []
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Nothing to start: reading happens in `read`."""
+
+    async def read(self) -> object:
+        """Return the next record, or END."""
+        self._reads += 1
+        if self._reads % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if self._ended:
+            return END
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._records)
+            return next(self._iterator)
+        except StopIteration:
+            self._ended = True
+        except Exception as error:
+            self._ended, self.error = True, error
+        return END
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._ended = True
+
+
+class AsyncSource:
+    """Reads an async iterable, in one task of its own: it may not be asked twice at a time.
+
+    Attributes:
+        error: What the iterable raised, if it did.
+        unclaimed: Records read for someone who was cancelled before getting them.
+    """
+
+    def __init__(self, records: AsyncIterable[object]) -> None:
+        self._records = records
+        self._asking: deque[asyncio.Future[object]] = deque()
+        self._asked = asyncio.Event()
+        self._feeder: asyncio.Task[None] | None = None
+        self._ended = False
+        self.error: Exception | None = None
+        self.unclaimed: list[object] = []
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Start the reading task."""
+        self._feeder = group.create_task(self._feed())
+
+    async def read(self) -> object:
+        """Return the next record, or END."""
+        if self._ended:
+            return END
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._asking.append(answer)
+        self._asked.set()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if not answer.cancelled() and answer.result() is not END:
+                self.unclaimed.append(answer.result())
+            raise
+
+    def stop(self) -> None:
+        """Read no more, even where a read is under way."""
+        if self._feeder is not None:
+            self._feeder.cancel()
+
+    async def _feed(self) -> None:
+        try:
+            iterator = aiter(self._records)
+            while True:
+                await self._asked.wait()
+                record = await anext(iterator)
+                while self._asking and self._asking[0].done():
+                    self._asking.popleft()
+                if self._asking:
+                    self._asking.popleft().set_result(record)
+                else:
+                    self.unclaimed.append(record)
+                if not self._asking:
+                    self._asked.clear()
+        except StopAsyncIteration:
+            pass
+        except Exception as error:
+            self.error = error
+        finally:
+            self._ended = True
+            for answer in self._asking:
+                if not answer.done():
+                    answer.set_result(END)
+
+
+def open_source(records: object) -> SyncSource | AsyncSource:
+    """Return the source for an iterable or async iterable of records.
+
+    Raises:
+        TypeError: It is neither, or it is a single record.
+    """
+    if isinstance(records, AsyncIterable):
+        return AsyncSource(records)
+    if isinstance(records, Iterable) and not isinstance(
+        records, str | bytes | Mapping | msgspec.Struct
+    ):
+        return SyncSource(records)
+    raise TypeError(
+        "records must be an iterable or async iterable of records, "
+        f"not a {type(records).__name__}; wrap a single record in a list"
+    )

@@ -1,0 +1,195 @@
+"""Read what an answer means: which error it is, in whose words, and how long to wait.
+
+Nothing in an error body is relied on. TimeBack and the gateways before it answer with imsx
+status objects (bare or wrapped), OAuth 2.0 errors, plain messages, HTML, or nothing.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from ._http import Response
+from .errors import (
+    ApiError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitError,
+    RedirectError,
+    ServerError,
+)
+
+__all__ = ["api_error", "error_words", "request_id_of", "retry_after"]
+
+MAX_DETAIL = 300
+REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-RequestId", "CF-Ray")
+DETAILS = ("imsx_description", "error_description", "message", "detail", "description", "title")
+# Values that name things rather than people; they may stand in an error's detail.
+IMPERSONAL = frozenset(
+    ["sourcedId", "agentId", "type", "status", "role", "roleType", "enabledUser", "href"]
+)
+
+_seconds = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII).fullmatch
+_email = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
+_unprintable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def api_error(response: Response, sent: bytes | None, request_id: str) -> ApiError:
+    """Return the error for an answer that is not 2xx.
+
+    Args:
+        response: The answer.
+        sent: The body of the request, whose values are taken out of the server's words.
+        request_id: The id we sent, used where the server gave none.
+    """
+    status = response.status
+    code, detail = error_words(response.body)
+    kind = _KINDS.get(status) or _FAMILIES.get(status // 100, ApiError)
+    error = kind(
+        status,
+        code=_without(code, sent)[:64],
+        detail=_without(detail, sent)[:MAX_DETAIL],
+        request_id=request_id_of(response.headers) or request_id,
+        retry_after=retry_after(response.headers),
+    )
+    if isinstance(error, ConflictError):
+        error.sourced_id = _sourced_id(response.body)
+    return error
+
+
+_KINDS = {
+    400: BadRequestError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+_FAMILIES = {3: RedirectError, 5: ServerError}
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the server's id for the request, or ""."""
+    for name in REQUEST_ID_HEADERS:
+        if value := headers.get(name):
+            return _unprintable.sub(" ", value)[:128]
+    return ""
+
+
+def retry_after(
+    headers: Mapping[str, str], wall_clock: Callable[[], float] = time.time
+) -> float | None:
+    """Return the seconds the server asks us to wait: 0 or more, or None where it asks nothing.
+
+    Takes the longest of several. An HTTP date counts from the answer's own Date, since the two
+    clocks may differ; our clock serves only an answer without one. Unreadable values are ignored.
+
+    Source: RFC 9110 section 10.2.3.
+    """
+    waits = [_wait(value.strip(), headers, wall_clock) for value in _all(headers, "Retry-After")]
+    waits += [float(ms) / 1000 for ms in _all(headers, "retry-after-ms") if _seconds(ms.strip())]
+    known = [wait for wait in waits if wait is not None]
+    return max(0.0, *known) if known else None
+
+
+def _wait(value: str, headers: Mapping[str, str], wall_clock: Callable[[], float]) -> float | None:
+    if _seconds(value):
+        return float(value)
+    until = _instant(value)
+    if until is None:
+        return None
+    answered = _instant(headers.get("Date", ""))
+    return until - (wall_clock() if answered is None else answered)
+
+
+def _instant(http_date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _all(headers: Mapping[str, str], name: str) -> list[str]:
+    getall = getattr(headers, "getall", None)
+    if getall is not None:
+        return list(getall(name, []))
+    return [headers[name]] if name in headers else []
+
+
+def error_words(body: bytes) -> tuple[str, str]:
+    """Return the minor code and the description in an error body, each "" where it has none."""
+    try:
+        root = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "", ""
+    facts = _facts(root)
+    code = _code_minor(facts.get("imsx_codeminor"))
+    error = facts.get("error")
+    if not code and isinstance(error, str):
+        code = error
+    found = [facts[name] for name in DETAILS if isinstance(facts.get(name), str)][:1]
+    found += _strings(facts.get("imsx_error_details"))
+    return _line(code), _line("; ".join(found))
+
+
+def _facts(root: object) -> dict[str, Any]:
+    """Lay the members of a root object and those one level down side by side, names lower case."""
+    if not isinstance(root, dict):
+        return {}
+    facts = {name.lower(): value for name, value in root.items()}
+    for inner in root.values():
+        if isinstance(inner, dict):
+            facts = {name.lower(): value for name, value in inner.items()} | facts
+    return facts
+
+
+def _code_minor(found: object) -> str:
+    if isinstance(found, str):
+        return found
+    fields = _facts(found).get("imsx_codeminorfield")
+    for field in fields if isinstance(fields, list) else [fields]:
+        value = _facts(field).get("imsx_codeminorfieldvalue")
+        if isinstance(value, str):
+            return value
+    return ""
+
+
+def _sourced_id(body: bytes) -> str:
+    try:
+        found = _facts(msgspec.json.decode(body)).get("sourcedid", "")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _line(text: str) -> str:
+    return _unprintable.sub(" ", text).strip()[: 4 * MAX_DETAIL]
+
+
+def _without(text: str, sent: bytes | None) -> str:
+    """Take what we sent, and anything like an e-mail address, out of the server's words."""
+    if not text:
+        return ""
+    values = set(_strings(msgspec.json.decode(sent))) if sent else set()
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) > 2:
+            text = re.sub(re.escape(value), "…", text, flags=re.IGNORECASE)
+    return _email.sub("…", text)
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield every string in a decoded JSON value, except those that name things, not people."""
+    if isinstance(value, str):
+        yield _line(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name not in IMPERSONAL:
+                yield from _strings(item)

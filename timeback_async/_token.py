@@ -1,0 +1,220 @@
+"""Keep one valid token per scope, however many callers want it at once.
+
+A token is fetched once for all who wait, renewed in the background before it ends, and thrown
+away only when the server rejected the very one we hold. The fetch is a task of its own, so that
+a cancelled caller cancels nobody else's.
+
+Source: RFC 6749 sections 2.3.1 (client credentials in a header or the form), 4.4 and 5.
+"""
+
+import asyncio
+import logging
+from base64 import b64encode
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import anyio
+import msgspec
+
+from ._config import Config
+from ._retry import RetryPolicy
+from ._status import api_error
+from ._transport import Transport
+from .errors import ApiError, AuthError, ProtocolError, SessionError, TransportError
+
+__all__ = ["Token", "TokenStore"]
+
+log = logging.getLogger("timeback_async.token")
+
+DEFAULT_LIFE = 300.0
+# Seconds, and share of the token's life, before its end: the smaller of the two counts.
+ADVISORY = (300.0, 0.20)
+MANDATORY = (60.0, 0.05)
+FETCH_POLICY = RetryPolicy(attempts=5, initial=1.0, ceiling=30.0)
+HINTS = {
+    "invalid_client": "check client_id, client_secret and token_auth",
+    "invalid_scope": "the scope is not granted: an app in draft gets no roster scopes",
+    "unauthorized_client": "the app may not use the client credentials grant",
+}
+
+
+class Token(msgspec.Struct, eq=False):
+    """One access token. Instants are in seconds on the loop's clock.
+
+    Attributes:
+        authorization: The ready header value.
+        granted: The scopes granted, where the server said so; else "".
+        renew_at: From here on it is renewed in the background while callers go on.
+        stale_at: From here on callers wait for the next one.
+        proven: Whether the server has accepted it at least once.
+    """
+
+    authorization: str
+    granted: str
+    renew_at: float
+    stale_at: float
+    proven: bool = False
+
+    def __repr__(self) -> str:
+        return f"Token(granted={self.granted!r}, …)"
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: float | str | None = None
+    scope: str | None = None
+
+
+_decode_grant = msgspec.json.Decoder(_Grant).decode
+
+
+class TokenStore:
+    """The tokens of one session.
+
+    Attributes:
+        requests: Token requests sent so far.
+    """
+
+    def __init__(self, config: Config, transport: Transport) -> None:
+        self._config = config
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._tokens: dict[str, Token] = {}
+        self._fetches: dict[str, asyncio.Task[Token]] = {}
+        self._refused: dict[str, AuthError] = {}
+        self._quiet_until: dict[str, float] = {}
+        self.requests = 0
+
+    def current(self, scope: str) -> Token | None:
+        """Return the token for `scope` if it needs no renewal yet."""
+        token = self._tokens.get(self._key(scope))
+        return token if token is not None and self._loop.time() < token.renew_at else None
+
+    async def get(self, scope: str) -> Token:
+        """Return a token that is good for `scope`.
+
+        Raises:
+            AuthError: The credentials or the scope are refused, which is final for this session;
+                or no token was to be had in five attempts.
+            ConnectError: There is no secure connection to the token endpoint.
+        """
+        key = self._key(scope)
+        token = self._tokens.get(key)
+        now = self._loop.time()
+        if token is not None and now < token.stale_at:
+            is_due = now >= max(token.renew_at, self._quiet_until.get(key, now))
+            if is_due and key not in self._refused:
+                self._fetch(key)
+            return token
+        if key in self._refused:
+            raise AuthError(*self._refused[key].args)
+        fetch = self._fetch(key)
+        try:
+            return await asyncio.shield(fetch)
+        except AuthError as error:  # a copy for each caller: they all see the same one here
+            raise AuthError(*error.args) from error.__cause__
+        except asyncio.CancelledError:
+            if fetch.cancelled():
+                raise SessionError("the session was closed while it waited for a token") from None
+            raise
+
+    def discard(self, scope: str, rejected: Token) -> None:
+        """Forget a token that the server rejected, unless it has been replaced already."""
+        key = self._key(scope)
+        if self._tokens.get(key) is rejected:
+            del self._tokens[key]
+
+    async def aclose(self) -> None:
+        """Cancel the fetches under way and wait for their end."""
+        fetches = list(self._fetches.values())
+        for fetch in fetches:
+            fetch.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(*fetches, return_exceptions=True)
+
+    def _key(self, scope: str) -> str:
+        return scope if self._config.scopes is None else " ".join(self._config.scopes)
+
+    def _fetch(self, key: str) -> asyncio.Task[Token]:
+        """Return the fetch under way for a key, or begin one."""
+        fetch = self._fetches.get(key)
+        if fetch is None:
+            fetch = self._fetches[key] = self._loop.create_task(self._renew(key))
+            fetch.add_done_callback(lambda done: self._settle(key, done))
+        return fetch
+
+    def _settle(self, key: str, fetch: asyncio.Task[Token]) -> None:
+        del self._fetches[key]
+        if fetch.cancelled():
+            return
+        error = fetch.exception()
+        if error is None:
+            self._tokens[key] = fetch.result()
+            return
+        log.warning("no token: %s", error)
+        self._quiet_until[key] = self._loop.time() + FETCH_POLICY.ceiling
+        if isinstance(error, AuthError) and error.is_final:
+            self._refused[key] = error
+
+    async def _renew(self, key: str) -> Token:
+        for failures in range(1, FETCH_POLICY.attempts + 1):
+            try:
+                return await self._ask(key)
+            except (TransportError, ApiError) as failure:
+                if isinstance(failure, TransportError) and not failure.retryable:
+                    raise
+                delay = FETCH_POLICY.pause(failure, failures) if failure.retryable else None
+                if delay is None or failures == FETCH_POLICY.attempts:
+                    raise _no_token(failure) from failure
+            await asyncio.sleep(delay)
+        raise AssertionError("unreachable")
+
+    async def _ask(self, key: str) -> Token:
+        config = self._config
+        form = {"grant_type": "client_credentials", "scope": key}
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Request-ID": str(uuid4()),
+        }
+        if config.token_auth == "basic":
+            pair = f"{config.client_id}:{config.client_secret}".encode()
+            headers["Authorization"] = "Basic " + b64encode(pair).decode()
+        else:
+            form |= {"client_id": config.client_id, "client_secret": config.client_secret}
+        self.requests += 1
+        sent_at = self._loop.time()
+        response = await self._transport.send(
+            "POST", config.token_endpoint, headers, urlencode(form).encode(), config.attempt_timeout
+        )
+        if not 200 <= response.status < 300:
+            # The secret stands for what we sent: an error body may hold it.
+            secret = msgspec.json.encode(config.client_secret)
+            raise api_error(response, secret, headers["X-Request-ID"])
+        try:
+            grant = _decode_grant(response.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise ProtocolError("the token endpoint's answer is not a token") from None
+        if not grant.access_token.isascii() or not grant.access_token.isprintable():
+            raise ProtocolError("the token endpoint's answer is not a token")
+        life = _life(grant.expires_in)
+        return Token(
+            authorization=f"Bearer {grant.access_token}",
+            granted=grant.scope or "",
+            renew_at=sent_at + life - min(ADVISORY[0], ADVISORY[1] * life),
+            stale_at=sent_at + life - min(MANDATORY[0], MANDATORY[1] * life),
+        )
+
+
+def _life(expires_in: float | str | None) -> float:
+    try:
+        life = float(expires_in or 0)
+    except ValueError:
+        return DEFAULT_LIFE
+    return life if 0 < life < 1e9 else DEFAULT_LIFE
+
+
+def _no_token(failure: TransportError | ApiError) -> AuthError:
+    if isinstance(failure, ApiError):
+        hint = HINTS.get(failure.code, failure.detail or "the token endpoint refused the request")
+        return AuthError(hint, failure.code, failure.status, failure.request_id)
+    return AuthError(f"no token: {failure}")

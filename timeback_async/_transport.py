@@ -1,0 +1,148 @@
+"""Send one request over HTTP and read its answer, once: one call here is one request on the wire.
+
+The only module that imports aiohttp for sending. Its exceptions end here, since their texts can
+hold tokens and URLs. What to repeat is decided above.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from ._config import Config
+from ._http import Response
+from .errors import ConnectError, ProtocolError, TimedOutError, TransportError
+
+__all__ = ["AiohttpTransport", "Transport"]
+
+CONNECT_TIMEOUT = 10.0
+MAX_ERROR_BYTES = 64 * 1024
+# Failures of TLS that a busy peer causes by hanging up; every other one will not go away.
+_TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+class Transport(Protocol):
+    """What the pool and the tokens need of a transport."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """Return the answer to one request, whatever its status.
+
+        Raises:
+            TransportError: There was no complete answer within `timeout` seconds.
+        """
+
+
+class AiohttpTransport:
+    """The default transport, over one `aiohttp.ClientSession`.
+
+    Args:
+        config: Addresses, keep-alive, proxies and bounds.
+        ssl_context: Trust for https; None for the system's.
+        trace_configs: Handed to aiohttp, for its own instrumentation.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ssl_context: ssl.SSLContext | None,
+        trace_configs: Sequence[aiohttp.TraceConfig],
+    ) -> None:
+        self._max_bytes = config.max_response_bytes
+        self._origins = (_origin(config.base_url), _origin(config.token_endpoint))
+        self._session = aiohttp.ClientSession(
+            # Admission is ours: aiohttp's own pool can lose wake-ups under contention.
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=config.keepalive, ssl=ssl_context or True
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": config.user_agent, "Accept": "application/json"},
+            # One exact timer of ours bounds the whole attempt; aiohttp rounds its own up.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            trust_env=config.trust_env,
+            trace_configs=list(trace_configs),
+        )
+        # aiohttp repeats a PUT by itself when the connection drops, and has no public switch.
+        if hasattr(self._session, "_retry_connection"):
+            self._session._retry_connection = False  # noqa: SLF001
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """Return the answer to one request. See `Transport.send`."""
+        if not url.startswith(self._origins):
+            raise ConnectError("the request would leave the configured origin", retryable=False)
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self._session.request(
+                    method,
+                    URL(url, encoded=True),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                )
+                try:
+                    content = await self._read(answer)
+                except BaseException:
+                    answer.close()
+                    raise
+        except aiohttp.ClientResponseError:  # its repr holds the bearer token
+            raise ProtocolError("the answer is not HTTP") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _translated(error, timeout) from error
+        return Response(answer.status, answer.headers, content, _closer(answer))
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        is_error = answer.status >= 300
+        limit = min(self._max_bytes, MAX_ERROR_BYTES) if is_error else self._max_bytes
+        content = await answer.content.readany()
+        while not answer.content.at_eof():
+            if len(content) > limit:
+                if is_error:
+                    answer.close()
+                    break
+                raise ProtocolError(f"the answer is longer than {limit} bytes", retryable=False)
+            content += await answer.content.readany()
+        return content[:limit]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def _closer(answer: aiohttp.ClientResponse) -> Callable[[], None]:
+    # The connection is back in aiohttp's pool by now; closing its protocol takes it out again.
+    protocol: Any = getattr(answer, "_protocol", None)
+    return protocol.close if protocol is not None else lambda: None
+
+
+def _translated(error: Exception, timeout: float) -> TransportError:
+    """Return our error for one of aiohttp's. The order matters: they derive from each other."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ConnectError(f"unknown host {error.host}", unknown_host=True)
+    if isinstance(error, aiohttp.ClientSSLError):
+        transient = isinstance(error.os_error, _TRANSIENT_TLS)
+        reason = getattr(error.os_error, "reason", None) or type(error.os_error).__name__
+        return ConnectError(f"TLS with {error.host} failed: {reason}", retryable=transient)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = error.os_error.strerror or type(error.os_error).__name__
+        return ConnectError(f"cannot connect to {error.host}:{error.port}: {why}")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectError(f"no connection within {CONNECT_TIMEOUT:g} s")
+    if isinstance(error, TimeoutError):
+        return TimedOutError(f"no answer within {timeout:g} s")
+    if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
+        return ProtocolError("the connection closed before the answer", disconnected=True)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ProtocolError("the answer was cut off")
+    return ProtocolError(f"no usable answer ({type(error).__name__})")

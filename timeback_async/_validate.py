@@ -1,0 +1,136 @@
+"""Check a record before it is encoded, and say which field is wrong and why, never its value.
+
+msgspec's own messages can hold values, and values are personal: only what is known to hold none
+is passed on.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from .errors import RecordError
+from .models import AgentKey, AgentLink, RoleName, RoleType, Status, Student, User
+from .models.ids import ID_RULE
+
+__all__ = ["checked", "encoded"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_encode = msgspec.json.Encoder().encode
+_decode: dict[type, Callable[[bytes], Any]] = {
+    struct: msgspec.json.Decoder(struct).decode for struct in (Student, User, AgentLink, AgentKey)
+}
+# Left as they are, so that the check refuses them: msgspec would send them as Base64 text.
+_BINARY = (bytes, bytearray, memoryview)
+
+_ENUMS = {
+    "status": get_args(Status),
+    "role": get_args(RoleName),
+    "roleType": get_args(RoleType),
+    "enabledUser": ("true", "false"),
+}
+_parts = re.compile(r"(?P<reason>.*?)(?: - at .*?`\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
+_missing = re.compile(r"Object missing required field `(.*)`", re.DOTALL).fullmatch
+_unknown = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL).fullmatch
+_harmless = re.compile(r"Expected `[^`]*`(?:, got `[^`]*`| of length [<>]= \d+)?").fullmatch
+
+
+def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
+    """Return a record, every value of it checked, and its JSON.
+
+    Args:
+        value: The record, or the mapping it would be in wire form.
+        struct: What it has to be.
+
+    Raises:
+        RecordError: A value does not fit. The first such field is named.
+    """
+    decode = _decode[struct]
+    if type(value) is struct:
+        # What decodes to an equal struct is what was meant; this is the quickest way to know.
+        with suppress(Exception):
+            body = _encode(value)
+            if decode(body) == value:
+                return value, body
+    try:
+        wire = msgspec.to_builtins(_plain(value), builtin_types=_BINARY)
+    except Exception as error:
+        raise _unencodable(value, error) from None
+    try:
+        record = msgspec.convert(wire, struct)
+    except msgspec.ValidationError as error:
+        raise _record_error(str(error), struct) from None
+    body = encoded(record)
+    exact = decode(body)
+    if exact != record:
+        raise RecordError(_difference(exact, record), "cannot be written as JSON")
+    return record, body
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON.
+
+    Raises:
+        RecordError: It holds something that JSON cannot.
+    """
+    try:
+        return _encode(value)
+    except Exception as error:
+        raise _unencodable(value, error) from None
+
+
+def _record_error(message: str, struct: type) -> RecordError:
+    match = _parts(message)
+    reason, path = (match["reason"], match["path"] or "") if match else ("", "")
+    field = path.removeprefix(".")
+    if absent := _missing(reason):
+        return RecordError(".".join(filter(None, [field, absent[1]])), "is required")
+    if unknown := _unknown(reason):
+        name = re.sub(r"[^\w.-]", "?", unknown[1])[:64]
+        return RecordError(
+            ".".join(filter(None, [field, name])), f"is not a field of {struct.__name__}"
+        )
+    name = re.sub(r"\[.*", "", field.rpartition(".")[2])
+    is_id = name.lower().endswith("id") and name != "type"
+    if is_id and ("matching regex" in reason or "of length" in reason):
+        return RecordError(field, ID_RULE)
+    if "RFC3339" in reason:
+        return RecordError(field, "must be a date of the form YYYY-MM-DD")
+    if reason.startswith("Invalid enum value"):
+        return RecordError(field, f"must be one of {', '.join(_ENUMS.get(name, ()))}".rstrip(" of"))
+    if _harmless(reason):
+        return RecordError(field, reason.replace("Expected", "expected").replace("`", ""))
+    return RecordError(field, "is not valid")
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _difference(a: msgspec.Struct, b: msgspec.Struct) -> str:
+    fields = msgspec.structs.fields(a)
+    return next(f.encode_name for f in fields if getattr(a, f.name) != getattr(b, f.name))
+
+
+def _unencodable(value: object, error: Exception) -> RecordError:
+    """Name the field that cannot be encoded, by trying each."""
+    if isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            inner: Any = getattr(value, field.name)
+            try:
+                if inner is not msgspec.UNSET:
+                    _encode(inner)
+            except Exception as cause:
+                return RecordError(field.encode_name, _why(cause))
+    return RecordError("", _why(error))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "holds half a surrogate pair, which is not a character"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return f"cannot be written as JSON ({type(error).__name__})"

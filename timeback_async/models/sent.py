@@ -1,0 +1,166 @@
+"""The records we send, as TimeBack's rostering API takes them.
+
+snake_case here, camelCase on the wire. An optional field has three states: `UNSET` is not sent,
+`None` is sent as null, a value is sent. Building a struct checks nothing; sending it does.
+
+Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference; OneRoster 1.2.
+"""
+
+import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import force_setattr
+
+from .ids import SourcedId, agent_id_of
+
+__all__ = [
+    "AgentKey",
+    "AgentLink",
+    "Demographics",
+    "OrgRef",
+    "Role",
+    "RoleName",
+    "RoleType",
+    "Status",
+    "Student",
+    "User",
+    "UserRef",
+]
+
+Text = str | None | UnsetType
+Status = Literal["active", "inactive", "tobedeleted"]
+RoleType = Literal["primary", "secondary"]
+RoleName = Literal[
+    "student",
+    "teacher",
+    "parent",
+    "guardian",
+    "relative",
+    "aide",
+    "counselor",
+    "principal",
+    "proctor",
+    "districtAdministrator",
+    "siteAdministrator",
+    "systemAdministrator",
+]
+
+
+class Sent(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What every struct sent has in common: a misspelt field is an error, never dropped."""
+
+
+class OrgRef(Sent, frozen=True):
+    """A reference to an organisation that TimeBack knows."""
+
+    sourced_id: SourcedId
+    type: Literal["org"] = "org"
+    href: str | UnsetType = UNSET
+
+
+class UserRef(Sent, frozen=True):
+    """A reference to a user."""
+
+    sourced_id: SourcedId
+    type: Literal["user"] = "user"
+    href: str | UnsetType = UNSET
+
+
+class Role(Sent, frozen=True):
+    """What a user is in one organisation. `end_date` is exclusive."""
+
+    role_type: RoleType
+    role: RoleName
+    org: OrgRef
+    user_profile: Text = UNSET
+    begin_date: datetime.date | None | UnsetType = UNSET
+    end_date: datetime.date | None | UnsetType = UNSET
+
+
+class Demographics(Sent, frozen=True):
+    """The one demographic fact TimeBack takes."""
+
+    birth_date: datetime.date | None
+
+    def __repr__(self) -> str:
+        return "Demographics(…)"
+
+
+class Person(Sent, frozen=True, kw_only=True):
+    """The fields that students and users share.
+
+    `enabled_user` takes a bool or "true"/"false"; it is kept and sent as the string.
+    The repr shows the id alone: everything else is personal.
+    """
+
+    sourced_id: SourcedId
+    given_name: str
+    family_name: str
+    status: Status = "active"
+    enabled_user: Literal["true", "false"] | bool = "true"
+    email: Text = UNSET
+    middle_name: Text = UNSET
+    preferred_first_name: Text = UNSET
+    preferred_middle_name: Text = UNSET
+    preferred_last_name: Text = UNSET
+    pronouns: Text = UNSET
+    phone: Text = UNSET
+    sms: Text = UNSET
+    identifier: Text = UNSET
+    user_master_identifier: Text = UNSET
+    password: Text = UNSET
+    demographics: Demographics | None | UnsetType = UNSET
+    metadata: dict[str, Any] | None | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.enabled_user, bool):
+            force_setattr(self, "enabled_user", "true" if self.enabled_user else "false")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(sourced_id={self.sourced_id!r}, …)"
+
+    def __rich_repr__(self) -> Any:
+        yield "sourced_id", self.sourced_id
+
+
+class Student(Person, frozen=True, kw_only=True):
+    """A student, for `PUT /students`. `username` may be None, but has to be given."""
+
+    username: str | None
+    primary_org: OrgRef
+    grades: list[str]
+
+
+class User(Person, frozen=True, kw_only=True):
+    """A teacher, parent, guardian or other user, for `PUT /users/{sourcedId}`."""
+
+    roles: Annotated[list[Role], msgspec.Meta(min_length=1)]
+    username: Text = UNSET
+    primary_org: OrgRef | None | UnsetType = UNSET
+    grades: list[str] | None | UnsetType = UNSET
+
+
+class AgentLink(Sent, frozen=True):
+    """A student's parent, guardian or relative, for `PUT /students/{id}/agents/{agentId}`.
+
+    `agent_id` is the id of the relationship, not of the user. Left out, it is derived from both
+    ids, so that sending the link again is the same link.
+    """
+
+    student_id: SourcedId
+    user_id: SourcedId
+    relationship_type: Annotated[str, msgspec.Meta(min_length=1)]
+    agent_id: SourcedId = ""
+
+    def __post_init__(self) -> None:
+        if self.agent_id == "":
+            force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
+
+
+class AgentKey(Sent, frozen=True):
+    """Which link to delete: the student's id and the id of the relationship."""
+
+    student_id: SourcedId
+    agent_id: SourcedId
