@@ -4,6 +4,8 @@
 `timeback_async.testing` a server to test against.
 """
 
+import logging
+
 from msgspec import UNSET
 
 from . import errors
@@ -62,3 +64,6 @@ __all__ = [
     "__version__",
     "errors",
 ]
+
+# Silent unless the application sets logging up.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -58,7 +58,8 @@ def upsert(record: object, only: str | None = None) -> Operation:
 
     Args:
         record: A `Student`, `User` or `AgentLink`, or a mapping in wire form with its envelope:
-            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`.
+            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`. A `RecordError` stands for a
+            record that its reader could not make out, and is raised as it is.
         only: The one kind that is meant; None for any.
 
     Raises:
@@ -233,6 +234,8 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
     kind = structs.get(type(record))
     if kind is not None:
         return kind, record
+    if isinstance(record, RecordError):
+        raise record
     names = structs.values()
     if isinstance(record, Mapping):
         if len(record) == 1 and (name := next(iter(record))) in names:

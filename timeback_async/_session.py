@@ -222,6 +222,11 @@ class TimebackSession:
         """
         return await self._send(Call(codec.raw(method, path, body, scope), self.config.deadline))
 
+    async def granted_scope(self, scope: str) -> str:
+        """Return the scopes of the token that serves `scope`, "" where the server did not say."""
+        self._opened()
+        return (await self._tokens.get(scope)).granted
+
     def statistics(self) -> Statistics:
         """Return what the session has done so far, and what it is doing."""
         return self._opened().statistics()
@@ -245,7 +250,8 @@ class TimebackSession:
 
         Args:
             records: Structs, or mappings in wire form with their envelope, from any iterable or
-                async iterable; read one per free slot.
+                async iterable; read one per free slot. A `RecordError` in place of a record is
+                an invalid result with that reason.
             in_flight: The most records at once; None for `Config.max_in_flight`.
             ordered: Results in the order of the source.
             stop_after_failures: Read no more after so many failed, invalid or unknown records.

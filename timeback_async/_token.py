@@ -31,6 +31,8 @@ DEFAULT_LIFE = 300.0
 ADVISORY = (300.0, 0.20)
 MANDATORY = (60.0, 0.05)
 FETCH_POLICY = RetryPolicy(attempts=5, initial=1.0, ceiling=30.0)
+# Refused credentials are refused for every scope, a scope only for itself.
+ANY_SCOPE = ""
 HINTS = {
     "invalid_client": "check client_id, client_secret and token_auth",
     "invalid_scope": "the scope is not granted: an app in draft gets no roster scopes",
@@ -103,11 +105,12 @@ class TokenStore:
         now = self._loop.time()
         if token is not None and now < token.stale_at:
             is_due = now >= max(token.renew_at, self._quiet_until.get(key, now))
-            if is_due and key not in self._refused:
+            if is_due and self._refusal(key) is None:
                 self._fetch(key)
             return token
-        if key in self._refused:
-            raise AuthError(*self._refused[key].args)
+        refusal = self._refusal(key)
+        if refusal is not None:
+            raise AuthError(*refusal.args)
         fetch = self._fetch(key)
         try:
             return await asyncio.shield(fetch)
@@ -135,6 +138,9 @@ class TokenStore:
     def _key(self, scope: str) -> str:
         return scope if self._config.scopes is None else " ".join(self._config.scopes)
 
+    def _refusal(self, key: str) -> AuthError | None:
+        return self._refused.get(key) or self._refused.get(ANY_SCOPE)
+
     def _fetch(self, key: str) -> asyncio.Task[Token]:
         """Return the fetch under way for a key, or begin one."""
         fetch = self._fetches.get(key)
@@ -151,20 +157,21 @@ class TokenStore:
         if error is None:
             self._tokens[key] = fetch.result()
             return
-        log.warning("no token: %s", error)
+        log.warning("the token was not renewed: %s", error)
         self._quiet_until[key] = self._loop.time() + FETCH_POLICY.ceiling
         if isinstance(error, AuthError) and error.is_final:
-            self._refused[key] = error
+            self._refused[key if error.code == "invalid_scope" else ANY_SCOPE] = error
 
     async def _renew(self, key: str) -> Token:
-        for failures in range(1, FETCH_POLICY.attempts + 1):
+        attempts = min(FETCH_POLICY.attempts, self._config.retry.attempts)
+        for failures in range(1, attempts + 1):
             try:
                 return await self._ask(key)
             except (TransportError, ApiError) as failure:
                 if isinstance(failure, TransportError) and not failure.retryable:
                     raise
                 delay = FETCH_POLICY.pause(failure, failures) if failure.retryable else None
-                if delay is None or failures == FETCH_POLICY.attempts:
+                if delay is None or failures == attempts:
                     raise _no_token(failure) from failure
             await asyncio.sleep(delay)
         raise AssertionError("unreachable")
@@ -217,4 +224,4 @@ def _no_token(failure: TransportError | ApiError) -> AuthError:
     if isinstance(failure, ApiError):
         hint = HINTS.get(failure.code, failure.detail or "the token endpoint refused the request")
         return AuthError(hint, failure.code, failure.status, failure.request_id)
-    return AuthError(f"no token: {failure}")
+    return AuthError(f"no token was to be had: {failure}")

@@ -1,0 +1,5 @@
+"""`python -m timeback_async` is the command `timeback-async`."""
+
+from .cli import main
+
+main()

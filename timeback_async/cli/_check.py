@@ -1,0 +1,72 @@
+"""Say in plain words whether TimeBack can be reached and what we may do there."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from .._config import Config
+from .._http import CREATEPUT, READONLY, SCOPE_PREFIX
+from .._retry import RetryPolicy
+from .._session import TimebackSession
+from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
+
+__all__ = ["Finding", "check"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was tried.
+
+    Attributes:
+        what: What was tried.
+        ok: Whether it went well.
+        words: How it went, and what to do where it did not.
+    """
+
+    what: str
+    ok: bool
+    words: str
+
+
+async def check(config: Config) -> AsyncIterator[Finding]:
+    """Yield findings one by one: a token for each scope, then a read that changes nothing."""
+    impatient = msgspec.structs.replace(config, retry=RetryPolicy(attempts=1), deadline=20.0)
+    async with TimebackSession(impatient) as session:
+        for scope in (READONLY, CREATEPUT):
+            what = f"token for {scope.removeprefix(SCOPE_PREFIX)}"
+            try:
+                granted = await session.granted_scope(scope)
+            except TimebackError as error:
+                yield Finding(what, False, _words(error, config))
+                continue
+            if granted and scope not in granted.split():
+                yield Finding(what, False, f"the token was issued without it. {DRAFT}")
+            else:
+                yield Finding(what, True, "granted")
+        try:
+            count = 0
+            async for _ in session.list_orgs(page_size=1):
+                count += 1
+                break
+        except TimebackError as error:
+            yield Finding("read organisations", False, _words(error, config))
+        else:
+            words = "it works" if count else "it works, but there are none: is this the right app?"
+            yield Finding("read organisations", True, words)
+
+
+DRAFT = "An app in draft gets no roster scopes in production: ask for it to be approved."
+
+
+def _words(error: TimebackError, config: Config) -> str:
+    connect = error.__cause__ if isinstance(error.__cause__, ConnectError) else error
+    if isinstance(connect, ConnectError):
+        if connect.unknown_host:
+            return f"{connect.reason}: is the address right? ({config.base_url})"
+        return f"{connect.reason}: is the address right, and may this machine reach it?"
+    if isinstance(error, AuthError) and error.code == "invalid_scope":
+        return f"the scope is not granted. {DRAFT}"
+    if isinstance(error, AuthError) and error.status in (400, 401):
+        return f"the credentials are refused: check TIMEBACK_CLIENT_ID and the secret. ({error})"
+    if isinstance(error, ForbiddenError):
+        return f"not allowed. {DRAFT}"
+    return str(error)

@@ -1,0 +1,96 @@
+"""The whole job on a server of our own: a made-up school, sent through faults, proven to arrive."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from .._config import Config
+from .._session import TimebackSession
+from ..models import AgentLink, Student, User
+from ._input import Entry
+from ._roster import roster
+from ._run import EXIT, Run
+from ._screen import out, print_failures, print_report
+
+__all__ = ["demo"]
+
+
+async def demo(records: int, seed: int, faults: str) -> int:
+    """Run the demonstration and return the exit code: 0 when the proof holds."""
+    out.print(
+        f"A mock TimeBack server starts in a process of its own (faults: {faults}), and a made-up "
+        f"school of about {records:,} records is sent there, a few of them broken on purpose.\n"
+    )
+    school = list(roster(records, seed))
+    async with _server(faults, seed) as settings:
+        # The read-back at the end is one answer with the whole school in it.
+        config = Config(**settings, max_response_bytes=1 << 30)
+        async with TimebackSession(config) as session:
+            run = Run(session, _entries(school))
+            code = await run(total=len(school))
+            if code == EXIT.INTERRUPTED or run.error is not None or run.report is None:
+                out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
+                return code
+            print_report(run.report)
+            print_failures(sorted(run.failures, key=lambda failure: failure[1].index))
+            response = await session.request("GET", "/_mock/state")
+    return _prove(school, run, msgspec.json.decode(response.body))
+
+
+def _entries(school: list[tuple[Any, str]]) -> Iterator[Entry]:
+    for number, (record, _) in enumerate(school, 1):
+        yield Entry(record, "school", number)
+
+
+def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> int:
+    """Compare the server's stores with what was sent, member by member."""
+    students: dict[str, Any] = {}
+    users: dict[str, Any] = {}
+    agents: list[Any] = []
+    for record in (record for record, why in school if not why):
+        match record:
+            case Student():
+                students[record.sourced_id] = msgspec.to_builtins(record)
+            case User():
+                users[record.sourced_id] = msgspec.to_builtins(record)
+            case AgentLink() if record.student_id in students and record.user_id in users:
+                user = {"sourcedId": record.user_id, "type": "user"}
+                body = {"user": user, "relationshipType": record.relationship_type}
+                agents.append([record.student_id, record.agent_id, body])
+    proven = (
+        state["students"] == students
+        and state["users"] == users
+        and sorted(state["agents"], key=str) == sorted(agents, key=str)
+    )
+    assert run.report is not None
+    same_requests = state["requests"] == run.report.attempts
+    if proven and same_requests:
+        out.print(
+            f"\n[bold green]Proven:[/] the server holds {len(students):,} students, {len(users):,} "
+            f"users and {len(agents):,} links, equal member by member to what was sent, and "
+            f"nothing else.\nIt counted {state['requests']:,} requests, as many as the report, "
+            f"and {state['token_requests']} for tokens."
+        )
+        return EXIT.OK
+    out.print("\n[bold red]Not proven:[/] the server's stores differ from what was sent.")
+    return EXIT.PARTIAL
+
+
+@asynccontextmanager
+async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
+    """Run `mock-server` in a process of its own; give the settings to reach it."""
+    arguments = ("mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "timeback_async", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        settings: dict[str, Any] = msgspec.json.decode(await process.stdout.readline())
+        yield settings
+    finally:
+        process.terminate()
+        await process.wait()

@@ -1,0 +1,214 @@
+"""Read records from files: JSON Lines in wire form, and a OneRoster 1.1 `users.csv`.
+
+A line that cannot be read becomes a `RecordError` in the place of its record, so that it ends as
+a result like every other; a file that cannot be read at all is an error before anything is sent.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import ConfigError, RecordError
+
+__all__ = ["FAILURE", "Entry", "read_files"]
+
+# What `--failures` adds to a record; left out when the file is read again.
+FAILURE = "_failure"
+TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+GUARDIANS = ("parent", "guardian", "relative")
+TEXTS = ("username", "givenName", "familyName", "middleName", "email", "phone", "sms", "identifier")
+# OneRoster's REST names, which some exports use for the columns.
+ALIASES = {"orgs": "orgSourcedIds", "agents": "agentSourcedIds"}
+
+Row = dict[str, str]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One record and where it stands.
+
+    Attributes:
+        record: The mapping in wire form, or a `RecordError`.
+        file: The file's name.
+        line: The line it begins on, from 1.
+    """
+
+    record: Any
+    file: str
+    line: int
+
+
+def read_files(
+    paths: Iterable[Path], primary_org: str | None, relationship: str | None
+) -> tuple[Iterator[Entry], int]:
+    """Return the records of all files, one after the other, and how many they are.
+
+    Every file is looked at before the first record.
+
+    Args:
+        paths: `.jsonl` or `.ndjson` files, or OneRoster 1.1 `users.csv` files (`.csv`).
+        primary_org: TimeBack's id of the org of everybody; None to take the file's.
+        relationship: The relationship type of an agent who is no parent, guardian or relative.
+
+    Raises:
+        ConfigError: A file cannot be read, or is of another kind.
+    """
+    readers = [_reader(path, primary_org, relationship) for path in paths]
+    entries = (entry for reader in readers for entry in reader.entries())
+    return entries, sum(reader.count for reader in readers)
+
+
+def _reader(
+    path: Path, primary_org: str | None, relationship: str | None
+) -> "_JsonLines | _UsersCsv":
+    try:
+        match path.suffix.lower():
+            case ".jsonl" | ".ndjson":
+                return _JsonLines(path)
+            case ".csv":
+                return _UsersCsv(path, primary_org, relationship)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8 and try again") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    raise ConfigError(f"{path}: must be a .jsonl, .ndjson or .csv file")
+
+
+class _JsonLines:
+    """Records in wire form, one to a line; empty lines do not count."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.count = sum(1 for _ in self._lines())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every record."""
+        for number, text in self._lines():
+            yield Entry(_parse(text), self._path.name, number)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                text = line.removeprefix(b"\xef\xbb\xbf").strip()
+                if text:
+                    yield number, text
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        record = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return RecordError("", "is not a line of JSON")
+    if isinstance(record, dict):
+        record.pop(FAILURE, None)
+    return record
+
+
+class _UsersCsv:
+    """A OneRoster 1.1 `users.csv`, read twice: for everybody's role, then for the records.
+
+    Source: OneRoster 1.1 CSV binding. A link is a pair of people of whom exactly one is a student,
+    whichever side names the other; 1.1 files do both.
+    """
+
+    def __init__(self, path: Path, primary_org: str | None, relationship: str | None) -> None:
+        self._path = path
+        self._primary_org = primary_org
+        self._relationship = relationship
+        self._roles: dict[str, str] = {}
+        self._links: dict[tuple[str, str], int] = {}  # the two people, and the line of the first
+        rows = 0
+        for line, row in self._rows():
+            rows += 1
+            if isinstance(row, dict):
+                self._note(line, row)
+        self.count = rows + len(self._links)
+
+    def _note(self, line: int, row: Row) -> None:
+        person = row.get("sourcedId", "")
+        self._roles[person] = row.get("role", "").lower()
+        for agent in _cells(row.get("agentSourcedIds", "")):
+            if (agent, person) not in self._links:
+                self._links.setdefault((person, agent), line)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every person, then every link: it needs both its people."""
+        for line, row in self._rows():
+            record = row if isinstance(row, RecordError) else self._person(row)
+            yield Entry(record, self._path.name, line)
+        for (one, other), line in self._links.items():
+            yield Entry(self._link(one, other), self._path.name, line)
+
+    def _rows(self) -> Iterator[tuple[int, Row | RecordError]]:
+        with self._path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [ALIASES.get(name.strip(), name.strip()) for name in next(reader, [])]
+            for name in ("sourcedId", "role"):
+                if name not in header:
+                    raise ConfigError(
+                        f"{self._path}: has no column {name!r}; is it a OneRoster 1.1 users.csv?"
+                    )
+            while True:
+                line = reader.line_num + 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield line, RecordError("", f"is not a CSV row: {error}")
+                else:
+                    if any(cells):
+                        yield line, _row(header, cells)
+
+    def _person(self, row: Row) -> dict[str, Any]:
+        person: dict[str, Any] = {name: row[name] for name in TEXTS if row.get(name)}
+        person["sourcedId"] = row.get("sourcedId", "")
+        person["status"] = row.get("status", "").lower() or "active"
+        person["enabledUser"] = _boolean(row.get("enabledUser", ""))
+        orgs = _cells(row.get("orgSourcedIds", ""))
+        orgs = [self._primary_org] if self._primary_org else orgs
+        if orgs:
+            person["primaryOrg"] = {"sourcedId": orgs[0]}
+        grades, role = _cells(row.get("grades", "")), row.get("role", "")
+        if role.lower() == "student":
+            return {"student": person | {"grades": grades}}
+        if grades:
+            person["grades"] = grades
+        person["roles"] = [
+            {"roleType": "primary", "role": role, "org": {"sourcedId": org}} for org in orgs
+        ]
+        return {"user": person}
+
+    def _link(self, one: str, other: str) -> Any:
+        for person in (one, other):
+            if person not in self._roles:
+                return RecordError("agentSourcedIds", f"{person!r} is not in this file")
+        is_student = self._roles[one] == "student", self._roles[other] == "student"
+        if is_student not in ((True, False), (False, True)):
+            why = f"of {one!r} and {other!r} exactly one must be a student"
+            return RecordError("agentSourcedIds", why)
+        student, agent = (one, other) if is_student[0] else (other, one)
+        role = self._roles[agent]
+        kind = role if role in GUARDIANS else self._relationship
+        if kind is None:
+            why = f"{agent!r} is no parent, guardian or relative: give --relationship TYPE"
+            return RecordError("relationshipType", why)
+        return {"agent": {"studentId": student, "userId": agent, "relationshipType": kind}}
+
+
+def _row(header: list[str], cells: list[str]) -> Row | RecordError:
+    if any(cell.strip() for cell in cells[len(header) :]):
+        return RecordError("", "has more cells than the header has columns")
+    return {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+
+
+def _cells(text: str) -> list[str]:
+    return [cell for cell in (part.strip() for part in text.split(",")) if cell]
+
+
+def _boolean(text: str) -> str:
+    """Return "true" or "false"; what is neither stays as it is, to be refused."""
+    lower = text.lower()
+    return "true" if lower in TRUE else "false" if lower in FALSE else text

@@ -1,0 +1,191 @@
+"""One bulk run as a command: progress, Ctrl-C, failures to a file, report, exit code."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+from .._report import Report
+from .._results import ItemResult, Outcome
+from .._session import TimebackSession
+from ..errors import ConfigError, RecordError, TimebackError, TransportError
+from ._input import FAILURE, Entry
+from ._screen import Meter, err
+
+__all__ = ["EXIT", "Run", "run_async"]
+
+T = TypeVar("T")
+
+DRAIN = 30.0
+SHOWN = 20
+
+
+class EXIT:
+    """The exit codes of every command."""
+
+    OK = 0
+    PARTIAL = 1
+    NOTHING_SENT = 2
+    INTERRUPTED = 75
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, on uvloop where it is installed."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)
+
+
+class Run:
+    """Sends entries, and remembers what the command has to say about them.
+
+    Attributes:
+        report: What became of the records; None where not even one was read.
+        failures: The first few that did not make it, each with its place in the input.
+        failed: How many did not make it.
+        error: What ended the run before its source did.
+        interrupted: Whether Ctrl-C or SIGTERM ended it.
+    """
+
+    def __init__(self, session: TimebackSession, entries: Iterator[Entry]) -> None:
+        self._session = session
+        self._entries = entries
+        self._on_their_way: dict[int, Entry] = {}
+        self._failures_file: BinaryIO | None = None
+        self.report: Report | None = None
+        self.failures: list[tuple[str, ItemResult]] = []
+        self.failed = 0
+        self.error: TimebackError | None = None
+        self.interrupted = False
+
+    async def __call__(
+        self,
+        *,
+        total: int | None = None,
+        visible: bool = True,
+        dry_run: bool = False,
+        failures: Path | None = None,
+    ) -> int:
+        """Send everything and return the exit code.
+
+        Raises:
+            ConfigError: The file for the failures cannot be written.
+        """
+        statistics = self._session.statistics
+        with (
+            _opened(failures) as self._failures_file,
+            Meter.shown(total, visible, statistics) as meter,
+            self._interruptible(),
+        ):
+            bulk = self._session.upsert_many(self._records(), dry_run=dry_run)
+            try:
+                async with bulk as results:
+                    async for result in results:
+                        meter.count(result)
+                        self._take(result)
+            except TimebackError as error:
+                self.error = error
+            except asyncio.CancelledError:
+                self._take_undelivered(bulk.report)
+            self.report = bulk.report
+        return self._exit_code(self.report)
+
+    def _records(self) -> Iterator[Any]:
+        for index, entry in enumerate(self._entries):
+            if self.interrupted:
+                return
+            self._on_their_way[index] = entry
+            yield entry.record
+
+    def _take(self, result: ItemResult) -> None:
+        entry = self._on_their_way.pop(result.index)
+        if result.error is None:
+            return
+        self.failed += 1
+        if len(self.failures) < SHOWN:
+            self.failures.append((f"{entry.file}:{entry.line}", result))
+        if self._failures_file is not None:
+            self._failures_file.write(_failure_line(entry, result))
+
+    def _take_undelivered(self, report: Report) -> None:
+        """Account for what was cut off. Whatever is in doubt counts as unknown: resend it."""
+        known = {result.index: result for result in report.failures}
+        for index in sorted(self._on_their_way):
+            doubtful = ItemResult(
+                index=index, kind="", sourced_id="", outcome=Outcome.UNKNOWN,
+                error=TransportError("cancelled before the answer"),
+            )  # fmt: skip
+            self._take(known.get(index, doubtful))
+
+    def _exit_code(self, report: Report) -> int:
+        if self.interrupted:
+            return EXIT.INTERRUPTED
+        if self.error is not None:
+            return EXIT.PARTIAL if report.attempts else EXIT.NOTHING_SENT
+        return EXIT.OK if report.ok else EXIT.PARTIAL
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let the first Ctrl-C end the reading, and the second, or 30 s, everything."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        drain: list[asyncio.TimerHandle] = []
+
+        def interrupt() -> None:
+            if self.interrupted:
+                task.cancel()
+                return
+            self.interrupted = True
+            err.print("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
+            drain.append(loop.call_later(DRAIN, task.cancel))
+
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+            for timer in drain:
+                timer.cancel()
+
+
+def _failure_line(entry: Entry, result: ItemResult) -> bytes:
+    """Return a line that `upsert` can read again: the record, and what went wrong beside it."""
+    error = result.error
+    failure = {
+        "file": entry.file,
+        "line": entry.line,
+        "outcome": result.outcome,
+        "field": error.field if isinstance(error, RecordError) else "",
+        "reason": error.reason if isinstance(error, RecordError) else str(error),
+        "status": result.status,
+        "attempts": result.attempts,
+        "request_id": result.request_id,
+    }
+    record = entry.record if isinstance(entry.record, dict) else {}
+    return msgspec.json.encode({**record, FAILURE: failure}) + b"\n"
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[BinaryIO | None]:
+    """Open the file for the failures, for its owner only: it holds whole records."""
+    if path is None:
+        yield None
+        return
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    with os.fdopen(number, "wb") as file:
+        yield file
