@@ -1,14 +1,13 @@
 """Send many records, and tell what became of each.
 
-A fixed number of workers pull from the source, so memory follows the number in flight. A worker
-that has to wait, for a retry or for another record, is replaced meanwhile, and whoever is then
-one too many stops after the record in hand.
+The workers of a `Crew` pull from the source, so memory follows the number in flight and not the
+number of records. Here is what they do with a record, what has to wait for what, and what ends
+a run.
 """
 
 import asyncio
 import copy
 import warnings
-from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from types import TracebackType
 from typing import Any, Self
@@ -16,11 +15,13 @@ from typing import Any, Self
 import anyio
 
 from ._codec import Operation, identify
+from ._crew import Crew
+from ._delivery import Delivery
 from ._pool import Abandoned, Call, RequestPool
 from ._report import Report, Tally
 from ._results import ItemResult, Outcome
 from ._retry import is_throttle
-from ._source import END, open_source
+from ._source import END, SyncSource, open_source
 from .errors import (
     ApiError,
     AuthError,
@@ -35,10 +36,8 @@ from .errors import (
 
 __all__ = ["Bulk"]
 
-# Workers that wait count too: beyond this many for each slot, no further record is read.
-MAX_WORKERS_PER_SLOT = 4
-# Results held back to be in order, for each slot.
-ORDERED_PER_SLOT = 4
+# Results held back to be in order, for each place.
+ORDERED_PER_PLACE = 4
 # So many refusals by a token that nothing has been accepted with end the run.
 MAX_REFUSALS = 3
 
@@ -46,10 +45,10 @@ MAX_REFUSALS = 3
 class _Item:
     """One record between reading and result."""
 
-    __slots__ = ("call", "done", "index", "operation", "started")
+    __slots__ = ("call", "done", "index", "operation", "record", "started")
 
-    def __init__(self, index: int, started: float) -> None:
-        self.index, self.started = index, started
+    def __init__(self, index: int, record: object, started: float) -> None:
+        self.index, self.record, self.started = index, record, started
         self.operation: Operation | None = None
         self.call: Call | None = None
         self.done: asyncio.Future[None] | None = None
@@ -101,12 +100,10 @@ class Bulk:
         self._ordered = ordered
         self._stop_after_failures = stop_after_failures
         self._dry_run = dry_run
-        self._room = in_flight * (ORDERED_PER_SLOT if ordered else 1)
 
         self._loop = asyncio.get_running_loop()
         self._runner: asyncio.Task[None] | None = None
-        self._group: asyncio.TaskGroup
-        self._workers = self._active = 0
+        self._crew: Crew
         self._submitted = 0
         self._open: dict[int, _Item] = {}
         self._latest: dict[Hashable, _Item] = {}  # by key: the last one read that has no result
@@ -117,13 +114,7 @@ class Bulk:
         self._stopped = ""
         self._stopping = asyncio.Event()
 
-        self._streaming = False
-        self._results: deque[ItemResult] = deque()
-        self._held: dict[int, ItemResult] = {}
-        self._next_index = 0
-        self._has_result = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._delivery: Delivery | None = None  # only where somebody iterates
         self._report: Report | None = None
 
     @property
@@ -133,8 +124,12 @@ class Bulk:
         Raises:
             SessionError: The run has not ended.
         """
-        if self._report is None:
+        if self._runner is None or not self._runner.done():
             raise SessionError("the run has no report before its end")
+        if self._report is None:  # cancelled before its first step
+            self._stop("cancelled")
+            self._settle()
+        assert self._report is not None
         return self._report
 
     # -- the two ways to run
@@ -148,8 +143,10 @@ class Bulk:
         return self._conclude()
 
     async def __aenter__(self) -> Self:
-        self._streaming = True
-        self._start()
+        runner = self._start()
+        room = self._in_flight * (ORDERED_PER_PLACE if self._ordered else 1)
+        self._delivery = delivery = Delivery(room, self._ordered)
+        runner.add_done_callback(lambda _: delivery.close())
         return self
 
     async def __aexit__(
@@ -160,8 +157,15 @@ class Bulk:
     ) -> None:
         assert self._runner is not None
         self._runner.cancel()
+        again: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([self._runner])
+            while not self._runner.done():
+                try:
+                    await asyncio.wait([self._runner])
+                except asyncio.CancelledError as cancelled:  # a second time: no reason to leave
+                    again = cancelled
+        if again is not None:
+            raise again
         if error is None and not self._runner.cancelled():
             self._runner.result()
 
@@ -169,24 +173,21 @@ class Bulk:
         return self
 
     async def __anext__(self) -> ItemResult:
-        if self._runner is None:
+        if self._delivery is None:
             raise SessionError("results come inside `async with`; or await the run for its report")
-        while not self._results:
-            if self._runner.done():
-                self._conclude()
-                raise StopAsyncIteration
-            self._has_result.clear()
-            await self._has_result.wait()
-        result = self._results.popleft()
-        if len(self._results) + len(self._held) < self._room:
-            self._has_room.set()
+        result = await self._delivery.get()
+        if result is None:
+            self._conclude()
+            raise StopAsyncIteration
         return result
 
     def _start(self) -> asyncio.Task[None]:
         if self._runner is not None:
             raise SessionError("a run can be awaited or entered once; make a new one")
+        self._started, self._latency = self._loop.time(), self._pool.latency.snapshot()
+        self._token_requests = self._pool.tokens.requests
+        self._crew = Crew(self._in_flight, self._step)
         self._runner = self._loop.create_task(self._run())
-        self._runner.add_done_callback(lambda _: self._has_result.set())
         return self._runner
 
     def _conclude(self) -> Report:
@@ -218,65 +219,65 @@ class Bulk:
     # -- the run
 
     async def _run(self) -> None:
-        started, latency = self._loop.time(), self._pool.latency.snapshot()
-        token_requests = self._pool.tokens.requests
         try:
-            async with asyncio.TaskGroup() as self._group:
-                self._source.start(self._group)
-                for _ in range(self._in_flight):
-                    self._hire()
+            async with asyncio.TaskGroup() as group:
+                self._source.start(group)
+                self._crew.start(group)
         except asyncio.CancelledError:
-            self._stopped = self._stopped or "cancelled"
+            self._stop("cancelled")
             raise
         finally:
-            self._abort_open()
-            self._report = self._tally.report(
-                submitted=self._submitted,
-                throttled=self._throttled,
-                token_requests=self._pool.tokens.requests - token_requests,
-                elapsed=self._loop.time() - started,
-                latency=self._pool.latency.latency(since=latency),
-                dry_run=self._dry_run,
-                stopped=self._stopped,
-            )
+            self._settle()
 
-    def _hire(self) -> None:
-        self._workers += 1
-        self._active += 1
-        self._group.create_task(self._work())
+    def _settle(self) -> None:
+        """Give what a cancelled run leaves behind its results, and make the report."""
+        self._abort_open()
+        self._report = self._tally.report(
+            submitted=self._submitted,
+            throttled=self._throttled,
+            token_requests=self._pool.tokens.requests - self._token_requests,
+            elapsed=self._loop.time() - self._started,
+            latency=self._pool.latency.latency(since=self._latency),
+            dry_run=self._dry_run,
+            stopped=self._stopped,
+        )
 
-    async def _work(self) -> None:
-        while self._active <= self._in_flight:
-            if self._streaming:
-                await self._has_room.wait()
-            record = await self._source.read()
-            if record is END:
-                break
-            await self._process(self._admit(), record)
-        self._active -= 1
-        self._workers -= 1
+    async def _step(self) -> bool:
+        """Read one record and bring it to its result; return whether there was one."""
+        if self._delivery is not None and not self._delivery.has_room.is_set():
+            await self._crew.parked(self._delivery.has_room.wait())
+        if isinstance(self._source, SyncSource):
+            item = await self._next()
+        else:
+            item = await self._crew.parked(self._next())
+        if item is not None:
+            await self._process(item)
+        return item is not None
 
-    def _admit(self) -> _Item:
-        item = _Item(self._submitted, self._loop.time())
+    async def _next(self) -> _Item | None:
+        record = await self._source.read()
+        return None if record is END else self._admit(record)
+
+    def _admit(self, record: object) -> _Item:
+        item = _Item(self._submitted, record, self._loop.time())
         self._open[item.index] = item
         self._submitted += 1
         return item
 
-    async def _process(self, item: _Item, record: object) -> None:
+    async def _process(self, item: _Item) -> None:
         try:
-            operation = self._prepare(record)
-        except RecordError as error:
-            kind, sourced_id = identify(record)
-            if kind in ("student", "user"):
-                self._lost.add(sourced_id)
-            self._finish(item, Outcome.INVALID, error, kind, sourced_id)
+            operation = self._prepare(item.record)
+        except Exception as error:
+            if not isinstance(error, RecordError):  # a mapping of the caller's own raised it
+                error = RecordError("", f"cannot be read ({type(error).__name__})")
+            self._finish(item, Outcome.INVALID, error)
             return
         item.operation = operation
         if self._dry_run:
             self._finish(item, Outcome.NOT_SENT)
             return
         for earlier in self._register(item, operation):
-            await self._parked(self._finished(earlier))
+            await self._crew.parked(self._finished(earlier), hire=True)
         lost = next((person for person in operation.needs if person in self._lost), None)
         if lost is not None:
             field = "studentId" if lost == operation.needs[0] else "userId"
@@ -325,39 +326,33 @@ class Bulk:
 
     def _stop(self, reason: str, fatal: Exception | None = None) -> None:
         """Read no more, begin nothing new; what is in flight is finished."""
+        if fatal is not None and self._fatal is None:
+            self._stopped, self._fatal = reason, fatal
         if self._stopping.is_set():
             return
-        self._stopped, self._fatal = reason, fatal
+        self._stopped = reason
         self._source.stop()
         self._stopping.set()
         for item in self._open.values():
             if item.call is not None:
-                item.call.abandoned = True
+                item.call.abandon()
 
     def _why_stopped(self) -> Exception:
-        if self._fatal is not None:
-            return copy.copy(self._fatal)
-        return TimebackError(f"the run was stopped: {self._stopped}")
+        return self._fatal or TimebackError(f"the run was stopped: {self._stopped}")
 
     # -- waiting
 
     async def _pause(self, delay: float) -> None:
         """Wait between two attempts of one record, unless the run is stopped."""
-        try:
-            await self._parked(asyncio.wait_for(self._stopping.wait(), delay))
-        except TimeoutError:
-            return
-        raise Abandoned
+        if await self._crew.parked(self._stops_within(delay), hire=True):
+            raise Abandoned
 
-    async def _parked(self, waiting: Any) -> None:
-        """Wait for something while another worker does the work."""
-        self._active -= 1
-        if self._workers < self._in_flight * MAX_WORKERS_PER_SLOT and not self._stopping.is_set():
-            self._hire()
+    async def _stops_within(self, delay: float) -> bool:
         try:
-            await waiting
-        finally:
-            self._active += 1
+            await asyncio.wait_for(self._stopping.wait(), delay)
+        except TimeoutError:
+            return False
+        return True
 
     def _register(self, item: _Item, operation: Operation) -> list[_Item]:
         """Return the records read earlier that have to end before this one may be sent."""
@@ -381,21 +376,22 @@ class Bulk:
         item: _Item,
         outcome: Outcome,
         error: Exception | None = None,
-        kind: str = "",
-        sourced_id: str = "",
         body: bytes = b"",
     ) -> None:
         """Give a record its one result."""
         del self._open[item.index]
         operation, call = item.operation, item.call
-        if operation is not None:
+        if operation is None:
+            kind, sourced_id = identify(item.record)
+        else:
             kind, sourced_id = operation.kind, operation.sourced_id
             if operation.key is not None and self._latest.get(operation.key) is item:
                 del self._latest[operation.key]
-            if outcome is operation.success:
-                self._lost.discard(operation.key)
-            elif error is not None and isinstance(operation.key, str):
-                self._lost.add(operation.key)
+        if kind in ("student", "user"):
+            if error is None:
+                self._lost.discard(sourced_id)
+            else:
+                self._lost.add(sourced_id)
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -414,32 +410,22 @@ class Bulk:
         self._tally.add(result)
         if item.done is not None and not item.done.done():
             item.done.set_result(None)
-        if self._streaming:
-            self._deliver(result)
+        if self._delivery is not None:
+            self._delivery.put(result)
         if self._tally.failed == self._stop_after_failures:
             self._stop(f"{self._tally.failed} records failed")
 
-    def _deliver(self, result: ItemResult) -> None:
-        if self._ordered:
-            self._held[result.index] = result
-            while self._next_index in self._held:
-                self._results.append(self._held.pop(self._next_index))
-                self._next_index += 1
-        else:
-            self._results.append(result)
-        if len(self._results) + len(self._held) >= self._room:
-            self._has_room.clear()
-        self._has_result.set()
-
     def _abort_open(self) -> None:
         """Give a result to every record that a cancelled run leaves without one."""
-        for _ in self._source.unclaimed:
-            self._admit()
+        for record in self._source.unclaimed:
+            self._admit(record)
         for item in list(self._open.values()):
             outcome = _outcome(item.call, ended=True)
-            cut_off = outcome is Outcome.UNKNOWN
-            error = TransportError("cancelled before the answer") if cut_off else None
-            self._finish(item, outcome, error or self._why_stopped())
+            if outcome is Outcome.UNKNOWN:
+                why: Exception = TransportError("cancelled before the answer")
+            else:
+                why = (item.call and item.call.error) or self._why_stopped()
+            self._finish(item, outcome, why)
 
 
 def _outcome(call: Call | None, ended: bool) -> Outcome:

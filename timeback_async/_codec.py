@@ -8,6 +8,7 @@ Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -170,17 +171,23 @@ def page_of(collection: str, body: bytes) -> tuple[list[Any], int | None]:
 
 def identify(record: object) -> tuple[str, str]:
     """Return kind and id of a record that is not valid, each "" where it cannot be told."""
-    for struct, kind in _STRUCTS.items() | {AgentKey: "agent"}.items():
-        if isinstance(record, struct):
-            name = "agent_id" if kind == "agent" else "sourced_id"
-            return kind, _text(getattr(record, name))
-    if isinstance(record, str):
-        return "", record
-    if isinstance(record, Mapping) and len(record) == 1:
-        ((kind, inner),) = record.items()
-        if kind in _UPSERTS and isinstance(inner, Mapping):
-            return kind, _text(inner.get("agentId" if kind == "agent" else "sourcedId"))
+    with suppress(Exception):  # a mapping of the caller's own may raise anything
+        for struct, kind in _STRUCTS.items() | {AgentKey: "agent"}.items():
+            if isinstance(record, struct):
+                return kind, _text(getattr(record, _OWN_ID[kind][0]))
+        if isinstance(record, Mapping) and len(record) == 1:
+            ((kind, inner),) = record.items()
+            if kind in _OWN_ID and isinstance(inner, Mapping):
+                return kind, _text(inner.get(_OWN_ID[kind][1]))
     return "", ""
+
+
+# The member that holds a record's own id, in Python and on the wire.
+_OWN_ID = {
+    "student": ("sourced_id", "sourcedId"),
+    "user": ("sourced_id", "sourcedId"),
+    "agent": ("agent_id", "agentId"),
+}
 
 
 def _text(value: object) -> str:

@@ -85,13 +85,12 @@ class Call:
         request_id: The server's id of the last request, or ours.
         unanswered: Whether something was sent whose answer was not seen, with no answer since.
         refused: Whether a token refused it that nothing has been accepted with.
-        abandoned: Set by its owner: no further attempt is to be made.
         error: The last failure.
     """
 
     __slots__ = ("abandoned", "allowed", "attempts", "doubtful", "error", "expires", "failures",
                  "forgiven", "other_id", "refused", "rejected", "request", "request_id", "status",
-                 "throttles", "unanswered")  # fmt: skip
+                 "throttles", "unanswered", "waiter")  # fmt: skip
 
     def __init__(self, request: Request, allowed: float) -> None:
         self.request = request
@@ -106,6 +105,13 @@ class Call:
         self.doubtful = False  # an earlier attempt may have done its work
         self.rejected = False  # a token of ours has been answered with 401
         self.other_id = ""  # the id in an answer that seemed to be another request's
+        self.waiter: asyncio.Future[None] | None = None  # its turn, while it waits for a slot
+
+    def abandon(self) -> None:
+        """Have no further attempt made; one that is under way is finished."""
+        self.abandoned = True
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_exception(Abandoned())
 
 
 class RequestPool:
@@ -242,9 +248,9 @@ class RequestPool:
         request, status = call.request, response.status
         call.status = status
         call.request_id = response.headers.get("X-Request-ID") or call.request_id
-        self._unknown_host_since = None
         if 200 <= status < 300:
             token.proven = True
+            self._unknown_host_since = None
             return self._misdirected(call, response)
         if status == 404 and request.method == "DELETE" and call.doubtful:
             return None  # the attempt whose answer we did not see had worked
@@ -304,6 +310,7 @@ class RequestPool:
             call.failures += 1
         if isinstance(error, ConnectError) and error.unknown_host:
             return self._delay_unknown_host(call, error, now)
+        self._unknown_host_since = None
         untouched = isinstance(error, ConnectError | RateLimitError) or is_throttle(error)
         if not call.request.idempotent and not untouched:
             return None
@@ -326,7 +333,9 @@ class RequestPool:
 
     async def _turn(self, call: Call) -> None:
         """Wait in line for a slot."""
-        waiter = self._loop.create_future()
+        if call.abandoned:
+            raise Abandoned
+        waiter = call.waiter = self._loop.create_future()
         if call.attempts:  # what has begun is finished before new work
             self._waiting.appendleft(waiter)
         else:

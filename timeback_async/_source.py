@@ -21,6 +21,7 @@ class SyncSource:
     """Reads an iterable.
 
     Attributes:
+        ended: Whether there is nothing more to read.
         error: What the iterable raised, if it did.
         unclaimed: Records read for someone who was cancelled before getting them.
     """
@@ -29,8 +30,8 @@ class SyncSource:
         self._records = records
         self._iterator: Any = None
         self._reads = 0
-        self._ended = False
-        self.error: Exception | None = None
+        self.ended = False
+        self.error: BaseException | None = None
         self.unclaimed: list[object] = []
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -41,27 +42,28 @@ class SyncSource:
         self._reads += 1
         if self._reads % YIELD_EVERY == 0:
             await asyncio.sleep(0)
-        if self._ended:
+        if self.ended:
             return END
         try:
             if self._iterator is None:
                 self._iterator = iter(self._records)
             return next(self._iterator)
         except StopIteration:
-            self._ended = True
-        except Exception as error:
-            self._ended, self.error = True, error
+            self.ended = True
+        except (Exception, asyncio.CancelledError) as error:  # nothing here could be cancelled
+            self.ended, self.error = True, error
         return END
 
     def stop(self) -> None:
         """Read no more."""
-        self._ended = True
+        self.ended = True
 
 
 class AsyncSource:
     """Reads an async iterable, in one task of its own: it may not be asked twice at a time.
 
     Attributes:
+        ended: Whether there is nothing more to read.
         error: What the iterable raised, if it did.
         unclaimed: Records read for someone who was cancelled before getting them.
     """
@@ -71,8 +73,8 @@ class AsyncSource:
         self._asking: deque[asyncio.Future[object]] = deque()
         self._asked = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
-        self._ended = False
-        self.error: Exception | None = None
+        self.ended = False
+        self.error: BaseException | None = None
         self.unclaimed: list[object] = []
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -81,7 +83,7 @@ class AsyncSource:
 
     async def read(self) -> object:
         """Return the next record, or END."""
-        if self._ended:
+        if self.ended:
             return END
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._asking.append(answer)
@@ -114,10 +116,15 @@ class AsyncSource:
                     self._asked.clear()
         except StopAsyncIteration:
             pass
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self.error = error  # the iterable's own: nobody cancelled us
         except Exception as error:
             self.error = error
         finally:
-            self._ended = True
+            self.ended = True
             for answer in self._asking:
                 if not answer.done():
                     answer.set_result(END)
