@@ -107,7 +107,8 @@ class Bulk:
         self._submitted = 0
         self._open: dict[int, _Item] = {}
         self._latest: dict[Hashable, _Item] = {}  # by key: the last one read that has no result
-        self._lost: set[Hashable] = set()  # people whose last record in this run is not saved
+        # People whose last record in this run is not saved, and where in the source that stood.
+        self._lost: dict[str, int] = {}
         self._refusals = self._throttled = 0
         self._tally = Tally()
         self._fatal: Exception | None = None
@@ -138,15 +139,16 @@ class Bulk:
         return self._to_end().__await__()
 
     async def _to_end(self) -> Report:
+        self._check_unused()
         # Awaiting the task itself: who cancels us cancels it, and we return after its end.
         await self._start()
         return self._conclude()
 
     async def __aenter__(self) -> Self:
-        runner = self._start()
+        self._check_unused()
         room = self._in_flight * (ORDERED_PER_PLACE if self._ordered else 1)
         self._delivery = delivery = Delivery(room, self._ordered)
-        runner.add_done_callback(lambda _: delivery.close())
+        self._start().add_done_callback(lambda _: delivery.close())
         return self
 
     async def __aexit__(
@@ -181,12 +183,15 @@ class Bulk:
             raise StopAsyncIteration
         return result
 
-    def _start(self) -> asyncio.Task[None]:
+    def _check_unused(self) -> None:
         if self._runner is not None:
             raise SessionError("a run can be awaited or entered once; make a new one")
+
+    def _start(self) -> asyncio.Task[None]:
         self._started, self._latency = self._loop.time(), self._pool.latency.snapshot()
         self._token_requests = self._pool.tokens.requests
         self._crew = Crew(self._in_flight, self._step)
+        self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
         return self._runner
 
@@ -231,6 +236,9 @@ class Bulk:
 
     def _settle(self) -> None:
         """Give what a cancelled run leaves behind its results, and make the report."""
+        self._pool.on_close.discard(self._session_closed)
+        if self._source.error is not None and not self._stopped:
+            self._stopped = f"the source raised {type(self._source.error).__name__}"
         self._abort_open()
         self._report = self._tally.report(
             submitted=self._submitted,
@@ -310,7 +318,7 @@ class Bulk:
     def _is_fatal(self, call: Call, error: Exception) -> bool:
         """Whether an error is not about this record, and the next one will meet it too."""
         if isinstance(error, AuthError):
-            return not call.refused  # there is no token at all
+            return error is not call.error  # there is no token at all
         if is_throttle(error):
             assert isinstance(error, ApiError)
             return (error.retry_after or 0) > self._patience
@@ -336,6 +344,10 @@ class Bulk:
         for item in self._open.values():
             if item.call is not None:
                 item.call.abandon()
+
+    def _session_closed(self) -> None:
+        error = SessionError("the session was closed")
+        self._stop(str(error), fatal=error)
 
     def _why_stopped(self) -> Exception:
         return self._fatal or TimebackError(f"the run was stopped: {self._stopped}")
@@ -388,10 +400,10 @@ class Bulk:
             if operation.key is not None and self._latest.get(operation.key) is item:
                 del self._latest[operation.key]
         if kind in ("student", "user"):
-            if error is None:
-                self._lost.discard(sourced_id)
-            else:
-                self._lost.add(sourced_id)
+            if error is not None:
+                self._lost[sourced_id] = max(item.index, self._lost.get(sourced_id, 0))
+            elif self._lost.get(sourced_id, item.index) < item.index:
+                del self._lost[sourced_id]
         result = ItemResult(
             index=item.index,
             kind=kind,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -116,7 +116,7 @@ def raw(method: str, path: str, body: object, scope: str | None) -> Request:
     method = method.upper()
     if not method.isascii() or not method.isalpha():
         raise RecordError("method", "must be an HTTP method")
-    segments = path.partition("?")[0].split("/")
+    segments = unquote(path.partition("?")[0]).split("/")
     if not re.fullmatch(r"/(?!/)[!-~]*", path) or "#" in path or {".", ".."} & set(segments):
         rule = 'must begin with one "/", be percent-encoded, and hold no "#" and no dot segments'
         raise RecordError("path", rule)
@@ -292,15 +292,35 @@ class _Identity(msgspec.Struct, rename="camel"):
     sourced_id: str = ""
 
 
-class _Answer(msgspec.Struct):
+class _Student(msgspec.Struct):
     student: _Identity | UnsetType = UNSET
+
+
+class _User(msgspec.Struct):
     user: _Identity | UnsetType = UNSET
+
+
+class _Agents(msgspec.Struct):
     agents: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class _Users(msgspec.Struct):
     users: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class _Orgs(msgspec.Struct):
     orgs: list[dict[str, Any]] | UnsetType = UNSET
 
 
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+# Each looks for its own member alone: what stands beside it is nobody's business.
+_read_answer: dict[str, Callable[[bytes], Any]] = {
+    "": msgspec.json.decode,
+    "student": msgspec.json.Decoder(_Student).decode,
+    "user": msgspec.json.Decoder(_User).decode,
+    "agents": msgspec.json.Decoder(_Agents).decode,
+    "users": msgspec.json.Decoder(_Users).decode,
+    "orgs": msgspec.json.Decoder(_Orgs).decode,
+}
 
 
 def answered_id(request: Request, response: Response) -> str:
@@ -317,11 +337,13 @@ def answered_id(request: Request, response: Response) -> str:
     if envelope is None or not (is_read or response.body.strip()):
         return ""
     try:
-        found = getattr(_decode_answer(response.body), envelope or "student")
-    except msgspec.ValidationError:
-        found = UNSET  # JSON, but of a shape we do not know
+        try:
+            found = getattr(_read_answer[envelope](response.body), envelope, UNSET)
+        except msgspec.ValidationError:  # of another shape, or not JSON further on
+            msgspec.json.decode(response.body)
+            found = UNSET
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise ProtocolError("the answer is not JSON") from None
     if found is UNSET and is_read:
         raise ProtocolError(f"the answer holds no {envelope!r}")
-    return found.sourced_id if envelope and isinstance(found, _Identity) else ""
+    return found.sourced_id if isinstance(found, _Identity) else ""

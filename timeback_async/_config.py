@@ -92,7 +92,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def token_endpoint(self) -> str:
         """The URL that tokens are asked for."""
-        return self.token_url or self.base_url + TOKEN_PATH
+        url = self.token_url or self.base_url + TOKEN_PATH
+        return url if urlsplit(url).path else url + "/"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **settings: Any) -> Self:
@@ -140,7 +141,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return [f"{name}: is not a URL"]
         if not host or not url.isascii() or not url.isprintable() or " " in url:
             return [f"{name}: must be an absolute URL in ASCII, such as https://example.com"]
-        if parts.username is not None or parts.query or parts.fragment:
+        if parts.username is not None or "?" in url or "#" in url:
             return [f"{name}: must not hold credentials, a query or a fragment"]
         insecure = self.allow_insecure_localhost and parts.scheme == "http" and _is_loopback(host)
         if parts.scheme != "https" and not insecure:
@@ -149,6 +150,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Config(base_url={self.base_url!r}, …)"
+
+    def __rich_repr__(self) -> Any:
+        yield "base_url", self.base_url
 
 
 _VARIABLES = {

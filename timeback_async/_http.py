@@ -1,6 +1,7 @@
 """A request as we describe it and a response as we keep it: plain data, no I/O."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         return f"Request({self.method} {self.path})"
 
+    def __rich_repr__(self) -> Any:
+        yield f"{self.method} {self.path}"
+
 
 class Response(msgspec.Struct, frozen=True):
     """What the server answered.
@@ -65,3 +69,6 @@ class Response(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> Any:
+        yield self.status

@@ -9,6 +9,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 from math import inf
 
@@ -40,6 +41,8 @@ log = logging.getLogger("timeback_async.pool")
 
 # A name that stays unknown this many seconds is a wrong name, not a hiccup.
 UNKNOWN_HOST_PATIENCE = 30.0
+# A request that alone is refused, while others pass, must not cost token after token.
+MAX_REJECTIONS = 3
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ class Call:
     """
 
     __slots__ = ("abandoned", "allowed", "attempts", "doubtful", "error", "expires", "failures",
-                 "forgiven", "other_id", "refused", "rejected", "request", "request_id", "status",
+                 "forgiven", "other_id", "refused", "rejections", "request", "request_id", "status",
                  "throttles", "unanswered", "waiter")  # fmt: skip
 
     def __init__(self, request: Request, allowed: float) -> None:
@@ -103,7 +106,7 @@ class Call:
         self.expires: float | None = None
         self.forgiven = False  # the one disconnect that is nobody's fault
         self.doubtful = False  # an earlier attempt may have done its work
-        self.rejected = False  # a token of ours has been answered with 401
+        self.rejections = 0  # answers with 401
         self.other_id = ""  # the id in an answer that seemed to be another request's
         self.waiter: asyncio.Future[None] | None = None  # its turn, while it waits for a slot
 
@@ -121,6 +124,7 @@ class RequestPool:
         tokens: Where its tokens come from.
         latency: How long the answered attempts took.
         throttled: Answers that asked us to slow down.
+        on_close: Who is to be told when the session is closed.
     """
 
     def __init__(self, config: Config, transport: Transport, tokens: TokenStore) -> None:
@@ -131,20 +135,22 @@ class RequestPool:
         self.attempts = self.retries = self.throttled = 0
         self._loop = asyncio.get_running_loop()
         self._window = Window(config.max_in_flight, config.max_rate)
+        self._retrying: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._unknown_host_since: float | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
+        self.on_close: set[Callable[[], None]] = set()
         self._ids = (f"{os.urandom(6).hex()}-{number}" for number in count(1))
 
     async def send(
-        self, call: Call, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self, call: Call, pause: Callable[[float], Awaitable[None]] | None = None
     ) -> Response:
         """Return the 2xx answer to a call, after as many attempts as the policy allows.
 
         Args:
             call: The request; it keeps count as things happen.
-            pause: Waits so many seconds between two attempts.
+            pause: Waits so many seconds between two attempts; None to do it here.
 
         Raises:
             ApiError: The server refused it, or kept failing.
@@ -169,14 +175,14 @@ class RequestPool:
             self._check_deadline(call, delay)
             log.debug("attempt %d of %s failed: %s", call.attempts, call.request_id, error)
             if delay:
-                await pause(delay)
+                await (pause or self._pause)(delay)
 
     def statistics(self) -> Statistics:
         """Return what has happened up to now."""
         window = self._window
         return Statistics(
             in_flight=window.in_flight,
-            waiting=len(self._waiting),
+            waiting=sum(not waiter.done() for waiter in (*self._retrying, *self._waiting)),
             window=window.limit,
             gate=max(0.0, window.gate - self._loop.time()),
             attempts=self.attempts,
@@ -188,29 +194,28 @@ class RequestPool:
 
     def close(self) -> None:
         """Turn away whoever waits, and whoever comes."""
-        self._closed = True
+        self._closing.set()
         if self._timer is not None:
             self._timer.cancel()
-        for waiter in self._waiting:
+        for waiter in (*self._retrying, *self._waiting):
             if not waiter.done():
                 waiter.set_exception(SessionError("the session was closed"))
+        for tell in list(self.on_close):
+            tell()
 
     # -- one attempt
 
     async def _attempt(self, call: Call) -> tuple[Token, Response]:
-        if self._waiting or self._window.admit(self._loop.time()):
+        self._check_open(call)
+        if self._retrying or self._waiting or self._window.admit(self._loop.time()):
             await self._turn(call)
         try:
-            if self._closed:
-                raise SessionError("the session is closed")
-            if call.abandoned:
-                raise Abandoned
             request = call.request
             if call.expires is None:
                 call.expires = self._loop.time() + call.allowed
-            else:
-                self._check_deadline(call, 0.0)
-            token = self.tokens.current(request.scope) or await self.tokens.get(request.scope)
+            token = self.tokens.current(request.scope) or await self._token(call)
+            self._check_open(call)
+            self._check_deadline(call, 0.0)
             call.attempts += 1
             call.request_id = next(self._ids)
             self.attempts += 1
@@ -240,8 +245,16 @@ class RequestPool:
             return token, response
         finally:
             self._window.release()
-            if self._waiting:
+            if self._retrying or self._waiting:
                 self._pump()
+
+    async def _token(self, call: Call) -> Token:
+        """Wait for a token, no longer than the call may take."""
+        try:
+            async with asyncio.timeout_at(call.expires):
+                return await self.tokens.get(call.request.scope)
+        except TimeoutError:
+            raise _out_of_time(call) from call.error
 
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
         """Return what is wrong with an answer, or None."""
@@ -254,18 +267,20 @@ class RequestPool:
             return self._misdirected(call, response)
         if status == 404 and request.method == "DELETE" and call.doubtful:
             return None  # the attempt whose answer we did not see had worked
-        error = api_error(response, request.body, call.request_id)
+        secret = token.authorization.removeprefix("Bearer ")
+        error = api_error(response, request.body, call.request_id, (secret,))
         call.request_id = error.request_id
         if status == 401:
             self.tokens.discard(request.scope, token)
-            call.refused = call.rejected and not token.proven
+            call.rejections += 1
+            call.refused = call.rejections > 1 and not token.proven
             reason = error.detail or "the server refused a fresh token"
             return AuthError(reason, error.code, 401, error.request_id)
         if status == 403:
             call.refused = not token.proven
-        elif status < 500:
+        elif status in (400, 404, 409, 422):  # said by someone who had looked at the record
             token.proven = True
-        else:
+        elif status >= 500 and not is_throttle(error):
             call.doubtful = True
         return error
 
@@ -290,17 +305,21 @@ class RequestPool:
 
     # -- what comes after a failure
 
+    async def _pause(self, delay: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), delay)
+
     def _delay(self, call: Call, error: Exception) -> float | None:
         """Return the seconds until the next attempt, or None when there is none."""
         policy, now = self._config.retry, self._loop.time()
         if isinstance(error, AuthError):
-            first, call.rejected = not call.rejected, True
-            return 0.0 if first or not call.refused else None
+            return None if call.refused or call.rejections >= MAX_REJECTIONS else 0.0
         if is_throttle(error):
             assert isinstance(error, ApiError)
             call.throttles += 1
             self.throttled += 1
-            self._window.throttled(error.retry_after, now)
+            # Past our patience the call ends; the others are not held up for longer than that.
+            self._window.throttled(min(error.retry_after or 0.0, policy.patience), now)
         elif isinstance(error, ProtocolError) and error.disconnected and not call.forgiven:
             # An idle connection that the server closes just as we use it. aiohttp does not tell
             # whether a connection was used before, so the first one is forgiven in any case.
@@ -326,20 +345,21 @@ class RequestPool:
 
     def _check_deadline(self, call: Call, delay: float) -> None:
         if call.expires is not None and self._loop.time() + delay >= call.expires:
-            last = f"no success within {call.allowed:g} s; the last failure: {call.error}"
-            raise DeadlineError(last) from call.error
+            raise _out_of_time(call) from call.error
+
+    def _check_open(self, call: Call) -> None:
+        if self._closing.is_set():
+            raise SessionError("the session is closed")
+        if call.abandoned:
+            raise Abandoned
 
     # -- admission
 
     async def _turn(self, call: Call) -> None:
         """Wait in line for a slot."""
-        if call.abandoned:
-            raise Abandoned
         waiter = call.waiter = self._loop.create_future()
-        if call.attempts:  # what has begun is finished before new work
-            self._waiting.appendleft(waiter)
-        else:
-            self._waiting.append(waiter)
+        # What has begun is finished before new work.
+        (self._retrying if call.attempts else self._waiting).append(waiter)
         self._pump()
         try:
             async with asyncio.timeout_at(call.expires):
@@ -349,7 +369,7 @@ class RequestPool:
                 self._window.release()
                 self._pump()
             if isinstance(error, TimeoutError):
-                self._check_deadline(call, inf)
+                raise _out_of_time(call) from call.error
             raise
 
     def _pump(self) -> None:
@@ -357,13 +377,18 @@ class RequestPool:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting:
-            if self._waiting[0].done():  # cancelled while it waited
-                self._waiting.popleft()
+        while line := self._retrying or self._waiting:
+            if line[0].done():  # cancelled while it waited
+                line.popleft()
                 continue
             wait = self._window.admit(self._loop.time())
             if wait:
                 if wait != inf:
                     self._timer = self._loop.call_later(wait, self._pump)
                 return
-            self._waiting.popleft().set_result(None)
+            line.popleft().set_result(None)
+
+
+def _out_of_time(call: Call) -> DeadlineError:
+    last = f"; the last failure: {call.error}" if call.error else ""
+    return DeadlineError(f"no success within {call.allowed:g} s{last}")

@@ -72,6 +72,9 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
             force_setattr(self, "_value", value)
         return self._value
 
+    def __rich_repr__(self) -> Any:
+        yield repr(self)
+
     def __repr__(self) -> str:
         what = f"{self.kind or 'record'} {self.sourced_id!r}"
         why = f": {self.error}" if self.error is not None else ""

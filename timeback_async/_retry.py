@@ -52,7 +52,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         self,
         error: Exception,
         failures: int,
-        throttles: int = 0,
+        throttles: int = 1,
         jitter: Callable[[], float] = random.random,
     ) -> float | None:
         """Return the seconds to wait before the next attempt, or None to give up.

@@ -13,7 +13,7 @@ __all__ = ["Count", "Positive", "Seconds", "problems"]
 # The upper bound keeps infinity out; thirty years is not a wait anyone means.
 _MOST = 1e9
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
 

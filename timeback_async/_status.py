@@ -6,7 +6,8 @@ status objects (bare or wrapped), OAuth 2.0 errors, plain messages, HTML, or not
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -31,29 +32,34 @@ REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-RequestId", "C
 DETAILS = ("imsx_description", "error_description", "message", "detail", "description", "title")
 # Values that name things rather than people; they may stand in an error's detail.
 IMPERSONAL = frozenset(
-    ["sourcedId", "agentId", "type", "status", "role", "roleType", "enabledUser", "href"]
-)
+    ["sourcedid", "status", "enableduser", "roles", "primaryorg", "relationshiptype", "user",
+     "student", "type"]
+)  # fmt: skip
 
 _seconds = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII).fullmatch
 _email = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
 _unprintable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
-def api_error(response: Response, sent: bytes | None, request_id: str) -> ApiError:
+def api_error(
+    response: Response, sent: bytes | None, request_id: str, secrets: Sequence[str] = ()
+) -> ApiError:
     """Return the error for an answer that is not 2xx.
 
     Args:
         response: The answer.
         sent: The body of the request, whose values are taken out of the server's words.
         request_id: The id we sent, used where the server gave none.
+        secrets: Tokens and the like that went along, taken out too.
     """
     status = response.status
     code, detail = error_words(response.body)
+    values = [*secrets, *_sent_values(sent)]
     kind = _KINDS.get(status) or _FAMILIES.get(status // 100, ApiError)
     error = kind(
         status,
-        code=_without(code, sent)[:64],
-        detail=_without(detail, sent)[:MAX_DETAIL],
+        code=_without(code, values)[:64],
+        detail=_without(detail, values)[:MAX_DETAIL],
         request_id=request_id_of(response.headers) or request_id,
         retry_after=retry_after(response.headers),
     )
@@ -109,7 +115,9 @@ def _wait(value: str, headers: Mapping[str, str], wall_clock: Callable[[], float
 
 def _instant(http_date: str) -> float | None:
     try:
-        return parsedate_to_datetime(http_date).timestamp()
+        instant = parsedate_to_datetime(http_date)
+        # The oldest of the three forms names no zone; every HTTP date is in UTC.
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
@@ -124,17 +132,16 @@ def _all(headers: Mapping[str, str], name: str) -> list[str]:
 def error_words(body: bytes) -> tuple[str, str]:
     """Return the minor code and the description in an error body, each "" where it has none."""
     try:
-        root = msgspec.json.decode(body)
+        facts = _facts(msgspec.json.decode(body))
+        code = _code_minor(facts.get("imsx_codeminor"))
+        details = list(_strings(facts.get("imsx_error_details")))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return "", ""
-    facts = _facts(root)
-    code = _code_minor(facts.get("imsx_codeminor"))
     error = facts.get("error")
     if not code and isinstance(error, str):
         code = error
     found = [facts[name] for name in DETAILS if isinstance(facts.get(name), str)][:1]
-    found += _strings(facts.get("imsx_error_details"))
-    return _line(code), _line("; ".join(found))
+    return _line(code), _line("; ".join(found + details))
 
 
 def _facts(root: object) -> dict[str, Any]:
@@ -168,28 +175,39 @@ def _sourced_id(body: bytes) -> str:
 
 
 def _line(text: str) -> str:
-    return _unprintable.sub(" ", text).strip()[: 4 * MAX_DETAIL]
+    return _unprintable.sub(" ", text).strip()
 
 
-def _without(text: str, sent: bytes | None) -> str:
-    """Take what we sent, and anything like an e-mail address, out of the server's words."""
-    if not text:
-        return ""
-    values = set(_strings(msgspec.json.decode(sent))) if sent else set()
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) > 2:
-            text = re.sub(re.escape(value), "…", text, flags=re.IGNORECASE)
+def _sent_values(sent: bytes | None) -> list[str]:
+    """Return what a request body says about people: every value but those that name things."""
+    try:
+        body = msgspec.json.decode(sent or b"null")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return []
+    record = _facts(body)
+    personal = {name: value for name, value in record.items() if name not in IMPERSONAL}
+    return list(_strings(personal))
+
+
+def _without(text: str, values: list[str]) -> str:
+    """Take values, and anything like an e-mail address, out of the server's words."""
+    for value in sorted(set(values), key=len, reverse=True) if text else ():
+        if len(value) > 1:
+            # A short one may be part of any word; only on its own it is itself.
+            pattern = re.escape(value) if len(value) > 3 else rf"(?<!\w){re.escape(value)}(?!\w)"
+            text = re.sub(pattern, "…", text, flags=re.IGNORECASE)
     return _email.sub("…", text)
 
 
 def _strings(value: object) -> Iterator[str]:
-    """Yield every string in a decoded JSON value, except those that name things, not people."""
-    if isinstance(value, str):
-        yield _line(value)
+    """Yield every scalar in a decoded JSON value, and the names in open objects, as text."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "metadata" and isinstance(inner, dict):
+                yield from map(_line, inner)
+            yield from _strings(inner)
     elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in IMPERSONAL:
-                yield from _strings(item)
+        for inner in value:
+            yield from _strings(inner)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield _line(str(value))

@@ -8,9 +8,11 @@ Source: RFC 6749 sections 2.3.1 (client credentials in a header or the form), 4.
 """
 
 import asyncio
+import copy
 import logging
+import re
 from base64 import b64encode
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 from uuid import uuid4
 
 import anyio
@@ -20,7 +22,14 @@ from ._config import Config
 from ._retry import RetryPolicy
 from ._status import api_error
 from ._transport import Transport
-from .errors import ApiError, AuthError, ProtocolError, SessionError, TransportError
+from .errors import (
+    ApiError,
+    AuthError,
+    ProtocolError,
+    SessionError,
+    TimebackError,
+    TransportError,
+)
 
 __all__ = ["Token", "TokenStore"]
 
@@ -67,6 +76,7 @@ class _Grant(msgspec.Struct):
     scope: str | None = None
 
 
+_printable = re.compile(r"[!-~]+").fullmatch
 _decode_grant = msgspec.json.Decoder(_Grant).decode
 
 
@@ -114,10 +124,11 @@ class TokenStore:
         fetch = self._fetch(key)
         try:
             return await asyncio.shield(fetch)
-        except AuthError as error:  # a copy for each caller: they all see the same one here
-            raise AuthError(*error.args) from error.__cause__
+        except TimebackError as error:  # a copy for each caller: they all see the same one here
+            raise copy.copy(error) from error.__cause__
         except asyncio.CancelledError:
-            if fetch.cancelled():
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # not we were cancelled, the fetch was
                 raise SessionError("the session was closed while it waited for a token") from None
             raise
 
@@ -164,28 +175,31 @@ class TokenStore:
 
     async def _renew(self, key: str) -> Token:
         attempts = min(FETCH_POLICY.attempts, self._config.retry.attempts)
-        for failures in range(1, attempts + 1):
+        failures = 0
+        while True:
             try:
                 return await self._ask(key)
             except (TransportError, ApiError) as failure:
+                failures += 1
                 if isinstance(failure, TransportError) and not failure.retryable:
                     raise
                 delay = FETCH_POLICY.pause(failure, failures) if failure.retryable else None
                 if delay is None or failures == attempts:
                     raise _no_token(failure) from failure
             await asyncio.sleep(delay)
-        raise AssertionError("unreachable")
 
     async def _ask(self, key: str) -> Token:
         config = self._config
         form = {"grant_type": "client_credentials", "scope": key}
+        pair = b64encode(f"{config.client_id}:{config.client_secret}".encode()).decode()
+        # An error body may hold any form of what we sent.
+        secrets = (config.client_secret, quote_plus(config.client_secret), pair)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "X-Request-ID": str(uuid4()),
         }
         if config.token_auth == "basic":
-            pair = f"{config.client_id}:{config.client_secret}".encode()
-            headers["Authorization"] = "Basic " + b64encode(pair).decode()
+            headers["Authorization"] = f"Basic {pair}"
         else:
             form |= {"client_id": config.client_id, "client_secret": config.client_secret}
         self.requests += 1
@@ -194,14 +208,12 @@ class TokenStore:
             "POST", config.token_endpoint, headers, urlencode(form).encode(), config.attempt_timeout
         )
         if not 200 <= response.status < 300:
-            # The secret stands for what we sent: an error body may hold it.
-            secret = msgspec.json.encode(config.client_secret)
-            raise api_error(response, secret, headers["X-Request-ID"])
+            raise api_error(response, None, headers["X-Request-ID"], secrets)
         try:
             grant = _decode_grant(response.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ProtocolError("the token endpoint's answer is not a token") from None
-        if not grant.access_token.isascii() or not grant.access_token.isprintable():
+        if not _printable(grant.access_token):  # it becomes part of a header
             raise ProtocolError("the token endpoint's answer is not a token")
         life = _life(grant.expires_in)
         return Token(

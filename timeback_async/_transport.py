@@ -77,6 +77,8 @@ class AiohttpTransport:
         """Return the answer to one request. See `Transport.send`."""
         if not url.startswith(self._origins):
             raise ConnectError("the request would leave the configured origin", retryable=False)
+        if self._session.closed:
+            raise ConnectError("the session is closed", retryable=False)
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._session.request(
@@ -101,13 +103,12 @@ class AiohttpTransport:
         is_error = answer.status >= 300
         limit = min(self._max_bytes, MAX_ERROR_BYTES) if is_error else self._max_bytes
         content = await answer.content.readany()
-        while not answer.content.at_eof():
-            if len(content) > limit:
-                if is_error:
-                    answer.close()
-                    break
-                raise ProtocolError(f"the answer is longer than {limit} bytes", retryable=False)
+        while len(content) <= limit and not answer.content.at_eof():
             content += await answer.content.readany()
+        if len(content) > limit:
+            if not is_error:
+                raise ProtocolError(f"the answer is longer than {limit} bytes", retryable=False)
+            answer.close()
         return content[:limit]
 
     async def aclose(self) -> None:

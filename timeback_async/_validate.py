@@ -7,6 +7,7 @@ is passed on.
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import isfinite
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -31,6 +32,7 @@ _ENUMS = {
     "role": get_args(RoleName),
     "roleType": get_args(RoleType),
     "enabledUser": ("true", "false"),
+    "type": ("org",),
 }
 _parts = re.compile(r"(?P<reason>.*?)(?: - at .*?`\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
 _missing = re.compile(r"Object missing required field `(.*)`", re.DOTALL).fullmatch
@@ -63,11 +65,11 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
         record = msgspec.convert(wire, struct)
     except msgspec.ValidationError as error:
         raise _record_error(str(error), struct) from None
-    body = encoded(record)
-    exact = decode(body)
-    if exact != record:
-        raise RecordError(_difference(exact, record), "cannot be written as JSON")
-    return record, body
+    except Exception as error:
+        raise _unencodable(value, error) from None
+    if not _is_json(getattr(record, "metadata", None)):
+        raise RecordError("metadata", "cannot be written as JSON")
+    return record, encoded(record)
 
 
 def encoded(value: object) -> bytes:
@@ -89,42 +91,56 @@ def _record_error(message: str, struct: type) -> RecordError:
     if absent := _missing(reason):
         return RecordError(".".join(filter(None, [field, absent[1]])), "is required")
     if unknown := _unknown(reason):
-        name = re.sub(r"[^\w.-]", "?", unknown[1])[:64]
+        name = _shown(unknown[1])
         return RecordError(
             ".".join(filter(None, [field, name])), f"is not a field of {struct.__name__}"
         )
     name = re.sub(r"\[.*", "", field.rpartition(".")[2])
-    is_id = name.lower().endswith("id") and name != "type"
-    if is_id and ("matching regex" in reason or "of length" in reason):
+    if name.lower().endswith("id") and ("matching regex" in reason or "of length" in reason):
         return RecordError(field, ID_RULE)
     if "RFC3339" in reason:
         return RecordError(field, "must be a date of the form YYYY-MM-DD")
     if reason.startswith("Invalid enum value"):
-        return RecordError(field, f"must be one of {', '.join(_ENUMS.get(name, ()))}".rstrip(" of"))
+        known = _ENUMS[name]
+        return RecordError(field, f"must be {'one of ' * (len(known) > 1)}{', '.join(known)}")
     if _harmless(reason):
         return RecordError(field, reason.replace("Expected", "expected").replace("`", ""))
     return RecordError(field, "is not valid")
+
+
+def _shown(name: object) -> str:
+    """Return a name from the caller's own mapping, fit to be shown."""
+    return re.sub(r"[^\w.-]", "?", str(name))[:64]
 
 
 def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _difference(a: msgspec.Struct, b: msgspec.Struct) -> str:
-    fields = msgspec.structs.fields(a)
-    return next(f.encode_name for f in fields if getattr(a, f.name) != getattr(b, f.name))
+def _is_json(value: object) -> bool:
+    """Whether msgspec writes a value as what it is, where no type says what it should be."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_json(value[name]) for name in value)
+    if isinstance(value, list | tuple):
+        return all(_is_json(inner) for inner in value)
+    return isfinite(value) if isinstance(value, float) else not isinstance(value, _BINARY)
 
 
 def _unencodable(value: object, error: Exception) -> RecordError:
     """Name the field that cannot be encoded, by trying each."""
-    if isinstance(value, msgspec.Struct):
-        for field in msgspec.structs.fields(value):
-            inner: Any = getattr(value, field.name)
-            try:
-                if inner is not msgspec.UNSET:
-                    _encode(inner)
-            except Exception as cause:
-                return RecordError(field.encode_name, _why(cause))
+    members: dict[str, Any] = {}
+    with suppress(Exception):
+        if isinstance(value, msgspec.Struct):
+            fields = msgspec.structs.fields(value)
+            members = {field.encode_name: getattr(value, field.name) for field in fields}
+        elif isinstance(value, Mapping):
+            members = dict(value)
+    for name, inner in members.items():
+        try:
+            if inner is not msgspec.UNSET:
+                _encode(inner)
+        except Exception as cause:
+            return RecordError(_shown(name), _why(cause))
     return RecordError("", _why(error))
 
 

@@ -7,6 +7,7 @@ Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference; O
 """
 
 import datetime
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -87,6 +88,9 @@ class Demographics(Sent, frozen=True):
     def __repr__(self) -> str:
         return "Demographics(…)"
 
+    def __rich_repr__(self) -> Any:
+        return ()
+
 
 class Person(Sent, frozen=True, kw_only=True):
     """The fields that students and users share.
@@ -156,7 +160,8 @@ class AgentLink(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if self.agent_id == "":
-            force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
+            with suppress(UnicodeEncodeError):  # an id that is none: sending it says so
+                force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
 
 
 class AgentKey(Sent, frozen=True):

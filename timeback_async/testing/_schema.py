@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
-__all__ = ["agent_problems", "student_problems", "user_problems"]
+__all__ = ["agent_problems", "id_problems", "student_problems", "user_problems"]
 
 Problems = Iterator[tuple[str, str]]
 Check = Callable[[Any, str], Problems]
@@ -34,14 +34,15 @@ def _text_or_null(value: Any, field: str) -> Problems:
         yield from _text(value, field)
 
 
-def _id(value: Any, field: str) -> Problems:
+def id_problems(value: Any, field: str) -> Problems:
+    """Yield what is wrong with an id, in a body or in a path."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or CONTROL.search(value):
         yield field, "must be an id of 1 to 255 characters"
 
 
 def _one_of(*values: str) -> Check:
     def check(value: Any, field: str) -> Problems:
-        if value not in values or not isinstance(value, str):
+        if value not in values:
             yield field, f"must be one of {', '.join(sorted(values))}"
 
     return check
@@ -87,7 +88,7 @@ def _members(
             yield prefix + name, "is required"
         else:
             yield from check(value[name], prefix + name)
-    for name in value.keys() - required.keys():
+    for name in sorted(value.keys() - required.keys()):
         if name in optional:
             yield from optional[name](value[name], prefix + name)
         else:
@@ -97,7 +98,7 @@ def _members(
 def _reference(kind: str) -> Check:
     def check(value: Any, field: str) -> Problems:
         yield from _members(
-            value, field, {"sourcedId": _id, "type": _one_of(kind)}, {"href": _text}
+            value, field, {"sourcedId": id_problems, "type": _one_of(kind)}, {"href": _text}
         )
 
     return check
@@ -132,7 +133,7 @@ def _roles(value: Any, field: str) -> Problems:
 
 
 _PERSON: dict[str, Check] = {
-    "sourcedId": _id,
+    "sourcedId": id_problems,
     "status": _one_of("active", "inactive", "tobedeleted"),
     "enabledUser": _one_of("true", "false"),
     "givenName": _text,
@@ -170,4 +171,5 @@ def user_problems(user: Any) -> Problems:
 
 def agent_problems(agent: Any) -> Problems:
     """Yield what is wrong with the body of an agent link, which has no envelope."""
-    yield from _members(agent, "", {"user": _reference("user"), "relationshipType": _text}, {})
+    required = {"user": _reference("user"), "relationshipType": _text}
+    yield from _members(agent, "", required, {})

@@ -8,8 +8,8 @@ import json
 import random
 import time
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections import Counter
+from collections.abc import Mapping
 from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ from aiohttp import web
 from .._config import Config
 from .._http import CREATEPUT, READONLY
 from ._faults import Faults, Limiter
-from ._schema import agent_problems, student_problems, user_problems
+from ._schema import agent_problems, id_problems, student_problems, user_problems
 from ._stores import Stores, select
 
 __all__ = ["MockServer"]
@@ -77,7 +77,6 @@ class MockServer(Stores):
         in_flight: Requests being answered now.
         peak_in_flight: The most there have been.
         statuses: Answers by status.
-        request_ids: Requests by X-Request-ID.
     """
 
     def __init__(
@@ -116,7 +115,8 @@ class MockServer(Stores):
     @property
     def base_url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:40000`."""
-        return f"http://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     @property
     def connections(self) -> int:
@@ -165,6 +165,9 @@ class MockServer(Stores):
             return answer
         finally:
             self.in_flight -= 1
+            every = self._faults.revoke_every
+            if every and self.requests and self.requests % every == 0:
+                self.revoke_tokens()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -174,16 +177,13 @@ class MockServer(Stores):
             return await self._grant(request)
         self.requests += 1
         faults = self._faults
-        if faults.revoke_every and self.requests % faults.revoke_every == 0:
-            self.revoke_tokens()
         await self._wait(faults.latency)
         if self._happens(faults.drop_before):
             return _dropped(request)
         self._throttle()
         body = await request.read()
-        for status, rate in faults.statuses.items():
-            if self._happens(rate):
-                return _injected(status, faults.error_body)
+        if status := self._drawn(faults.statuses):
+            return _injected(status, faults.error_body)
         self._authorise(request)
         status, answer = self._route(request.method, path, query, body)
         if self._happens(faults.drop_after):
@@ -192,6 +192,17 @@ class MockServer(Stores):
 
     def _happens(self, rate: float) -> bool:
         return rate > 0 and self._random.random() < rate
+
+    def _drawn(self, rates: Mapping[int, float]) -> int:
+        """Draw one of the statuses, each at its own rate, or 0."""
+        if not rates:
+            return 0
+        drawn = self._random.random()
+        for status, rate in rates.items():
+            drawn -= rate
+            if drawn < 0:
+                return status
+        return 0
 
     async def _wait(self, latency: float | tuple[float, float]) -> None:
         if isinstance(latency, tuple):
@@ -241,13 +252,11 @@ class MockServer(Stores):
 
     async def _grant(self, request: web.BaseRequest) -> web.StreamResponse:
         self.token_requests += 1
-        form = {
-            name: values[0] for name, values in parse_qs((await request.read()).decode()).items()
-        }
+        body = (await request.read()).decode(errors="replace")
+        form = {name: values[0] for name, values in parse_qs(body).items()}
         await self._wait(self._faults.latency)
-        for status, rate in self._faults.token_statuses.items():
-            if self._happens(rate):
-                return _injected(status, self._faults.error_body)
+        if status := self._drawn(self._faults.token_statuses):
+            return _injected(status, self._faults.error_body)
         if request.method != "POST" or form.get("grant_type") != "client_credentials":
             return _oauth_error(400, "unsupported_grant_type")
         if _credentials(request, form) != (self.client_id, self.client_secret):
@@ -262,7 +271,7 @@ class MockServer(Stores):
             {
                 "access_token": token,
                 "token_type": "bearer",
-                "expires_in": life,
+                "expires_in": int(life) if life == int(life) else life,
                 "scope": " ".join(sorted(asked)),
             }
         )
@@ -297,7 +306,7 @@ class MockServer(Stores):
             case "GET", ["users", user_id]:
                 return 200, {"user": _dated(self._existing(user_id))}
             case "GET", ["users"]:
-                people = [*self.students.values(), *self.users.values()]
+                people = (self.students | self.users).values()
                 return self._list("users", [_dated(person) for person in people], query)
             case "GET", ["orgs"]:
                 return self._list("orgs", list(self.orgs.values()), query)
@@ -324,6 +333,7 @@ class MockServer(Stores):
     def _put_agent(self, student_id: str, agent_id: str, body: bytes) -> tuple[int, object]:
         agent = _json(body)
         _refuse(agent_problems(agent))
+        _refuse([*id_problems(student_id, "sourcedId"), *id_problems(agent_id, "agentId")])
         if student_id not in self.students:
             raise _Refusal(404, "no such student")
         self._existing(agent["user"]["sourcedId"])
@@ -359,9 +369,15 @@ class MockServer(Stores):
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        root = json.loads(body, parse_constant=_no_constant)
+        json.dumps(root, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise _Refusal(400, "the body is not JSON") from None
+    return root
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
 
 
 def _envelope(body: bytes, name: str) -> Any:
@@ -387,7 +403,7 @@ def _credentials(request: web.BaseRequest, form: dict[str, str]) -> tuple[str, s
     if scheme.lower() == "basic":
         try:
             client_id, _, secret = b64decode(encoded, validate=True).decode().partition(":")
-        except (Base64Error, UnicodeDecodeError):
+        except ValueError:
             return "", ""
         return client_id, secret
     return form.get("client_id", ""), form.get("client_secret", "")

@@ -13,7 +13,8 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "!=": ne, ">=": ge, "<=": le, "=": lambda a, b: a == b, ">": gt, "<": lt,
     "~": lambda a, b: b.casefold() in a.casefold(),
 }  # fmt: skip
-_predicate = re.compile(r"\s*([\w.]+)\s*(!=|>=|<=|=|>|<|~)\s*'((?:[^']|'')*)'\s*").fullmatch
+_PREDICATE = r"\s*([\w.]+)\s*(!=|>=|<=|=|>|<|~)\s*'((?:[^']|'')*)'\s*"
+_expression = re.compile(rf"{_PREDICATE}(?:(AND|OR)\s{_PREDICATE})?").fullmatch
 
 
 class Stores:
@@ -67,9 +68,11 @@ def select(records: list[Json], query: dict[str, str]) -> tuple[list[Json], int,
     if expression := query.get("filter"):
         matches = _filter(expression)
         records = [record for record in records if matches(record)]
+    order = query.get("orderBy", "ASC").upper()
+    if order not in ("ASC", "DESC"):
+        raise ValueError("orderBy")
     if field := query.get("sort"):
-        descending = query.get("orderBy", "ASC").upper() == "DESC"
-        records = sorted(records, key=lambda record: _value(record, field), reverse=descending)
+        records = sorted(records, key=lambda r: _value(r, field), reverse=order == "DESC")
     page = records[offset : offset + limit]
     if fields := query.get("fields"):
         wanted = {"sourcedId", *fields.split(",")}
@@ -85,15 +88,17 @@ def _number(query: dict[str, str], name: str, default: int) -> int:
 
 
 def _filter(expression: str) -> Callable[[Json], bool]:
-    parts = re.split(r"\s(AND|OR)\s", expression)
-    predicates = [_predicate(part) for part in parts[::2]]
-    if len(predicates) > 2 or None in predicates:
+    match = _expression(expression)
+    if match is None:
         raise ValueError("filter")
-    combine = any if "OR" in parts[1::2] else all
+    field, operator, text, joined, *other = match.groups()
+    predicates = [(field, operator, text)] + ([tuple(other)] if joined else [])
+    combine = any if joined == "OR" else all
 
     def matches(record: Json) -> bool:
         return combine(
-            _OPERATORS[p[2]](_value(record, p[1]), p[3].replace("''", "'")) for p in predicates if p
+            _OPERATORS[operator](_value(record, field), text.replace("''", "'"))
+            for field, operator, text in predicates
         )
 
     return matches

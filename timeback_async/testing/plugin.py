@@ -1,54 +1,31 @@
 """pytest fixtures: a mock server, and a session that is open on it.
 
-They work under pytest-asyncio in either mode and under anyio's plugin: each fixture exists once
-for whoever runs the test, since an open session belongs to the event loop of the test.
+They work under anyio's plugin, and under pytest-asyncio in either mode: its strict mode wants
+async fixtures marked as its own, which anyio does not mind.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
-
-import pytest
 
 from .._session import TimebackSession
 from ._server import MockServer
 
 try:
-    from pytest_asyncio import fixture as asyncio_fixture
+    from pytest_asyncio import fixture
 except ImportError:
-    asyncio_fixture = None  # type: ignore[assignment,unused-ignore]
+    from pytest import fixture  # type: ignore[no-redef, assignment, unused-ignore]  # noqa: PT013
 
 __all__ = ["timeback_server", "timeback_session"]
 
 
-async def _server() -> AsyncIterator[MockServer]:
+@fixture
+async def timeback_server() -> AsyncIterator[MockServer]:
+    """Yield a running `MockServer`; set its `faults` to make things go wrong."""
     async with MockServer() as server:
         yield server
 
 
-async def _session(timeback_server: MockServer) -> AsyncIterator[TimebackSession]:
+@fixture
+async def timeback_session(timeback_server: MockServer) -> AsyncIterator[TimebackSession]:
+    """Yield a `TimebackSession` that is open on `timeback_server`."""
     async with TimebackSession(timeback_server.config()) as session:
         yield session
-
-
-_anyio_server = pytest.fixture(name="_timeback_anyio_server")(_server)
-_anyio_session = pytest.fixture(name="_timeback_anyio_session")(_session)
-if asyncio_fixture is not None:
-    _asyncio_server = asyncio_fixture(name="_timeback_asyncio_server")(_server)
-    _asyncio_session = asyncio_fixture(name="_timeback_asyncio_session")(_session)
-
-
-def _from_runner(request: pytest.FixtureRequest, what: str) -> Any:
-    runner = "anyio" if "anyio_backend" in request.fixturenames else "asyncio"
-    return request.getfixturevalue(f"_timeback_{runner}_{what}")
-
-
-@pytest.fixture
-def timeback_server(request: pytest.FixtureRequest) -> Any:
-    """Return a running `MockServer`; set its `faults` to make things go wrong."""
-    return _from_runner(request, "server")
-
-
-@pytest.fixture
-def timeback_session(request: pytest.FixtureRequest) -> Any:
-    """Return a `TimebackSession` that is open on `timeback_server`."""
-    return _from_runner(request, "session")
