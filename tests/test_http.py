@@ -1,8 +1,12 @@
 import msgspec
 import pytest
 
-from timeback_async import Response
+from rich.pretty import pretty_repr
+
+from timeback_async import ItemResult, Outcome, Response
 from timeback_async._http import CREATEPUT, READONLY, Request
+
+BODY = b'{"student": {"givenName": "canary"}}'
 
 
 def test_the_scopes_are_those_of_oneroster() -> None:
@@ -28,6 +32,18 @@ def test_the_reprs_of_request_and_response_show_no_body() -> None:
 
     assert repr(request) == "Request(PUT /students)"
     assert repr(response) == "Response(200, 6 bytes)"
+
+
+def test_a_rich_traceback_shows_no_body_either() -> None:
+    result = ItemResult(
+        index=0, kind="student", sourced_id="s-1", outcome=Outcome.SAVED, _body=BODY
+    )
+    values = [Request("PUT", "/students", CREATEPUT, BODY), Response(200, {}, BODY), result]
+
+    shown = [pretty_repr(value) for value in values]
+
+    assert not any("canary" in text for text in shown)
+    assert "s-1" in shown[2]
 
 
 def test_a_response_decodes_its_json() -> None:
