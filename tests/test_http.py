@@ -1,6 +1,5 @@
 import msgspec
 import pytest
-
 from rich.pretty import pretty_repr
 
 from timeback_async import ItemResult, Outcome, Response

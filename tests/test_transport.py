@@ -191,9 +191,11 @@ async def test_a_request_that_would_leave_the_origin_is_refused(url: str) -> Non
 
 @pytest.mark.parametrize("path", ["", "/", "/oauth/token"])
 async def test_the_token_url_is_an_origin_of_its_own(path: str) -> None:
-    async with RawServer() as server:
-        async with opened("https://timeback.invalid", token_url=server.url + path) as transport:
-            response = await put(transport, server.url + (path or "/"))
+    async with (
+        RawServer() as server,
+        opened("https://timeback.invalid", token_url=server.url + path) as transport,
+    ):
+        response = await put(transport, server.url + (path or "/"))
 
     assert response.status == 200
 
