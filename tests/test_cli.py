@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from typer.testing import CliRunner, Result
 
-from timeback_async import TimebackSession, __version__
+from timeback_async import __version__
+from timeback_async._token import Token, TokenStore
 from timeback_async.cli import _demo, _run, main
 from timeback_async.cli._app import app
 from timeback_async.cli._input import Entry
@@ -412,10 +414,10 @@ def test_check_knows_an_app_without_the_scope(server: MockServer) -> None:
 def test_check_knows_a_token_issued_without_the_scope(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def granted_scope(self: TimebackSession, scope: str) -> str:
-        return "something.else"
+    async def get(self: TokenStore, scope: str) -> Token:
+        return Token("Bearer canary", "something.else", inf, inf)
 
-    monkeypatch.setattr(TimebackSession, "granted_scope", granted_scope)
+    monkeypatch.setattr(TokenStore, "get", get)
 
     done = run("check")
 

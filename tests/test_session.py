@@ -341,10 +341,6 @@ async def test_a_request_that_fails_raises_as_other_calls_do(
         await timeback_session.request("GET", "/rostering/1.0/nowhere")
 
 
-async def test_the_scopes_granted_can_be_asked_for(timeback_session: TimebackSession) -> None:
-    assert await timeback_session.granted_scope(READONLY) == READONLY
-
-
 # -- many records
 
 
@@ -374,7 +370,6 @@ EVERYTHING: list[Any] = [
     pytest.param(lambda t: collect(t.list_users()), id="list_users"),
     pytest.param(lambda t: collect(t.list_orgs()), id="list_orgs"),
     pytest.param(lambda t: t.request("GET", "/x"), id="request"),
-    pytest.param(lambda t: t.granted_scope(READONLY), id="granted_scope"),
     pytest.param(lambda t: t.statistics(), id="statistics"),
     pytest.param(lambda t: t.upsert_many([]), id="upsert_many"),
     pytest.param(lambda t: t.delete_many([]), id="delete_many"),

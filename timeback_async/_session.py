@@ -222,11 +222,6 @@ class TimebackSession:
         """
         return await self._send(Call(codec.raw(method, path, body, scope), self.config.deadline))
 
-    async def granted_scope(self, scope: str) -> str:
-        """Return the scopes of the token that serves `scope`, "" where the server did not say."""
-        self._opened()
-        return (await self._tokens.get(scope)).granted
-
     def statistics(self) -> Statistics:
         """Return what the session has done so far, and what it is doing."""
         return self._opened().statistics()

@@ -1,7 +1,6 @@
 """The commands and their options."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..testing import Faults, MockServer
 from ._check import check as check_all
 from ._demo import demo as run_demo
 from ._input import read_files
-from ._run import EXIT, Run, run_async
+from ._run import EXIT, Run, on_signals, run_async
 from ._screen import err, out, print_failures, print_json, print_report
 
 __all__ = ["app"]
@@ -218,8 +217,7 @@ async def _mock_server(
 ) -> int:
     wanted = msgspec.structs.replace(_faults(faults, seed), **changes)
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    on_signals(stopped.set)
     try:
         async with MockServer(port=port, faults=wanted) as server:
             settings = {

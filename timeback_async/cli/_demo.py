@@ -85,7 +85,12 @@ async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
     """Run `mock-server` in a process of its own; give the settings to reach it."""
     arguments = ("mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "timeback_async", *arguments, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "timeback_async",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us: what is in flight needs its server
     )
     assert process.stdout is not None
     try:

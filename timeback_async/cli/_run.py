@@ -17,7 +17,7 @@ from ..errors import ConfigError, RecordError, TimebackError, TransportError
 from ._input import FAILURE, Entry
 from ._screen import Meter, err
 
-__all__ = ["EXIT", "Run", "run_async"]
+__all__ = ["EXIT", "Run", "on_signals", "run_async"]
 
 T = TypeVar("T")
 
@@ -148,16 +148,24 @@ class Run:
             err.print("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
             drain.append(loop.call_later(DRAIN, task.cancel))
 
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, interrupt)
+        on_signals(interrupt)
         try:
             yield
         finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+            on_signals(None)
             for timer in drain:
                 timer.cancel()
+
+
+def on_signals(act: Callable[[], None] | None) -> None:
+    """Have Ctrl-C and SIGTERM call `act`; None to have them do what they did before."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
+            if act is None:
+                loop.remove_signal_handler(number)
+            else:
+                loop.add_signal_handler(number, act)
 
 
 def _failure_line(entry: Entry, result: ItemResult) -> bytes:
