@@ -97,7 +97,7 @@ async def test_a_fetch_whose_callers_are_all_gone_serves_the_next() -> None:
     caller.cancel()
     await asyncio.sleep(1)
 
-    token = store.current(CREATEPUT)
+    token = store.current(CREATEPUT, now())
 
     assert token is not None
     assert len(transport.asked) == 1
@@ -234,13 +234,13 @@ async def test_a_token_is_renewed_in_the_background_while_callers_go_on() -> Non
 @simulated
 async def test_current_is_none_as_soon_as_a_renewal_is_due() -> None:
     store, _ = make()
-    assert store.current(CREATEPUT) is None
+    assert store.current(CREATEPUT, now()) is None
     token = await store.get(CREATEPUT)
 
     await asyncio.sleep(3299)
-    assert store.current(CREATEPUT) is token
+    assert store.current(CREATEPUT, now()) is token
     await asyncio.sleep(1)
-    assert store.current(CREATEPUT) is None
+    assert store.current(CREATEPUT, now()) is None
 
 
 @simulated
@@ -297,7 +297,7 @@ async def test_a_token_that_was_replaced_already_stays_replaced() -> None:
 
     store.discard(CREATEPUT, rejected)
 
-    assert store.current(CREATEPUT) is replacement
+    assert store.current(CREATEPUT, now()) is replacement
     assert len(transport.asked) == 2
 
 

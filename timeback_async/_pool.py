@@ -91,24 +91,21 @@ class Call:
         error: The last failure.
     """
 
-    __slots__ = ("abandoned", "allowed", "attempts", "doubtful", "error", "expires", "failures",
-                 "forgiven", "other_id", "refused", "rejections", "request", "request_id", "status",
-                 "throttles", "unanswered", "waiter")  # fmt: skip
+    # On the class until they change: most calls succeed at once, and set hardly any of these.
+    attempts = failures = throttles = 0
+    status: int | None = None
+    request_id = ""
+    unanswered = refused = abandoned = False
+    error: Exception | None = None
+    expires: float | None = None
+    forgiven = False  # the one disconnect that is nobody's fault
+    doubtful = False  # an earlier attempt may have done its work
+    rejections = 0  # answers with 401
+    other_id = ""  # the id in an answer that seemed to be another request's
+    waiter: asyncio.Future[None] | None = None  # its turn, while it waits for a slot
 
     def __init__(self, request: Request, allowed: float) -> None:
-        self.request = request
-        self.allowed = allowed
-        self.attempts = self.failures = self.throttles = 0
-        self.status: int | None = None
-        self.request_id = ""
-        self.unanswered = self.refused = self.abandoned = False
-        self.error: Exception | None = None
-        self.expires: float | None = None
-        self.forgiven = False  # the one disconnect that is nobody's fault
-        self.doubtful = False  # an earlier attempt may have done its work
-        self.rejections = 0  # answers with 401
-        self.other_id = ""  # the id in an answer that seemed to be another request's
-        self.waiter: asyncio.Future[None] | None = None  # its turn, while it waits for a slot
+        self.request, self.allowed = request, allowed
 
     def abandon(self) -> None:
         """Have no further attempt made; one that is under way is finished."""
@@ -206,16 +203,22 @@ class RequestPool:
     # -- one attempt
 
     async def _attempt(self, call: Call) -> tuple[Token, Response]:
-        self._check_open(call)
-        if self._retrying or self._waiting or self._window.admit(self._loop.time()):
+        now = self._loop.time()
+        if self._retrying or self._waiting or self._window.admit(now):
             await self._turn(call)
+            now = self._loop.time()
         try:
+            self._check_open(call)
             request = call.request
             if call.expires is None:
-                call.expires = self._loop.time() + call.allowed
-            token = self.tokens.current(request.scope) or await self._token(call)
-            self._check_open(call)
-            self._check_deadline(call, 0.0)
+                call.expires = now + call.allowed
+            token = self.tokens.current(request.scope, now)
+            if token is None:
+                token = await self._token(call)
+                now = self._loop.time()
+                self._check_open(call)
+            if now >= call.expires:
+                raise _out_of_time(call) from call.error
             call.attempts += 1
             call.request_id = next(self._ids)
             self.attempts += 1
@@ -225,14 +228,13 @@ class RequestPool:
             if request.body is not None:
                 headers["Content-Type"] = "application/json"
             was_unanswered, call.unanswered = call.unanswered, True
-            started = self._loop.time()
             try:
                 response = await self._transport.send(
                     request.method,
                     self._config.base_url + request.path,
                     headers,
                     request.body,
-                    min(self._config.attempt_timeout, call.expires - started),
+                    min(self._config.attempt_timeout, call.expires - now),
                 )
             except ConnectError:
                 call.unanswered = was_unanswered
@@ -241,7 +243,7 @@ class RequestPool:
                 call.doubtful = True
                 raise
             call.unanswered = False
-            self.latency.add(self._loop.time() - started)
+            self.latency.add(self._loop.time() - now)
             return token, response
         finally:
             self._window.release()
@@ -357,6 +359,7 @@ class RequestPool:
 
     async def _turn(self, call: Call) -> None:
         """Wait in line for a slot."""
+        self._check_open(call)
         waiter = call.waiter = self._loop.create_future()
         # What has begun is finished before new work.
         (self._retrying if call.attempts else self._waiting).append(waiter)

@@ -97,10 +97,10 @@ class TokenStore:
         self._quiet_until: dict[str, float] = {}
         self.requests = 0
 
-    def current(self, scope: str) -> Token | None:
+    def current(self, scope: str, now: float) -> Token | None:
         """Return the token for `scope` if it needs no renewal yet."""
         token = self._tokens.get(self._key(scope))
-        return token if token is not None and self._loop.time() < token.renew_at else None
+        return token if token is not None and now < token.renew_at else None
 
     async def get(self, scope: str) -> Token:
         """Return a token that is good for `scope`.
