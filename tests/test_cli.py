@@ -163,16 +163,29 @@ def test_failures_go_to_a_private_file_that_can_be_sent_again(
     assert len(server.students) == 20
 
 
-def test_a_broken_line_is_in_the_failures_with_file_and_line(
+def test_a_broken_line_is_in_the_failures_with_file_line_and_text(
     server: MockServer, tmp_path: Path
 ) -> None:
     source, out = tmp_path / "a.jsonl", tmp_path / "failures.jsonl"
-    source.write_text("{\n")
+    source.write_text('{"student":\n')
 
     run("upsert", source, "--failures", out)
 
     failure = json.loads(out.read_text())["_failure"]
     assert (failure["file"], failure["line"], failure["outcome"]) == ("a.jsonl", 1, "invalid")
+    assert failure["text"] == '{"student":'
+
+
+def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path: Path) -> None:
+    out = tmp_path / "failures.jsonl"
+    arguments = (students(tmp_path / "a.jsonl", 500), "--failures", out)
+
+    refused = run("upsert", *arguments, TIMEBACK_CLIENT_SECRET="wrong")
+    again = run("upsert", out)
+
+    assert (refused.exit_code, again.exit_code) == (2, 0)
+    assert f"{out} holds them all." in refused.stdout.replace("\n", "")
+    assert len(server.students) == 500
 
 
 def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_path: Path) -> None:
@@ -180,7 +193,8 @@ def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_
 
     done = run("upsert", students(tmp_path / "a.jsonl", 25))
 
-    assert "… and 5 more" in done.stdout
+    assert "… and 22 more." in done.stdout
+    assert "--failures OUT.jsonl keeps them all." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -250,7 +264,19 @@ def test_the_first_ctrl_c_finishes_what_is_in_flight(server: MockServer, tmp_pat
     report = json.loads(done.stdout)
     assert done.exit_code == 75
     assert report["submitted"] == report["saved"] == len(server.students) < 2000
+    assert report["unread"] == 2000 - report["submitted"]
+    assert not report["ok"]
     assert "Ctrl-C again" in done.stderr
+
+
+def test_an_interrupted_run_says_how_much_it_never_read(server: MockServer, tmp_path: Path) -> None:
+    server.faults = Faults(latency=0.02)
+    when(lambda: len(server.students) >= 10, interrupt)
+
+    done = run("upsert", students(tmp_path / "a.jsonl", 2000), "--max-in-flight", 4)
+
+    assert done.exit_code == 75
+    assert f"{2000 - len(server.students):,} records were never read" in done.stdout
 
 
 def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_path: Path) -> None:
@@ -270,8 +296,8 @@ def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_pat
     report = json.loads(done.stdout)
     outcomes = [json.loads(line)["_failure"]["outcome"] for line in out.read_text().splitlines()]
     assert done.exit_code == 75
-    assert report["unknown"] == 4
-    assert outcomes == ["unknown"] * 4
+    assert (report["unknown"], report["unread"]) == (4, 1996)
+    assert outcomes == ["unknown"] * 4 + ["not_sent"] * 1996
 
 
 def test_waiting_for_what_is_in_flight_has_an_end(
@@ -328,6 +354,25 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
     assert "Not proven" in done.stdout
 
 
+def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = _demo._entries
+
+    def entries(school: Any) -> Iterator[Entry]:
+        for number, entry in enumerate(real(school)):
+            if number == 100:
+                interrupt()
+                time.sleep(0.01)  # until the signal is there
+            yield entry
+
+    monkeypatch.setattr(_demo, "_entries", entries)
+
+    done = run("demo", "--records", 5000)
+
+    assert done.exit_code == 75
+    assert "never read" in done.stdout
+    assert "The run ended early: interrupted" in done.stdout
+
+
 def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
     def entries(school: Any) -> Iterator[Entry]:
         yield Entry(school[0][0], "school", 1)
@@ -346,7 +391,7 @@ def test_unknown_faults_are_exit_code_2(command: str) -> None:
     done = run(command, "--faults", "earthquake")
 
     assert done.exit_code == 2
-    assert "none, some and storm" in done.stderr
+    assert "storm" in done.stderr
 
 
 def test_agents_lists_the_people_linked_to_a_student(server: MockServer, people: Path) -> None:

@@ -269,3 +269,22 @@ def test_a_file_that_cannot_be_read_is_named_before_anything_is_sent(
 
     assert words in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_roles_are_known_in_any_case(users: Path) -> None:
+    student = "s-1,active,true,org-9,Student,ada,Ada,Byron,,p-1,5"
+    parent = "p-1,active,true,org-9,PARENT,,Annabella,Byron,,,"
+
+    found = read(users, HEADER, student, parent)
+
+    assert found[1].record["user"]["roles"][0]["role"] == "parent"
+    assert found[2].record["agent"]["relationshipType"] == "parent"
+
+
+def test_a_failure_without_a_record_keeps_its_reason_when_it_is_read_again(records: Path) -> None:
+    failure = '{"_failure": {"field": "agentSourcedIds", "reason": "is not in this file"}}'
+
+    (entry,) = read(records, failure)
+
+    assert str(entry.record) == "agentSourcedIds: is not in this file"
+    assert entry.text == failure

@@ -63,7 +63,8 @@ class Bulk:
             async for result in results:
                 ...
 
-    Leaving the block early cancels what is in flight and leaves no task behind.
+    Leaving the block early cancels what is in flight and leaves no task behind. Memory follows
+    the number in flight, and holds the ids of people who failed, for the links that name them.
 
     Attributes:
         report: What became of every record read, once the run has ended in whatever way.
@@ -399,7 +400,7 @@ class Bulk:
             kind, sourced_id = operation.kind, operation.sourced_id
             if operation.key is not None and self._latest.get(operation.key) is item:
                 del self._latest[operation.key]
-        if kind in ("student", "user"):
+        if kind != "agent" and sourced_id and (operation is None or operation.key is not None):
             if error is not None:
                 self._lost[sourced_id] = max(item.index, self._lost.get(sourced_id, 0))
             elif self._lost.get(sourced_id, item.index) < item.index:

@@ -28,6 +28,7 @@ from .models import (
     StudentRecord,
     User,
     UserRecord,
+    UserRef,
 )
 from .models.ids import ID_RULE, path_segment
 
@@ -104,7 +105,7 @@ def fetch_user(user_id: object) -> Operation:
     """
     path = f"{ROOT}/users/{_segment(user_id, 'userId')}"
     request = Request("GET", path, READONLY, None, "user", str(user_id))
-    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_user)
+    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_read_user)
 
 
 def raw(method: str, path: str, body: object, scope: str | None) -> Request:
@@ -215,8 +216,8 @@ def _upsert_user(value: object) -> Operation:
 
 def _upsert_agent(value: object) -> Operation:
     link, _ = checked(value, AgentLink)
-    user = {"sourcedId": link.user_id, "type": "user"}
-    body = encoded({"user": user, "relationshipType": link.relationship_type})
+    user, kind = UserRef(link.user_id), link.relationship_type
+    body = encoded({"user": user, "relationshipType": kind})
     request = Request("PUT", _agent_path(link.student_id, link.agent_id), CREATEPUT, body)
     own, needs = (link.student_id, link.agent_id), (link.student_id, link.user_id)
     return Operation("agent", link.agent_id, request, Outcome.SAVED, _decode_agent, own, needs)
@@ -244,35 +245,54 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
     if isinstance(record, RecordError):
         raise record
     names = structs.values()
+    form = " or ".join(f'{{"{name}": {{…}}}}' for name in names)
     if isinstance(record, Mapping):
         if len(record) == 1 and (name := next(iter(record))) in names:
             return name, record[name]
-        form = " or ".join(f'{{"{name}": {{…}}}}' for name in names)
         raise RecordError("", f"a mapping must have the one key of its envelope: {form}")
-    raise RecordError("", f"must be {wanted}, or its wire form; it is a {type(record).__name__}")
+    kind = type(record).__name__
+    raise RecordError("", f"must be {wanted}, or in wire form {form}; it is a {kind}")
 
 
 # -- what we receive
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    decoded = msgspec.json.decode(body) if body.strip() else None
+    try:
+        decoded = msgspec.json.decode(body)
+    except _UNREADABLE:
+        raise ProtocolError("the answer is not JSON") from None
     return decoded if isinstance(decoded, dict) else {}
 
 
+def _echo(body: bytes) -> dict[str, Any]:
+    """Return the answer to a write, {} where it cannot be read: what was written is written."""
+    try:
+        return _object(body)
+    except ProtocolError:
+        return {}
+
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
 def _decode_student(body: bytes) -> StudentRecord | None:
-    student = _object(body).get("student")
+    student = _echo(body).get("student")
     return StudentRecord.from_wire(student) if isinstance(student, dict) else None
 
 
 def _decode_user(body: bytes) -> UserRecord | None:
-    user = _object(body).get("user")
+    user = _echo(body).get("user")
     return UserRecord.from_wire(user) if isinstance(user, dict) else None
+
+
+def _decode_read_user(body: bytes) -> UserRecord:
+    return UserRecord.from_wire(_object(body)["user"])
 
 
 def _decode_agent(body: bytes) -> AgentRecord | None:
     # The body is unpublished: bare as it was sent, or in an envelope.
-    answer = _object(body)
+    answer = _echo(body)
     agent = answer.get("agent", answer)
     return AgentRecord.from_wire(agent) if isinstance(agent, dict) and "user" in agent else None
 
@@ -336,13 +356,15 @@ def answered_id(request: Request, response: Response) -> str:
     is_read = request.method == "GET"
     if envelope is None or not (is_read or response.body.strip()):
         return ""
+    if not is_read and response.headers.get("Content-Type", "").startswith("text/plain"):
+        return ""  # "Created", and the like
     try:
         try:
             found = getattr(_read_answer[envelope](response.body), envelope, UNSET)
         except msgspec.ValidationError:  # of another shape, or not JSON further on
             msgspec.json.decode(response.body)
             found = UNSET
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise ProtocolError("the answer is not JSON") from None
     if found is UNSET and is_read:
         raise ProtocolError(f"the answer holds no {envelope!r}")

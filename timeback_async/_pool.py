@@ -20,7 +20,7 @@ from ._config import Config
 from ._http import Request, Response
 from ._report import Histogram, Latency
 from ._retry import is_throttle
-from ._status import api_error
+from ._status import api_error, query_values, request_id_of
 from ._token import Token, TokenStore
 from ._transport import Transport
 from ._window import Window
@@ -30,7 +30,6 @@ from .errors import (
     ConnectError,
     DeadlineError,
     ProtocolError,
-    RateLimitError,
     SessionError,
     TransportError,
 )
@@ -170,7 +169,7 @@ class RequestPool:
             if delay is None:
                 raise error
             self._check_deadline(call, delay)
-            log.debug("attempt %d of %s failed: %s", call.attempts, call.request_id, error)
+            log.debug("%s failed with %s; it is repeated", call.request_id, type(error).__name__)
             if delay:
                 await (pause or self._pause)(delay)
 
@@ -262,7 +261,7 @@ class RequestPool:
         """Return what is wrong with an answer, or None."""
         request, status = call.request, response.status
         call.status = status
-        call.request_id = response.headers.get("X-Request-ID") or call.request_id
+        call.request_id = request_id_of(response.headers) or call.request_id
         if 200 <= status < 300:
             token.proven = True
             self._unknown_host_since = None
@@ -270,7 +269,8 @@ class RequestPool:
         if status == 404 and request.method == "DELETE" and call.doubtful:
             return None  # the attempt whose answer we did not see had worked
         secret = token.authorization.removeprefix("Bearer ")
-        error = api_error(response, request.body, call.request_id, (secret,))
+        secrets = (secret, *query_values(request.path))
+        error = api_error(response, request.body, call.request_id, secrets)
         call.request_id = error.request_id
         if status == 401:
             self.tokens.discard(request.scope, token)
@@ -332,7 +332,7 @@ class RequestPool:
         if isinstance(error, ConnectError) and error.unknown_host:
             return self._delay_unknown_host(call, error, now)
         self._unknown_host_since = None
-        untouched = isinstance(error, ConnectError | RateLimitError) or is_throttle(error)
+        untouched = isinstance(error, ConnectError) or is_throttle(error)
         if not call.request.idempotent and not untouched:
             return None
         return policy.delay(error, call.failures, call.throttles)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -25,7 +26,7 @@ from .errors import (
     ServerError,
 )
 
-__all__ = ["api_error", "error_words", "request_id_of", "retry_after"]
+__all__ = ["api_error", "error_words", "query_values", "request_id_of", "retry_after"]
 
 MAX_DETAIL = 300
 REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-RequestId", "CF-Ray")
@@ -38,6 +39,7 @@ IMPERSONAL = frozenset(
 
 _seconds = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII).fullmatch
 _email = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
+_quoted = re.compile(r"'([^']*)'").findall
 _unprintable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -97,10 +99,17 @@ def retry_after(
 
     Source: RFC 9110 section 10.2.3.
     """
-    waits = [_wait(value.strip(), headers, wall_clock) for value in _all(headers, "Retry-After")]
+    values = [part for value in _all(headers, "Retry-After") for part in _parts(value)]
+    waits = [_wait(value, headers, wall_clock) for value in values]
     waits += [float(ms) / 1000 for ms in _all(headers, "retry-after-ms") if _seconds(ms.strip())]
     known = [wait for wait in waits if wait is not None]
     return max(0.0, *known) if known else None
+
+
+def _parts(value: str) -> list[str]:
+    """Return the numbers that a proxy has joined by commas; a date has a comma of its own."""
+    parts = [part.strip() for part in value.split(",")]
+    return parts if all(map(_seconds, parts)) else [value.strip()]
 
 
 def _wait(value: str, headers: Mapping[str, str], wall_clock: Callable[[], float]) -> float | None:
@@ -184,9 +193,16 @@ def _sent_values(sent: bytes | None) -> list[str]:
         body = msgspec.json.decode(sent or b"null")
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return []
-    record = _facts(body)
-    personal = {name: value for name, value in record.items() if name not in IMPERSONAL}
+    if not isinstance(body, dict):
+        return list(_strings(body))
+    personal = {name: value for name, value in _facts(body).items() if name not in IMPERSONAL}
     return list(_strings(personal))
+
+
+def query_values(path: str) -> list[str]:
+    """Return the values in the query of a path, and what stands in quotes in them."""
+    values = [value for _, value in parse_qsl(path.partition("?")[2])]
+    return values + [text for value in values for text in _quoted(value)]
 
 
 def _without(text: str, values: list[str]) -> str:

@@ -5,10 +5,12 @@ hold tokens and URLs. What to repeat is decided above.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -55,6 +57,8 @@ class AiohttpTransport:
     ) -> None:
         self._max_bytes = config.max_response_bytes
         self._origins = (_origin(config.base_url), _origin(config.token_endpoint))
+        # aiohttp's own `trust_env` would read passwords from netrc as well.
+        self._proxies = {o: _proxy(o) if config.trust_env else None for o in self._origins}
         self._session = aiohttp.ClientSession(
             # Admission is ours: aiohttp's own pool can lose wake-ups under contention.
             connector=aiohttp.TCPConnector(
@@ -64,7 +68,6 @@ class AiohttpTransport:
             headers={"User-Agent": config.user_agent, "Accept": "application/json"},
             # One exact timer of ours bounds the whole attempt; aiohttp rounds its own up.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-            trust_env=config.trust_env,
             trace_configs=list(trace_configs),
         )
         # aiohttp repeats a PUT by itself when the connection drops, and has no public switch.
@@ -75,7 +78,8 @@ class AiohttpTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """Return the answer to one request. See `Transport.send`."""
-        if not url.startswith(self._origins):
+        origin = next((o for o in self._origins if url.startswith(o)), None)
+        if origin is None:
             raise ConnectError("the request would leave the configured origin", retryable=False)
         if self._session.closed:
             raise ConnectError("the session is closed", retryable=False)
@@ -87,6 +91,7 @@ class AiohttpTransport:
                     data=body,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=self._proxies[origin],
                 )
                 try:
                     content = await self._read(answer)
@@ -102,14 +107,16 @@ class AiohttpTransport:
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         is_error = answer.status >= 300
         limit = min(self._max_bytes, MAX_ERROR_BYTES) if is_error else self._max_bytes
-        content = await answer.content.readany()
-        while len(content) <= limit and not answer.content.at_eof():
-            content += await answer.content.readany()
-        if len(content) > limit:
+        chunks = [await answer.content.readany()]
+        size = len(chunks[0])
+        while size <= limit and not answer.content.at_eof():
+            chunks.append(await answer.content.readany())
+            size += len(chunks[-1])
+        if size > limit:
             if not is_error:
                 raise ProtocolError(f"the answer is longer than {limit} bytes", retryable=False)
             answer.close()
-        return content[:limit]
+        return b"".join(chunks)[:limit]
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -118,7 +125,13 @@ class AiohttpTransport:
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}/"
+    return f"{url[: len(parts.scheme)]}://{parts.netloc}/"  # in the case it was written in
+
+
+def _proxy(origin: str) -> str | None:
+    """Return the environment's proxy for an origin."""
+    parts = urlsplit(origin)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _closer(answer: aiohttp.ClientResponse) -> Callable[[], None]:
@@ -136,7 +149,8 @@ def _translated(error: Exception, timeout: float) -> TransportError:
         reason = getattr(error.os_error, "reason", None) or type(error.os_error).__name__
         return ConnectError(f"TLS with {error.host} failed: {reason}", retryable=transient)
     if isinstance(error, aiohttp.ClientConnectorError):
-        why = error.os_error.strerror or type(error.os_error).__name__
+        number = error.os_error.errno  # aiohttp's words for it name addresses as Python tuples
+        why = os.strerror(number) if number else type(error.os_error).__name__
         return ConnectError(f"cannot connect to {error.host}:{error.port}: {why}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectError(f"no connection within {CONNECT_TIMEOUT:g} s")

@@ -52,7 +52,7 @@ class Window:
         """Give the slot back."""
         self.in_flight -= 1
 
-    def throttled(self, retry_after: float | None, now: float) -> None:
+    def throttled(self, retry_after: float, now: float) -> None:
         """Take note of a throttled answer: a long Retry-After shuts the gate for everybody."""
-        if retry_after is not None and retry_after >= GATE_FROM:
+        if retry_after >= GATE_FROM:
             self.gate = max(self.gate, now + retry_after)

@@ -77,7 +77,7 @@ class RecordError(TimebackError):
 
     Attributes:
         field: The field in wire form, such as `primaryOrg.sourcedId`, or "" for the whole record.
-        reason: What is wrong with it. It never holds the value.
+        reason: What is wrong with it. It may hold ids, never another value.
     """
 
     def __init__(self, field: str, reason: str) -> None:

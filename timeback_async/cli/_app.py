@@ -1,10 +1,11 @@
 """The commands and their options."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -35,7 +36,9 @@ app = typer.Typer(
     "sent, 75 interrupted.",
 )
 
-FaultsName = Annotated[str, typer.Option("--faults", help="What goes wrong: none, some or storm.")]
+FaultsName = Annotated[
+    Literal["none", "some", "storm"], typer.Option("--faults", help="What goes wrong.")
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine.")]
 
@@ -71,19 +74,7 @@ def demo(
     faults: FaultsName = "some",
 ) -> None:
     """Send a made-up school to a mock server through faults, and prove that it arrived."""
-    _exit(_demo(records, seed, faults))
-
-
-async def _demo(records: int, seed: int, faults: str) -> int:
-    _faults(faults, seed)
-    return await run_demo(records, seed, faults)
-
-
-def _faults(name: str, seed: int) -> Faults:
-    try:
-        return Faults.preset(name, seed)
-    except ValueError as error:
-        raise ConfigError(f"--faults: {error}") from None
+    _exit(run_demo(records, seed, faults))
 
 
 @app.command()
@@ -92,10 +83,15 @@ def upsert(
         list[Path],
         typer.Argument(help=".jsonl records in wire form, or a OneRoster 1.1 users.csv."),
     ],
-    dry_run: Annotated[bool, typer.Option(help="Check everything, send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, send nothing.")
+    ] = False,
     failures: Annotated[
         Path | None,
-        typer.Option(help="Write the records that did not make it here, as .jsonl to send again."),
+        typer.Option(
+            help="Write every record that did not make it here, or was never read because the "
+            "run ended before: .jsonl, to send again."
+        ),
     ] = None,
     primary_org: Annotated[
         str | None, typer.Option(help="TimeBack's id of the org of everybody in a .csv.")
@@ -139,11 +135,15 @@ async def _upsert(
             for where, r in run.failures
         ]  # fmt: skip
         ended = str(run.error) if run.error else ""
-        print_json({**run.report.as_dict(), "failures": reasons, "error": ended, "exit": code})
+        facts = {"unread": run.unread, "failures": reasons, "error": ended, "exit": code}
+        print_json(run.report.as_dict() | facts | {"ok": code == EXIT.OK})
         return code
-    print_report(run.report)
+    print_report(run.report, run.unread)
     if run.failures:
         print_failures(run.failures, run.failed - len(run.failures))
+    if run.failed + run.unread > len(run.failures):
+        kept = f"{failures} holds them all." if failures else "--failures OUT.jsonl keeps them all."
+        out.print(kept)
     if run.error is not None:
         err.print(f"[red]error:[/] {escape(str(run.error))}", soft_wrap=True)
     return code
@@ -215,7 +215,7 @@ def mock_server(
 async def _mock_server(
     port: int, faults: str, seed: int, changes: dict[str, float], json: bool
 ) -> int:
-    wanted = msgspec.structs.replace(_faults(faults, seed), **changes)
+    wanted = msgspec.structs.replace(Faults.preset(faults, seed), **changes)
     stopped = asyncio.Event()
     on_signals(stopped.set)
     try:
@@ -230,9 +230,11 @@ async def _mock_server(
             else:
                 for name, value in settings.items():
                     print(f"export TIMEBACK_{name.upper()}={value}")
-                out.print(f"Listening with faults {faults!r}; Ctrl-C ends it.")
+                err.print(f"Listening with faults {faults!r}; Ctrl-C ends it.")
             sys.stdout.flush()
             await stopped.wait()
     except OSError as error:
-        raise ConfigError(f"--port: cannot listen on {port}: {error.strerror}") from None
+        raise ConfigError(
+            f"--port: cannot listen on {port}: {os.strerror(error.errno or 0)}"
+        ) from None
     return EXIT.OK

@@ -37,6 +37,8 @@ async def check(config: Config) -> AsyncIterator[Finding]:
                 granted = (await session._tokens.get(scope)).granted  # noqa: SLF001 - our own
             except TimebackError as error:
                 yield Finding(what, False, _words(error, config))
+                if getattr(error, "code", "") != "invalid_scope":
+                    return  # the rest would fail for the same reason
                 continue
             if granted and scope not in granted.split():
                 yield Finding(what, False, f"the token was issued without it. {DRAFT}")
@@ -65,8 +67,8 @@ def _words(error: TimebackError, config: Config) -> str:
         return f"{connect.reason}: is the address right, and may this machine reach it?"
     if isinstance(error, AuthError) and error.code == "invalid_scope":
         return f"the scope is not granted. {DRAFT}"
-    if isinstance(error, AuthError) and error.status in (400, 401):
-        return f"the credentials are refused: check TIMEBACK_CLIENT_ID and the secret. ({error})"
+    if isinstance(error, AuthError) and error.code in ("invalid_client", "unauthorized_client"):
+        return "the credentials are refused: check TIMEBACK_CLIENT_ID and TIMEBACK_CLIENT_SECRET"
     if isinstance(error, ForbiddenError):
         return f"not allowed. {DRAFT}"
     return str(error)

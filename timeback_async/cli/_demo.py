@@ -10,7 +10,7 @@ import msgspec
 
 from .._config import Config
 from .._session import TimebackSession
-from ..models import AgentLink, Student, User
+from ..models import AgentLink, Student, User, UserRef
 from ._input import Entry
 from ._roster import roster
 from ._run import EXIT, Run
@@ -23,19 +23,21 @@ async def demo(records: int, seed: int, faults: str) -> int:
     """Run the demonstration and return the exit code: 0 when the proof holds."""
     out.print(
         f"A mock TimeBack server starts in a process of its own (faults: {faults}), and a made-up "
-        f"school of about {records:,} records is sent there, a few of them broken on purpose.\n"
+        f"school of about {records:,} records is sent there."
     )
     school = list(roster(records, seed))
+    out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
     async with _server(faults, seed) as settings:
         # The read-back at the end is one answer with the whole school in it.
         config = Config(**settings, max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
             run = Run(session, _entries(school))
             code = await run(total=len(school))
-            if code == EXIT.INTERRUPTED or run.error is not None or run.report is None:
+            assert run.report is not None
+            print_report(run.report, run.unread)
+            if code == EXIT.INTERRUPTED or run.error is not None:
                 out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
                 return code
-            print_report(run.report)
             print_failures(sorted(run.failures, key=lambda failure: failure[1].index))
             response = await session.request("GET", "/_mock/state")
     return _prove(school, run, msgspec.json.decode(response.body))
@@ -58,7 +60,7 @@ def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> in
             case User():
                 users[record.sourced_id] = msgspec.to_builtins(record)
             case AgentLink() if record.student_id in students and record.user_id in users:
-                user = {"sourcedId": record.user_id, "type": "user"}
+                user = msgspec.to_builtins(UserRef(record.user_id))
                 body = {"user": user, "relationshipType": record.relationship_type}
                 agents.append([record.student_id, record.agent_id, body])
     proven = (
@@ -73,10 +75,11 @@ def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> in
             f"\n[bold green]Proven:[/] the server holds {len(students):,} students, {len(users):,} "
             f"users and {len(agents):,} links, equal member by member to what was sent, and "
             f"nothing else.\nIt counted {state['requests']:,} requests, as many as the report, "
-            f"and {state['token_requests']} for tokens."
+            f"and {state['token_requests']} for tokens (one of them to read this back)."
         )
         return EXIT.OK
-    out.print("\n[bold red]Not proven:[/] the server's stores differ from what was sent.")
+    what = "its count of requests differs" if proven else "its stores differ from what was sent"
+    out.print(f"\n[bold red]Not proven:[/] the server answered, but {what}.")
     return EXIT.PARTIAL
 
 

@@ -7,11 +7,12 @@ a result like every other; a file that cannot be read at all is an error before 
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from ..errors import ConfigError, RecordError
+from ..models import RoleName
 
 __all__ = ["FAILURE", "Entry", "read_files"]
 
@@ -20,6 +21,8 @@ FAILURE = "_failure"
 TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 GUARDIANS = ("parent", "guardian", "relative")
 TEXTS = ("username", "givenName", "familyName", "middleName", "email", "phone", "sms", "identifier")
+# Exports differ in case.
+ROLES = {role.lower(): role for role in get_args(RoleName)}
 # OneRoster's REST names, which some exports use for the columns.
 ALIASES = {"orgs": "orgSourcedIds", "agents": "agentSourcedIds"}
 
@@ -33,11 +36,13 @@ class Entry(msgspec.Struct, frozen=True):
         record: The mapping in wire form, or a `RecordError`.
         file: The file's name.
         line: The line it begins on, from 1.
+        text: The line itself, where no record could be made of it.
     """
 
     record: Any
     file: str
     line: int
+    text: str = ""
 
 
 def read_files(
@@ -86,7 +91,9 @@ class _JsonLines:
     def entries(self) -> Iterator[Entry]:
         """Yield every record."""
         for number, text in self._lines():
-            yield Entry(_parse(text), self._path.name, number)
+            record = _parse(text)
+            raw = text.decode(errors="replace") if isinstance(record, RecordError) else ""
+            yield Entry(record, self._path.name, number, raw)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with self._path.open("rb") as lines:
@@ -102,7 +109,9 @@ def _parse(text: bytes) -> Any:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return RecordError("", "is not a line of JSON")
     if isinstance(record, dict):
-        record.pop(FAILURE, None)
+        failure = record.pop(FAILURE, None)
+        if not record and isinstance(failure, dict):  # there never was a record to send
+            return RecordError(str(failure.get("field", "")), str(failure.get("reason", "")))
     return record
 
 
@@ -172,7 +181,8 @@ class _UsersCsv:
         if orgs:
             person["primaryOrg"] = {"sourcedId": orgs[0]}
         grades, role = _cells(row.get("grades", "")), row.get("role", "")
-        if role.lower() == "student":
+        role = ROLES.get(role.lower(), role)
+        if role == "student":
             return {"student": person | {"grades": grades}}
         if grades:
             person["grades"] = grades

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -23,6 +25,7 @@ T = TypeVar("T")
 
 DRAIN = 30.0
 SHOWN = 20
+SHOWN_FOR_ONE_REASON = 3
 
 
 class EXIT:
@@ -52,6 +55,7 @@ class Run:
         report: What became of the records; None where not even one was read.
         failures: The first few that did not make it, each with its place in the input.
         failed: How many did not make it.
+        unread: How many were never read, since the run ended before.
         error: What ended the run before its source did.
         interrupted: Whether Ctrl-C or SIGTERM ended it.
     """
@@ -63,7 +67,8 @@ class Run:
         self._failures_file: BinaryIO | None = None
         self.report: Report | None = None
         self.failures: list[tuple[str, ItemResult]] = []
-        self.failed = 0
+        self.failed = self.unread = 0
+        self._reasons: Counter[str] = Counter()
         self.error: TimebackError | None = None
         self.interrupted = False
 
@@ -97,11 +102,14 @@ class Run:
             except asyncio.CancelledError:
                 self._take_undelivered(bulk.report)
             self.report = bulk.report
+            if self.interrupted or self.error is not None:
+                self._take_unread()
         return self._exit_code(self.report)
 
     def _records(self) -> Iterator[Any]:
-        for index, entry in enumerate(self._entries):
-            if self.interrupted:
+        for index in count():
+            entry = None if self.interrupted else next(self._entries, None)
+            if entry is None:
                 return
             self._on_their_way[index] = entry
             yield entry.record
@@ -111,10 +119,23 @@ class Run:
         if result.error is None:
             return
         self.failed += 1
-        if len(self.failures) < SHOWN:
+        reason = str(result.error)
+        self._reasons[reason] += 1
+        if len(self.failures) < SHOWN and self._reasons[reason] <= SHOWN_FOR_ONE_REASON:
             self.failures.append((f"{entry.file}:{entry.line}", result))
         if self._failures_file is not None:
             self._failures_file.write(_failure_line(entry, result))
+
+    def _take_unread(self) -> None:
+        """Count the records that the run did not come to, and keep them with the failures."""
+        why = self.error or TimebackError("interrupted before its turn")
+        for entry in self._entries:
+            self.unread += 1
+            if self._failures_file is not None:
+                unread = ItemResult(
+                    index=0, kind="", sourced_id="", outcome=Outcome.NOT_SENT, error=why
+                )
+                self._failures_file.write(_failure_line(entry, unread))
 
     def _take_undelivered(self, report: Report) -> None:
         """Account for what was cut off. Whatever is in doubt counts as unknown: resend it."""
@@ -171,7 +192,7 @@ def on_signals(act: Callable[[], None] | None) -> None:
 def _failure_line(entry: Entry, result: ItemResult) -> bytes:
     """Return a line that `upsert` can read again: the record, and what went wrong beside it."""
     error = result.error
-    failure = {
+    failure: dict[str, Any] = {
         "file": entry.file,
         "line": entry.line,
         "outcome": result.outcome,
@@ -181,6 +202,8 @@ def _failure_line(entry: Entry, result: ItemResult) -> bytes:
         "attempts": result.attempts,
         "request_id": result.request_id,
     }
+    if entry.text:
+        failure["text"] = entry.text
     record = entry.record if isinstance(entry.record, dict) else {}
     return msgspec.json.encode({**record, FAILURE: failure}) + b"\n"
 

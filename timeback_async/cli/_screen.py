@@ -12,7 +12,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -58,16 +57,14 @@ class Meter:
     ) -> "Iterator[Meter]":
         """Show the bar while the block runs."""
         columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=err, disable=not visible) as progress:
-            meter = cls(progress, progress.add_task("sending", total=total, facts=""), statistics)
+            meter = cls(progress, progress.add_task("", total=total, facts=""), statistics)
             yield meter
             meter.draw()
 
@@ -89,16 +86,23 @@ class Meter:
         self._progress.update(self._task, completed=self._done, facts=facts)
 
 
-def print_report(report: Report) -> None:
-    """Print the figures of a run as a table."""
+def print_report(report: Report, unread: int = 0) -> None:
+    """Print the figures of a run as a table.
+
+    Args:
+        report: The run's own account.
+        unread: Records that the run never came to.
+    """
     table = Table(title="Report", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("records read", f"{report.submitted:,}")
+    if unread:
+        table.add_row("[yellow]never read[/]", f"{unread:,}")
     for outcome, number in report.counts.items():
         if number:
             label = f"[{COLOURS[outcome]}]{outcome.value.replace('_', ' ')}[/]"
-            table.add_row(label, f"{number:,}", end_section=False)
+            table.add_row(label, f"{number:,}")
     table.add_section()
     table.add_row("requests", f"{report.attempts:,}")
     table.add_row("retries", f"{report.retries:,}")
@@ -113,12 +117,13 @@ def print_report(report: Report) -> None:
     out.print(table)
     if report.dry_run:
         out.print("Dry run: everything was checked, nothing was sent.")
-    if report.stopped:
-        out.print(f"[yellow]Stopped before the end:[/] {escape(report.stopped)}")
+    if report.stopped or unread:
+        why = escape(report.stopped) or "interrupted"
+        out.print(f"[yellow]Stopped before the end:[/] {why}; {unread:,} records were never read.")
 
 
 def print_failures(failures: Iterable[tuple[str, ItemResult]], more: int = 0) -> None:
-    """Print where each record stands that did not make it, and why."""
+    """Print where each record stands that did not make it, and why; `more` are not shown."""
     table = Table(title="Not saved", title_justify="left")
     for heading in ("where", "kind", "id", "outcome", "reason"):
         table.add_column(heading, overflow="fold")
@@ -128,7 +133,7 @@ def print_failures(failures: Iterable[tuple[str, ItemResult]], more: int = 0) ->
         table.add_row(*map(escape, cells), reason)
     out.print(table)
     if more:
-        out.print(f"… and {more:,} more; --failures OUT.jsonl writes them all.")
+        out.print(f"… and {more:,} more.")
 
 
 def printable(text: str) -> str:

@@ -76,7 +76,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             (200 KB of "[").
         token_statuses: Rate of each error status at the token endpoint.
         token_lifetime: Seconds a token lives.
-        revoke_every: All tokens are revoked after every so many requests; 0 for never.
+        revoke_every: All tokens are revoked after every so many requests, 2 or more; 0 for never.
         seed: The same seed and the same requests give the same faults.
     """
 

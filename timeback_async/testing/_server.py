@@ -161,13 +161,12 @@ class MockServer(Stores):
                 answer = await self._answer(request)
             except _Refusal as refusal:
                 answer = _error(refusal.status, refusal.why, refusal.headers)
+            except ConnectionError:  # the client hung up in the middle of its request
+                answer = _dropped(request)
             self.statuses[answer.status] += 1
             return answer
         finally:
             self.in_flight -= 1
-            every = self._faults.revoke_every
-            if every and self.requests and self.requests % every == 0:
-                self.revoke_tokens()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -175,8 +174,10 @@ class MockServer(Stores):
             return web.json_response(self._state())
         if path == TOKEN_PATH:
             return await self._grant(request)
-        self.requests += 1
         faults = self._faults
+        if faults.revoke_every and self.requests and self.requests % faults.revoke_every == 0:
+            self.revoke_tokens()
+        self.requests += 1
         await self._wait(faults.latency)
         if self._happens(faults.drop_before):
             return _dropped(request)
