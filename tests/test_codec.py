@@ -524,3 +524,42 @@ def test_a_role_in_wire_form_may_have_dates() -> None:
     sent = msgspec.json.decode(upsert(wire).request.body or b"")
 
     assert sent == wire
+
+
+BROKEN = [b'{"user":{"sourcedId":"u-1","x":"\xff"}}', b'{"user":{"sourcedId":"u-1","x":1e999}}']
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_what_was_written_is_written_though_its_echo_cannot_be_read(body: bytes) -> None:
+    operation = upsert(user())
+
+    found = answered_id(operation.request, Response(200, {}, body))
+
+    assert found == "u-1"
+    assert operation.decode(body) is None
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_what_was_to_be_read_and_cannot_be_is_a_protocol_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="not JSON"):
+        fetch_user("u-1").decode(body)
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "is_taken"),
+    [
+        (user(), "text/plain; charset=utf-8", True),
+        (user(), "text/html", False),
+        (user(), "application/json", False),
+    ],
+)
+def test_a_plain_word_is_an_answer_to_a_write_where_it_says_that_it_is_one(
+    record: object, kind: str, is_taken: bool
+) -> None:
+    response = Response(201, {"Content-Type": kind}, b"Created")
+
+    if is_taken:
+        assert answered_id(upsert(record).request, response) == ""
+    else:
+        with pytest.raises(ProtocolError):
+            answered_id(upsert(record).request, response)

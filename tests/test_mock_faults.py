@@ -7,9 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from timeback_async.testing import Faults, Throttle
+from timeback_async import TimebackSession
+from timeback_async.testing import Faults, MockServer, Throttle
 from timeback_async.testing._faults import Limiter
 
+from . import samples
 from .mock_api import LINK, ORGS, Answer, Api, agent, mock_api, student
 
 
@@ -441,3 +443,15 @@ def test_a_preset_is_named_and_seeded() -> None:
 def test_an_unknown_preset_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ValueError, match="'mild'; there are none, some and storm"):
         Faults.preset("mild")
+
+
+async def test_tokens_are_revoked_once_for_so_many_requests_however_many_are_under_way() -> None:
+    faults = Faults(revoke_every=100, latency=(0.0, 0.005))
+    async with (
+        MockServer(faults=faults) as server,
+        TimebackSession(server.config(max_in_flight=16)) as timeback,
+    ):
+        report = await timeback.upsert_many(samples.student(f"s-{n}") for n in range(400))
+
+    assert report.saved == 400
+    assert server.token_requests <= 1 + server.requests // 100

@@ -28,6 +28,7 @@ from .mock_api import (
     student,
     user,
 )
+from .wire import until
 
 DATED = "2026-01-01T00:00:00.000Z"
 EVERY_OPERATION = [
@@ -559,3 +560,17 @@ async def test_a_stopped_server_takes_no_connections() -> None:
 
         with pytest.raises(aiohttp.ClientConnectionError):
             await api.token()
+
+
+async def test_a_client_that_hangs_up_in_its_request_is_no_error_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with MockServer() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.base_url[-5:]))
+        head = b"PUT /rostering/1.0/students HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+        writer.write(head + b"{")
+        await until(lambda: server.requests)
+        writer.transport.abort()
+        await until(lambda: not server.in_flight)
+
+    assert caplog.records == []

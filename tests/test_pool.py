@@ -7,7 +7,7 @@ import pytest
 
 from timeback_async import Response, RetryPolicy
 from timeback_async._codec import fetch_user, upsert
-from timeback_async._http import CREATEPUT, Request
+from timeback_async._http import CREATEPUT, READONLY, Request
 from timeback_async._pool import Abandoned, Call, RequestPool
 from timeback_async._token import TokenStore
 from timeback_async.errors import (
@@ -1063,3 +1063,24 @@ async def test_an_exception_of_no_kind_we_know_gives_the_slot_back() -> None:
         await rig.send()
 
     assert rig.pool.statistics().in_flight == 0
+
+
+@simulated
+async def test_the_servers_id_is_known_by_any_of_its_names() -> None:
+    rig = Rig(answer(200, b"", X_Amzn_RequestId="r-9"))
+    call = rig.call()
+
+    await rig.pool.send(call)
+
+    assert call.request_id == "r-9"
+
+
+@simulated
+async def test_what_stood_in_a_query_does_not_stand_in_an_error() -> None:
+    rig = Rig(answer(400, {"message": "bad filter familyName='Canary'"}))
+    path = "/rostering/1.0/users?filter=familyName%3D%27Canary%27"
+
+    with pytest.raises(BadRequestError) as caught:
+        await rig.pool.send(rig.call(request=Request("GET", path, READONLY, None, "users")))
+
+    assert "Canary" not in str(caught.value)

@@ -13,7 +13,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from timeback_async import Demographics, Response
 from timeback_async._codec import upsert
-from timeback_async._status import MAX_DETAIL, api_error, error_words, request_id_of, retry_after
+from timeback_async._status import (
+    MAX_DETAIL,
+    api_error,
+    error_words,
+    query_values,
+    request_id_of,
+    retry_after,
+)
 from timeback_async.errors import (
     ApiError,
     BadRequestError,
@@ -488,3 +495,20 @@ def test_a_date_counts_from_the_clock_of_the_server_not_from_ours(wait: int, ske
     headers = {"Retry-After": later(wait), "Date": DATE}
 
     assert retry_after(headers, wall_clock=lambda: NOW + skew) == wait
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("5, 7", 7.0), ("7,5", 7.0), ("5, soon", None)])
+def test_values_that_a_proxy_joined_count_one_by_one(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}) == seconds
+
+
+def test_a_body_that_is_a_list_is_taken_out_of_the_words_as_well() -> None:
+    answer = Response(400, {}, b'{"message": "no Canary here"}')
+
+    assert "Canary" not in str(api_error(answer, b'[{"familyName": "Canary"}]', "r"))
+
+
+def test_the_values_of_a_query_are_known_with_what_is_quoted_in_them() -> None:
+    path = "/rostering/1.0/users?filter=familyName%3D%27Canary%27&limit=1"
+
+    assert query_values(path) == ["familyName='Canary'", "1", "Canary"]

@@ -6,6 +6,7 @@ import traceback
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -555,3 +556,43 @@ async def test_a_peer_that_hangs_up_in_the_tls_handshake_may_be_asked_again() ->
 
     assert isinstance(error, ConnectError)
     assert error.retryable
+
+
+async def test_an_address_may_be_written_in_capitals() -> None:
+    async with RawServer() as server:
+        url = server.url.upper()
+        async with opened(url) as transport:
+            response = await put(transport, f"{url}/x")
+
+    assert response.status == 200
+
+
+async def test_the_environments_proxy_is_used_when_asked_for_and_netrc_never(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine timeback.invalid login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    url = "http://localhost.invalid"
+    async with RawServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setattr("timeback_async._config._is_loopback", lambda host: True)
+        async with opened(url, trust_env=True) as transport:
+            response = await put(transport, f"{url}/x")
+
+    assert response.status == 200
+    assert proxy.requests[0].startswith(b"PUT http://localhost.invalid/x HTTP/1.1")
+    assert b"Authorization: Bearer " in proxy.requests[0]
+    assert b"Basic" not in proxy.requests[0]
+
+
+async def test_a_proxy_may_be_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with RawServer() as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        async with opened(server.url, trust_env=True) as transport:
+            response = await put(transport, f"{server.url}/x")
+
+    assert response.status == 200

@@ -329,9 +329,10 @@ class Bulk:
         return isinstance(error, SessionError) or not isinstance(error, TimebackError)
 
     def _stop_refused(self, error: Exception) -> None:
-        status = getattr(error, "status", None)
-        reason = f"{MAX_REFUSALS} records in a row were refused by a fresh token: {error}"
-        self._stop(reason, fatal=AuthError(reason, getattr(error, "code", ""), status))
+        reason = f"{MAX_REFUSALS} records in a row were refused by a fresh token"
+        code, status = getattr(error, "code", ""), getattr(error, "status", None)
+        fatal = AuthError(reason, code, status, getattr(error, "request_id", ""))
+        self._stop(str(fatal), fatal=fatal)
 
     def _stop(self, reason: str, fatal: Exception | None = None) -> None:
         """Read no more, begin nothing new; what is in flight is finished."""
