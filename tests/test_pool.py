@@ -1084,3 +1084,16 @@ async def test_what_stood_in_a_query_does_not_stand_in_an_error() -> None:
         await rig.pool.send(rig.call(request=Request("GET", path, READONLY, None, "users")))
 
     assert "Canary" not in str(caught.value)
+
+
+@simulated
+async def test_a_pause_that_took_too_long_is_followed_by_no_attempt() -> None:
+    rig = Rig(answer(503), deadline=5.0)
+
+    async def oversleep(delay: float) -> None:
+        await asyncio.sleep(10)
+
+    with pytest.raises(DeadlineError):
+        await rig.pool.send(rig.call(), oversleep)
+
+    assert rig.pool.attempts == 1

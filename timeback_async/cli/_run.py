@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -107,11 +106,11 @@ class Run:
         return self._exit_code(self.report)
 
     def _records(self) -> Iterator[Any]:
-        for index in count():
-            entry = None if self.interrupted else next(self._entries, None)
-            if entry is None:
-                return
-            self._on_their_way[index] = entry
+        read = 0
+        # What is not taken here stays in the iterator, for `_take_unread`.
+        while not self.interrupted and (entry := next(self._entries, None)) is not None:
+            self._on_their_way[read] = entry
+            read += 1
             yield entry.record
 
     def _take(self, result: ItemResult) -> None:
