@@ -191,12 +191,12 @@ def _sent_values(sent: bytes | None) -> list[str]:
     """Return what a request body says about people: every value but those that name things."""
     try:
         body = msgspec.json.decode(sent or b"null")
+        if isinstance(body, dict):
+            facts = _facts(body)
+            body = {name: value for name, value in facts.items() if name not in IMPERSONAL}
+        return list(_strings(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return []
-    if not isinstance(body, dict):
-        return list(_strings(body))
-    personal = {name: value for name, value in _facts(body).items() if name not in IMPERSONAL}
-    return list(_strings(personal))
 
 
 def query_values(path: str) -> list[str]:

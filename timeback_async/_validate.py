@@ -63,11 +63,12 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
         raise _unencodable(value, error) from None
     try:
         record = msgspec.convert(wire, struct)
+        is_json = _is_json(getattr(record, "metadata", None))
     except msgspec.ValidationError as error:
         raise _record_error(str(error), struct) from None
     except Exception as error:
         raise _unencodable(value, error) from None
-    if not _is_json(getattr(record, "metadata", None)):
+    if not is_json:
         raise RecordError("metadata", "cannot be written as JSON")
     return record, encoded(record)
 
