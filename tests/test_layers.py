@@ -23,6 +23,7 @@ ORDER = [
     "_report",
     "_transport",
     "_token",
+    "_call",
     "_pool",
     "_source", "_delivery", "_crew", "_bulk",
     "_session",

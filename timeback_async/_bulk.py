@@ -14,10 +14,11 @@ from typing import Any, Self
 
 import anyio
 
+from ._call import Abandoned, Call
 from ._codec import Operation, identify
 from ._crew import Crew
 from ._delivery import Delivery
-from ._pool import Abandoned, Call, RequestPool
+from ._pool import RequestPool
 from ._report import Report, Tally
 from ._results import ItemResult, Outcome
 from ._retry import is_throttle

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from . import _codec as codec
 from ._bulk import Bulk
+from ._call import Call
 from ._config import Config
 from ._http import Response
-from ._pool import Call, RequestPool, Statistics
+from ._pool import RequestPool, Statistics
 from ._token import TokenStore
 from ._transport import AiohttpTransport
 from .errors import ProtocolError, SessionError
