@@ -1098,3 +1098,16 @@ async def test_a_pause_that_took_too_long_is_followed_by_no_attempt() -> None:
         await rig.pool.send(rig.call(), oversleep)
 
     assert rig.pool.attempts == 1
+
+
+@simulated
+async def test_the_ids_of_a_session_begin_alike_and_those_of_two_do_not() -> None:
+    first, second = Rig(), Rig()
+    calls = [first.call(), first.call(), second.call()]
+
+    await first.pool.send(calls[0])
+    await first.pool.send(calls[1])
+    await second.pool.send(calls[2])
+
+    prefixes = [call.request_id.partition("-")[0] for call in calls]
+    assert prefixes[0] == prefixes[1] != prefixes[2]

@@ -95,7 +95,8 @@ class RequestPool:
         self._unknown_host_since: float | None = None
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
-        self._ids = (f"{os.urandom(6).hex()}-{number}" for number in count(1))
+        prefix = os.urandom(6).hex()  # one for the session: its requests are found by it
+        self._ids = (f"{prefix}-{number}" for number in count(1))
 
     async def send(
         self, call: Call, pause: Callable[[float], Awaitable[None]] | None = None
@@ -229,7 +230,6 @@ class RequestPool:
         secret = token.authorization.removeprefix("Bearer ")
         secrets = (secret, *query_values(request.path))
         error = api_error(response, request.body, call.request_id, secrets)
-        call.request_id = error.request_id
         if status == 401:
             self.tokens.discard(request.scope, token)
             call.rejections += 1
