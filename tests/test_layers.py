@@ -21,6 +21,7 @@ ORDER = [
     "_settings", "_retry", "_config",
     "_window", "_status", "_results", "_validate", "_codec",
     "_report",
+    "_timeouts",
     "_transport",
     "_token",
     "_call",
@@ -35,7 +36,7 @@ ORDER = [
     "__main__",
 ]
 # fmt: on
-PURE = ORDER[: ORDER.index("_transport")]
+PURE = ORDER[: ORDER.index("_timeouts")]
 DOING_IO = {"aiohttp", "anyio", "asyncio", "concurrent", "http", "socket", "ssl", "threading"}
 
 

@@ -4,7 +4,6 @@ The only module that imports aiohttp for sending. Its exceptions end here, since
 hold tokens and URLs. What to repeat is decided above.
 """
 
-import asyncio
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from yarl import URL
 
 from ._config import Config
 from ._http import Response
+from ._timeouts import Timeouts
 from .errors import ConnectError, ProtocolError, TimedOutError, TransportError
 
 __all__ = ["AiohttpTransport", "Transport"]
@@ -56,9 +56,11 @@ class AiohttpTransport:
         trace_configs: Sequence[aiohttp.TraceConfig],
     ) -> None:
         self._max_bytes = config.max_response_bytes
-        self._origins = (_origin(config.base_url), _origin(config.token_endpoint))
+        self._timeouts = Timeouts()
+        self._base, self._token_base = _origin(config.base_url), _origin(config.token_endpoint)
         # aiohttp's own `trust_env` would read passwords from netrc as well.
-        self._proxies = {o: _proxy(o) if config.trust_env else None for o in self._origins}
+        self._base_proxy = _proxy(self._base) if config.trust_env else None
+        self._token_proxy = _proxy(self._token_base) if config.trust_env else None
         self._session = aiohttp.ClientSession(
             # Admission is ours: aiohttp's own pool can lose wake-ups under contention.
             connector=aiohttp.TCPConnector(
@@ -78,20 +80,23 @@ class AiohttpTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """Return the answer to one request. See `Transport.send`."""
-        origin = next((o for o in self._origins if url.startswith(o)), None)
-        if origin is None:
+        if url.startswith(self._base):
+            proxy = self._base_proxy
+        elif url.startswith(self._token_base):
+            proxy = self._token_proxy
+        else:
             raise ConnectError("the request would leave the configured origin", retryable=False)
         if self._session.closed:
             raise ConnectError("the session is closed", retryable=False)
         try:
-            async with asyncio.timeout(timeout):
+            with self._timeouts.within(timeout):
                 answer = await self._session.request(
                     method,
                     URL(url, encoded=True),
                     data=body,
                     headers=headers,
                     allow_redirects=False,
-                    proxy=self._proxies[origin],
+                    proxy=proxy,
                 )
                 try:
                     content = await self._read(answer)
@@ -120,6 +125,7 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._timeouts.close()
         await self._session.close()
 
 
