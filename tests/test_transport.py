@@ -25,6 +25,13 @@ from .wire import DROP, RawServer, Reply, config, reply, until
 TOKEN = "token-canary"
 
 
+@pytest.fixture(autouse=True, params=["our request", "aiohttp's request"])
+def _both_ways_to_send(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with aiohttp's own request as well: other versions of it get that one."""
+    assert _transport.IS_KNOWN
+    monkeypatch.setattr(_transport, "IS_KNOWN", request.param == "our request")
+
+
 @asynccontextmanager
 async def opened(
     url: str, *, trust: ssl.SSLContext | None = None, trace: Any = (), **settings: Any
@@ -89,6 +96,31 @@ async def test_method_headers_and_body_are_on_the_wire_as_given() -> None:
         b"Content-Length: 2",
     } <= set(head.split(b"\r\n"))
     assert body == b"{}"
+
+
+async def test_the_method_decides_whether_a_request_without_a_body_says_so() -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        for method in ("GET", "DELETE"):
+            await transport.send(method, f"{server.url}/x", {}, None, 10.0)
+
+    get, delete = server.requests
+    assert b"Content-Length" not in get
+    assert b"Content-Length: 0\r\n" in delete
+
+
+async def test_an_answer_may_come_before_a_long_body_was_read() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply(status="413 Content Too Large").data)
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://localhost:{server.sockets[0].getsockname()[1]}"
+    async with server, opened(url) as transport:
+        response = await transport.send("PUT", f"{url}/x", {}, b"x" * 1_000_000, 10.0)
+
+    assert response.status == 413
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.http import StreamWriter
 from yarl import URL
 
 from ._config import Config
@@ -23,6 +24,8 @@ __all__ = ["AiohttpTransport", "Transport"]
 
 CONNECT_TIMEOUT = 10.0
 MAX_ERROR_BYTES = 64 * 1024
+# LeanRequest overrides what aiohttp does not document: another version sends in its own way.
+IS_KNOWN = aiohttp.__version__.startswith("3.14.")
 # Failures of TLS that a busy peer causes by hanging up; every other one will not go away.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
@@ -38,6 +41,37 @@ class Transport(Protocol):
         Raises:
             TransportError: There was no complete answer within `timeout` seconds.
         """
+
+
+class LeanRequest(aiohttp.ClientRequest):
+    """A request that goes out as it is: its head and its bytes in one write, without a task.
+
+    aiohttp's own is made for bodies that come in pieces, and starts a task to send them; that is
+    a tenth of the client's CPU. This one knows neither proxies nor traces.
+    """
+
+    def update_body_from_data(self, body: bytes | None, _stacklevel: int = 0) -> None:
+        self._content = body or b""
+        if self._content or self.method not in self.GET_METHODS:
+            self.headers[aiohttp.hdrs.CONTENT_LENGTH] = str(len(self._content))
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        writer = StreamWriter(conn.protocol, self.loop)
+        line = f"{self.method} {self.url.raw_path_qs} HTTP/1.1"
+        await writer.write_headers(line, self.headers)
+        await writer.write(self._content, drain=False)
+        return self.response_class(
+            self.method,
+            self.original_url,
+            writer=None,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=[],
+            loop=self.loop,
+            session=self._session,
+            stream_writer=writer,
+        )
 
 
 class AiohttpTransport:
@@ -61,6 +95,7 @@ class AiohttpTransport:
         # aiohttp's own `trust_env` would read passwords from netrc as well.
         self._base_proxy = _proxy(self._base) if config.trust_env else None
         self._token_proxy = _proxy(self._token_base) if config.trust_env else None
+        is_plain = not (trace_configs or self._base_proxy or self._token_proxy)
         self._session = aiohttp.ClientSession(
             # Admission is ours: aiohttp's own pool can lose wake-ups under contention.
             connector=aiohttp.TCPConnector(
@@ -71,6 +106,7 @@ class AiohttpTransport:
             # One exact timer of ours bounds the whole attempt; aiohttp rounds its own up.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             trace_configs=list(trace_configs),
+            request_class=LeanRequest if is_plain and IS_KNOWN else aiohttp.ClientRequest,
         )
         # aiohttp repeats a PUT by itself when the connection drops, and has no public switch.
         if hasattr(self._session, "_retry_connection"):
