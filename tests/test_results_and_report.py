@@ -25,10 +25,16 @@ def failure(outcome: Outcome = Outcome.FAILED, index: int = 0, **facts: Any) -> 
     return result(outcome, index, error=BadRequestError(400, "invaliddata"), **facts)
 
 
-def report_of(*results: ItemResult, **facts: Any) -> Report:
+def tally_of(*results: ItemResult) -> Tally:
     tally = Tally()
     for each in results:
-        tally.add(each)
+        tally.count(each.outcome, each.attempts)
+        if each.error is not None:
+            tally.keep(each)
+    return tally
+
+
+def report_of(*results: ItemResult, **facts: Any) -> Report:
     figures: dict[str, Any] = {
         "submitted": len(results),
         "throttled": 0,
@@ -38,7 +44,7 @@ def report_of(*results: ItemResult, **facts: Any) -> Report:
         "dry_run": False,
         "stopped": "",
     }
-    return tally.report(**(figures | facts))
+    return tally_of(*results).report(**(figures | facts))
 
 
 # -- Outcome and ItemResult
@@ -167,12 +173,12 @@ def test_since_an_empty_snapshot_everything_counts() -> None:
 
 
 def test_a_tally_counts_outcomes_attempts_and_retries() -> None:
-    tally = Tally()
-
-    tally.add(result(attempts=1))
-    tally.add(result(attempts=3))
-    tally.add(failure(Outcome.INVALID))
-    tally.add(failure(Outcome.FAILED, attempts=8))
+    tally = tally_of(
+        result(attempts=1),
+        result(attempts=3),
+        failure(Outcome.INVALID),
+        failure(Outcome.FAILED, attempts=8),
+    )
 
     assert tally.counts == dict.fromkeys(Outcome, 0) | {
         Outcome.SAVED: 2,
@@ -183,11 +189,7 @@ def test_a_tally_counts_outcomes_attempts_and_retries() -> None:
 
 
 def test_only_records_that_had_their_turn_count_as_failed() -> None:
-    tally = Tally()
-
-    for outcome in BAD:
-        tally.add(failure(outcome))
-    tally.add(result(Outcome.NOT_SENT))
+    tally = tally_of(*map(failure, BAD), result(Outcome.NOT_SENT))
 
     assert tally.failed == 3
     assert [each.outcome for each in tally.failures] == BAD
@@ -213,7 +215,8 @@ def test_a_report_does_not_change_when_the_tally_goes_on() -> None:
     facts: dict[str, Any] = {"throttled": 0, "token_requests": 0, "elapsed": 1.0, "stopped": ""}
     report = tally.report(submitted=0, latency=Latency(), dry_run=False, **facts)
 
-    tally.add(failure())
+    tally.count(Outcome.FAILED, 1)
+    tally.keep(failure())
 
     assert (report.failed, report.failures) == (0, [])
 

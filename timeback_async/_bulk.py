@@ -46,13 +46,13 @@ MAX_REFUSALS = 3
 class _Item:
     """One record between reading and result."""
 
-    __slots__ = ("call", "done", "index", "operation", "record", "started")
+    # On the class until they are there.
+    operation: Operation | None = None
+    call: Call | None = None
+    done: asyncio.Future[None] | None = None
 
     def __init__(self, index: int, record: object, started: float) -> None:
         self.index, self.record, self.started = index, record, started
-        self.operation: Operation | None = None
-        self.call: Call | None = None
-        self.done: asyncio.Future[None] | None = None
 
 
 class Bulk:
@@ -160,18 +160,23 @@ class Bulk:
         tb: TracebackType | None,
     ) -> None:
         assert self._runner is not None
-        self._runner.cancel()
+        if not self._runner.done():
+            await self._cancel(self._runner)
+        if error is None and not self._runner.cancelled():
+            self._runner.result()
+
+    async def _cancel(self, runner: asyncio.Task[None]) -> None:
+        """Cancel the run and wait for its end, whoever cancels us meanwhile."""
+        runner.cancel()
         again: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
-            while not self._runner.done():
+            while not runner.done():
                 try:
-                    await asyncio.wait([self._runner])
+                    await asyncio.wait([runner])
                 except asyncio.CancelledError as cancelled:  # a second time: no reason to leave
                     again = cancelled
         if again is not None:
             raise again
-        if error is None and not self._runner.cancelled():
-            self._runner.result()
 
     def __aiter__(self) -> Self:
         return self
@@ -257,46 +262,54 @@ class Bulk:
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._crew.parked(self._delivery.has_room.wait())
         if isinstance(self._source, SyncSource):
-            item = await self._next()
+            item = self._admitted(await self._source.read())
         else:
             item = await self._crew.parked(self._next())
-        if item is not None:
-            await self._process(item)
-        return item is not None
+        if item is None:
+            return False
+        operation = self._prepared(item)
+        if operation is not None:
+            for earlier in self._register(item, operation):
+                await self._crew.parked(self._finished(earlier), hire=True)
+            hindrance = self._hindrance(operation)
+            if hindrance is None:
+                await self._send(item, operation)
+            else:
+                self._finish(item, Outcome.NOT_SENT, hindrance)
+        return True
 
     async def _next(self) -> _Item | None:
-        record = await self._source.read()
-        return None if record is END else self._admit(record)
+        return self._admitted(await self._source.read())
 
-    def _admit(self, record: object) -> _Item:
+    def _admitted(self, record: object) -> _Item | None:
+        if record is END:
+            return None
         item = _Item(self._submitted, record, self._loop.time())
         self._open[item.index] = item
         self._submitted += 1
         return item
 
-    async def _process(self, item: _Item) -> None:
+    def _prepared(self, item: _Item) -> Operation | None:
+        """Return what is to be sent for a record, or None where it has its result already."""
         try:
-            operation = self._prepare(item.record)
+            item.operation = operation = self._prepare(item.record)
         except Exception as error:
             if not isinstance(error, RecordError):  # a mapping of the caller's own raised it
                 error = RecordError("", f"cannot be read ({type(error).__name__})")
             self._finish(item, Outcome.INVALID, error)
-            return
-        item.operation = operation
+            return None
         if self._dry_run:
             self._finish(item, Outcome.NOT_SENT)
-            return
-        for earlier in self._register(item, operation):
-            await self._crew.parked(self._finished(earlier), hire=True)
-        lost = next((person for person in operation.needs if person in self._lost), None)
-        if lost is not None:
-            field = "studentId" if lost == operation.needs[0] else "userId"
-            why = RecordError(field, f"{lost!r} was not saved in this run")
-            self._finish(item, Outcome.NOT_SENT, why)
-        elif self._stopping.is_set():
-            self._finish(item, Outcome.NOT_SENT, self._why_stopped())
-        else:
-            await self._send(item, operation)
+            return None
+        return operation
+
+    def _hindrance(self, operation: Operation) -> Exception | None:
+        """Return why a record is not to be sent after all."""
+        if operation.needs and self._lost:
+            for field, person in zip(("studentId", "userId"), operation.needs, strict=True):
+                if person in self._lost:
+                    return RecordError(field, f"{person!r} was not saved in this run")
+        return self._why_stopped() if self._stopping.is_set() else None
 
     async def _send(self, item: _Item, operation: Operation) -> None:
         item.call = call = Call(operation.request, self._allowed)
@@ -371,11 +384,13 @@ class Bulk:
 
     def _register(self, item: _Item, operation: Operation) -> list[_Item]:
         """Return the records read earlier that have to end before this one may be sent."""
-        earlier = [self._latest[key] for key in operation.needs if key in self._latest]
-        if operation.key is not None:
-            if operation.key in self._latest:
-                earlier.append(self._latest[operation.key])
-            self._latest[operation.key] = item
+        latest, key = self._latest, operation.key
+        needs = operation.needs
+        earlier = [latest[person] for person in needs if person in latest] if needs else []
+        if key is not None:
+            if key in latest:
+                earlier.append(latest[key])
+            latest[key] = item
         return earlier
 
     async def _finished(self, item: _Item) -> None:
@@ -405,8 +420,17 @@ class Bulk:
         if kind != "agent" and sourced_id and (operation is None or operation.key is not None):
             if error is not None:
                 self._lost[sourced_id] = max(item.index, self._lost.get(sourced_id, 0))
-            elif self._lost.get(sourced_id, item.index) < item.index:
+            elif self._lost and self._lost.get(sourced_id, item.index) < item.index:
                 del self._lost[sourced_id]
+        attempts = 0
+        if call is not None:
+            attempts = call.attempts
+            self._throttled += call.throttles
+        self._tally.count(outcome, attempts)
+        if item.done is not None and not item.done.done():
+            item.done.set_result(None)
+        if error is None and self._delivery is None:
+            return  # counted, and nobody will look at it
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -414,26 +438,23 @@ class Bulk:
             outcome=outcome,
             error=error,
             status=call.status if call else None,
-            attempts=call.attempts if call else 0,
+            attempts=attempts,
             elapsed=self._loop.time() - item.started,
             request_id=call.request_id if call else "",
             _body=body,
             _decode=operation.decode if operation and outcome is operation.success else None,
         )
-        if call is not None:
-            self._throttled += call.throttles
-        self._tally.add(result)
-        if item.done is not None and not item.done.done():
-            item.done.set_result(None)
+        if error is not None:
+            self._tally.keep(result)
+            if self._tally.failed == self._stop_after_failures:
+                self._stop(f"{self._tally.failed} records failed")
         if self._delivery is not None:
             self._delivery.put(result)
-        if self._tally.failed == self._stop_after_failures:
-            self._stop(f"{self._tally.failed} records failed")
 
     def _abort_open(self) -> None:
         """Give a result to every record that a cancelled run leaves without one."""
         for record in self._source.unclaimed:
-            self._admit(record)
+            self._admitted(record)
         for item in list(self._open.values()):
             outcome = _outcome(item.call, ended=True)
             if outcome is Outcome.UNKNOWN:

@@ -4,8 +4,10 @@ Whoever makes the call owns it and reads it; only `RequestPool` writes it, but f
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from ._http import Request
+from ._status import request_id_of
 
 __all__ = ["Abandoned", "Call"]
 
@@ -24,7 +26,7 @@ class Call:
         failures: Attempts that count against the retry policy.
         throttles: Attempts answered with "slow down".
         status: Status of the last answer, or None.
-        request_id: The server's id of the last request, or ours.
+        sent_as: Our id of the last request, or "".
         unanswered: Whether something was sent whose answer was not seen, with no answer since.
         refused: Whether a token refused it that nothing has been accepted with.
         error: The last failure.
@@ -33,7 +35,8 @@ class Call:
     # On the class until they change: most calls succeed at once, and set hardly any of these.
     attempts = failures = throttles = 0
     status: int | None = None
-    request_id = ""
+    sent_as = ""
+    answered: Mapping[str, str] | None = None  # the headers of the last answer
     unanswered = refused = abandoned = False
     error: Exception | None = None
     expires: float | None = None
@@ -45,6 +48,11 @@ class Call:
 
     def __init__(self, request: Request, allowed: float) -> None:
         self.request, self.allowed = request, allowed
+
+    @property
+    def request_id(self) -> str:
+        """The server's id of the last request, or ours."""
+        return (self.answered is not None and request_id_of(self.answered)) or self.sent_as
 
     def abandon(self) -> None:
         """Have no further attempt made; one that is under way is finished."""

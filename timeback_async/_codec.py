@@ -257,6 +257,13 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
 # -- what we receive
 
 
+def _is_remark(response: Response) -> bool:
+    """Whether an answer holds nothing, or "Created" and the like."""
+    return not response.body.strip() or response.headers.get("Content-Type", "").startswith(
+        "text/plain"
+    )
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
@@ -354,10 +361,8 @@ def answered_id(request: Request, response: Response) -> str:
     """
     envelope = request.envelope
     is_read = request.method == "GET"
-    if envelope is None or not (is_read or response.body.strip()):
+    if envelope is None or not (is_read or response.body):
         return ""
-    if not is_read and response.headers.get("Content-Type", "").startswith("text/plain"):
-        return ""  # "Created", and the like
     try:
         try:
             found = getattr(_read_answer[envelope](response.body), envelope, UNSET)
@@ -365,6 +370,8 @@ def answered_id(request: Request, response: Response) -> str:
             msgspec.json.decode(response.body)
             found = UNSET
     except _UNREADABLE:
+        if not is_read and _is_remark(response):
+            return ""
         raise ProtocolError("the answer is not JSON") from None
     if found is UNSET and is_read:
         raise ProtocolError(f"the answer holds no {envelope!r}")

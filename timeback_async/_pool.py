@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 from math import inf
+from typing import NoReturn
 
 import msgspec
 
@@ -21,7 +22,7 @@ from ._config import Config
 from ._http import Response
 from ._report import Histogram, Latency
 from ._retry import is_throttle
-from ._status import api_error, query_values, request_id_of
+from ._status import api_error, query_values
 from ._token import Token, TokenStore
 from ._transport import Transport
 from ._window import Window
@@ -166,7 +167,8 @@ class RequestPool:
             await self._turn(call)
             now = self._loop.time()
         try:
-            self._check_open(call)
+            if self._closing.is_set() or call.abandoned:
+                self._turn_away(call)
             request = call.request
             if call.expires is None:
                 call.expires = now + call.allowed
@@ -174,15 +176,16 @@ class RequestPool:
             if token is None:
                 token = await self._token(call)
                 now = self._loop.time()
-                self._check_open(call)
+                if self._closing.is_set() or call.abandoned:
+                    self._turn_away(call)
             if now >= call.expires:
                 raise _out_of_time(call) from call.error
             call.attempts += 1
-            call.request_id = next(self._ids)
+            call.sent_as, call.answered = next(self._ids), None
             self.attempts += 1
             if call.attempts > 1:
                 self.retries += 1
-            headers = {"Authorization": token.authorization, "X-Request-ID": call.request_id}
+            headers = {"Authorization": token.authorization, "X-Request-ID": call.sent_as}
             if request.body is not None:
                 headers["Content-Type"] = "application/json"
             was_unanswered, call.unanswered = call.unanswered, True
@@ -219,8 +222,7 @@ class RequestPool:
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
         """Return what is wrong with an answer, or None."""
         request, status = call.request, response.status
-        call.status = status
-        call.request_id = request_id_of(response.headers) or call.request_id
+        call.status, call.answered = status, response.headers
         if 200 <= status < 300:
             token.proven = True
             self._unknown_host_since = None
@@ -256,7 +258,7 @@ class RequestPool:
         except ProtocolError as error:
             call.unanswered = call.doubtful = True
             return error
-        if not found or not wanted or found in (wanted, call.other_id):
+        if found == wanted or not found or not wanted or found == call.other_id:
             return None
         response.close_connection()
         call.other_id = found
@@ -307,17 +309,17 @@ class RequestPool:
         if call.expires is not None and self._loop.time() + delay >= call.expires:
             raise _out_of_time(call) from call.error
 
-    def _check_open(self, call: Call) -> None:
+    def _turn_away(self, call: Call) -> NoReturn:
         if self._closing.is_set():
             raise SessionError("the session is closed")
-        if call.abandoned:
-            raise Abandoned
+        raise Abandoned
 
     # -- admission
 
     async def _turn(self, call: Call) -> None:
         """Wait in line for a slot."""
-        self._check_open(call)
+        if self._closing.is_set() or call.abandoned:
+            self._turn_away(call)
         waiter = call.waiter = self._loop.create_future()
         # What has begun is finished before new work.
         (self._retrying if call.attempts else self._waiting).append(waiter)

@@ -1,7 +1,7 @@
 """Count what became of many records, in memory that does not grow with their number."""
 
 from collections import Counter
-from math import ceil, exp, log
+from math import exp, log
 from typing import Any
 
 import msgspec
@@ -12,6 +12,8 @@ from .errors import TimebackError
 __all__ = ["Histogram", "Latency", "Report", "Tally"]
 
 MAX_FAILURES = 1000
+GROWTH = log(1.04)  # from one bucket of durations to the next
+SHORTEST = 1e-6
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -25,20 +27,18 @@ class Latency(msgspec.Struct, frozen=True):
 class Histogram:
     """Durations counted in buckets that grow by 4 %, so that a percentile is within 2 %."""
 
-    _GROWTH = log(1.04)
-
     def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
+        self._buckets: Counter[float] = Counter()
 
     def add(self, seconds: float) -> None:
         """Count one duration. Anything below a microsecond counts as one."""
-        self._buckets[ceil(log(max(seconds, 1e-6)) / self._GROWTH)] += 1
+        self._buckets[log(max(seconds, SHORTEST)) // GROWTH] += 1
 
-    def snapshot(self) -> Counter[int]:
+    def snapshot(self) -> Counter[float]:
         """Return the buckets as they are now, for `latency(since=…)`."""
         return self._buckets.copy()
 
-    def latency(self, since: Counter[int] | None = None) -> Latency:
+    def latency(self, since: Counter[float] | None = None) -> Latency:
         """Return the percentiles of everything counted so far, or since a snapshot."""
         buckets = self._buckets - since if since else self._buckets
         total = buckets.total()
@@ -46,7 +46,7 @@ class Histogram:
         for bucket, count in sorted(buckets.items()):
             seen += count
             while wanted and seen >= wanted[0] * total:
-                found.append(exp((bucket - 0.5) * self._GROWTH))
+                found.append(exp((bucket + 0.5) * GROWTH))
                 del wanted[0]
         return Latency(*found)
 
@@ -175,17 +175,19 @@ class Tally:
         self.failed = 0
         self.failures: list[ItemResult] = []
 
-    def add(self, result: ItemResult) -> None:
-        """Count one result."""
-        self.counts[result.outcome] += 1
-        self.attempts += result.attempts
-        if result.attempts > 1:
-            self.retries += result.attempts - 1
-        if result.error is not None:
-            if result.outcome is not Outcome.NOT_SENT:
-                self.failed += 1
-            if len(self.failures) < MAX_FAILURES:
-                self.failures.append(result)
+    def count(self, outcome: Outcome, attempts: int) -> None:
+        """Count one record."""
+        self.counts[outcome] += 1
+        self.attempts += attempts
+        if attempts > 1:
+            self.retries += attempts - 1
+
+    def keep(self, failure: ItemResult) -> None:
+        """Keep the result of a record that did not make it, if it is among the first."""
+        if failure.outcome is not Outcome.NOT_SENT:
+            self.failed += 1
+        if len(self.failures) < MAX_FAILURES:
+            self.failures.append(failure)
 
     def report(
         self,

@@ -91,6 +91,7 @@ class TokenStore:
         self._config = config
         self._transport = transport
         self._loop = asyncio.get_running_loop()
+        self._only_key = " ".join(config.scopes or ())  # one token serves everything
         self._tokens: dict[str, Token] = {}
         self._fetches: dict[str, asyncio.Task[Token]] = {}
         self._refused: dict[str, AuthError] = {}
@@ -99,7 +100,7 @@ class TokenStore:
 
     def current(self, scope: str, now: float) -> Token | None:
         """Return the token for `scope` if it needs no renewal yet."""
-        token = self._tokens.get(self._key(scope))
+        token = self._tokens.get(self._only_key or scope)
         return token if token is not None and now < token.renew_at else None
 
     async def get(self, scope: str) -> Token:
@@ -143,11 +144,12 @@ class TokenStore:
         fetches = list(self._fetches.values())
         for fetch in fetches:
             fetch.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(*fetches, return_exceptions=True)
+        if fetches:  # anyio takes 20 ms to begin, which most sessions need not wait for
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(*fetches, return_exceptions=True)
 
     def _key(self, scope: str) -> str:
-        return scope if self._config.scopes is None else " ".join(self._config.scopes)
+        return self._only_key or scope
 
     def _refusal(self, key: str) -> AuthError | None:
         return self._refused.get(key) or self._refused.get(ANY_SCOPE)

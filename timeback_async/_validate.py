@@ -53,10 +53,12 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
     decode = _decode[struct]
     if type(value) is struct:
         # What decodes to an equal struct is what was meant; this is the quickest way to know.
-        with suppress(Exception):
+        try:
             body = _encode(value)
             if decode(body) == value:
                 return value, body
+        except Exception:  # noqa: S110 - what is wrong is found out below
+            pass
     try:
         wire = msgspec.to_builtins(_plain(value), builtin_types=_BINARY)
     except Exception as error:
