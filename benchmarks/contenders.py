@@ -1,0 +1,335 @@
+"""What people use to put many students into TimeBack, each at its best, in a process of its own.
+
+All send the same students with a valid token, 64 at a time unless told otherwise, and check every
+answer. What each takes (structs, bytes, dicts) is made before the clock runs; so is the token of
+those that do not fetch one themselves.
+
+    python -m benchmarks.contenders bare http://127.0.0.1:8000 5000 64
+"""
+
+import argparse
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from timeback_async import Config, OrgRef, Student, TimebackSession
+
+from .samples import Sample
+
+STUDENTS = "/rostering/1.0/students"
+CREATEPUT = "https://purl.imsglobal.org/spec/or/v1p2/scope/roster.createput"
+
+
+class Job(NamedTuple):
+    """What a contender has to do."""
+
+    url: str
+    records: Iterable[Any]
+    count: int
+    in_flight: int
+    token: str = "of-good-tidings"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+# -- the students, in the form that each contender takes
+
+
+def as_structs(count: int) -> Iterator[Student]:
+    for n in range(count):
+        yield Student(
+            sourced_id=f"s-{n}",
+            username=f"u{n}",
+            given_name="Ada",
+            family_name="Byron",
+            grades=["5"],
+            primary_org=OrgRef("org-1"),
+            email=f"a{n}@example.com",
+        )
+
+
+def as_bytes(count: int) -> Iterator[bytes]:
+    return (b'{"student":%b}' % msgspec.json.encode(student) for student in as_structs(count))
+
+
+def as_dicts(count: int) -> Iterator[dict[str, Any]]:
+    return ({"student": msgspec.to_builtins(student)} for student in as_structs(count))
+
+
+def as_users(count: int) -> Iterator[dict[str, Any]]:
+    role = {"roleType": "primary", "role": "student", "org": {"sourcedId": "org-1", "type": "org"}}
+    return (msgspec.to_builtins(student) | {"roles": [role]} for student in as_structs(count))
+
+
+# -- the contenders
+
+
+async def ours(job: Job) -> int:
+    """Everything on: validation, token, window, retries, one result for each record."""
+    config = Config(client_id="me", client_secret="mine", base_url=job.url)
+    async with TimebackSession(config) as timeback:
+        report = await timeback.upsert_many(job.records, in_flight=job.in_flight)
+    assert report.saved == job.count, report
+    return report.attempts
+
+
+async def bare(job: Job) -> None:
+    """Only aiohttp: workers that send bytes and read the answer."""
+    import aiohttp
+
+    headers = job.headers | {"Content-Type": "application/json"}
+    bodies = iter(job.records)
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for body in bodies:
+            async with session.put(job.url + STUDENTS, data=body, headers=headers) as answer:
+                content = await answer.read()
+            assert answer.status == 200, answer.status
+            assert content
+
+    connector = aiohttp.TCPConnector(limit=job.in_flight)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        await asyncio.gather(*(work(session) for _ in range(job.in_flight)))
+
+
+async def script(job: Job) -> None:
+    """The script that is mostly written by hand."""
+    import aiohttp
+
+    slots = asyncio.Semaphore(job.in_flight)
+
+    async def put(session: aiohttp.ClientSession, record: dict[str, Any]) -> None:
+        async with (
+            slots,
+            session.put(job.url + STUDENTS, json=record, headers=job.headers) as answer,
+        ):
+            answer.raise_for_status()
+            saved = await answer.json()
+        assert saved["student"]["sourcedId"] == record["student"]["sourcedId"]
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(put(session, record) for record in job.records))
+
+
+async def tenacity(job: Job) -> int:
+    """The same script, with every record repeated until it is saved."""
+    import aiohttp
+    import tenacity as library
+
+    slots, attempts = asyncio.Semaphore(job.in_flight), 0
+
+    @library.retry(
+        retry=library.retry_if_exception_type((aiohttp.ClientError, asyncio.TimeoutError)),
+        wait=library.wait_random_exponential(multiplier=0.25, max=20),
+        stop=library.stop_after_delay(120),
+    )
+    async def put(session: aiohttp.ClientSession, record: dict[str, Any]) -> None:
+        nonlocal attempts
+        async with slots:
+            attempts += 1
+            async with session.put(job.url + STUDENTS, json=record, headers=job.headers) as answer:
+                answer.raise_for_status()
+                saved = await answer.json()
+        assert saved["student"]["sourcedId"] == record["student"]["sourcedId"]
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(put(session, record) for record in job.records))
+    return attempts
+
+
+async def httpx(job: Job) -> None:
+    """The script, on httpx."""
+    import httpx as library
+
+    slots = asyncio.Semaphore(job.in_flight)
+
+    async def put(client: library.AsyncClient, record: dict[str, Any]) -> None:
+        async with slots:
+            answer = await client.put(job.url + STUDENTS, json=record)
+        answer.raise_for_status()
+        assert answer.json()["student"]["sourcedId"] == record["student"]["sourcedId"]
+
+    limits = library.Limits(max_connections=job.in_flight, max_keepalive_connections=job.in_flight)
+    async with library.AsyncClient(limits=limits, headers=job.headers) as client:
+        await asyncio.gather(*(put(client, record) for record in job.records))
+
+
+async def vendor(job: Job) -> None:
+    """The vendor's SDK. It puts users, has no call for students, and returns nothing on success."""
+    from timeback_common import TimebackProvider
+    from timeback_oneroster import OneRosterClient
+
+    slots = asyncio.Semaphore(job.in_flight)
+
+    async def put(client: OneRosterClient, record: dict[str, Any]) -> None:
+        async with slots:
+            await client.users.upsert(record["sourcedId"], record)
+
+    provider = TimebackProvider(
+        base_url=job.url,
+        auth_url=f"{job.url}/auth/1.0/token",
+        client_id="me",
+        client_secret="mine",
+        path_profile="LEARNWITH_AI",
+        scope=CREATEPUT,
+    )
+    async with OneRosterClient(provider=provider) as client:
+        await asyncio.gather(*(put(client, record) for record in job.records))
+
+
+async def pyreqwest(job: Job) -> None:
+    """Workers on pyreqwest, that send bytes and read the answer."""
+    from pyreqwest.client import ClientBuilder
+
+    headers = job.headers | {"Content-Type": "application/json"}
+    bodies = iter(job.records)
+    async with ClientBuilder().default_headers(headers).build() as client:
+
+        async def work() -> None:
+            for body in bodies:
+                answer = await client.put(job.url + STUDENTS).body_bytes(body).build().send()
+                assert answer.status == 200, answer.status
+                assert len(await answer.bytes())
+
+        await asyncio.gather(*(work() for _ in range(job.in_flight)))
+
+
+async def floor(job: Job) -> None:
+    """The least that Python can do: a protocol and httptools, without a client library."""
+    import httptools
+
+    host = job.url.removeprefix("http://")
+    head = (
+        f"PUT {STUDENTS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {job.token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    ).encode()
+    bodies = iter(job.records)
+    loop = asyncio.get_running_loop()
+
+    class Connection(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.done = loop.create_future()
+
+        def connection_made(self, transport: Any) -> None:
+            self._transport = transport
+            self._parser = httptools.HttpResponseParser(self)
+            self._send()
+
+        def _send(self) -> None:
+            self._content = b""
+            body = next(bodies, None)
+            if body is None:
+                self._transport.close()
+                self.done.set_result(None)
+            else:
+                self._transport.write(head % len(body) + body)
+
+        def data_received(self, data: bytes) -> None:
+            self._parser.feed_data(data)
+
+        def on_body(self, body: bytes) -> None:
+            self._content += body
+
+        def on_message_complete(self) -> None:
+            assert self._parser.get_status_code() == 200
+            assert self._content
+            self._send()
+
+    address, port = host.split(":")
+    made = [
+        await loop.create_connection(Connection, address, int(port)) for _ in range(job.in_flight)
+    ]
+    await asyncio.gather(*(connection.done for _, connection in made))
+
+
+class Contender(NamedTuple):
+    """How to run one contender."""
+
+    send: Callable[[Job], Awaitable[int | None]]
+    takes: Callable[[int], Iterator[Any]]
+    on_uvloop: bool
+    needs: tuple[str, ...]
+    says: str
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    "ours": Contender(ours, as_structs, False, (), "timeback_async"),
+    "ours+uvloop": Contender(ours, as_structs, True, ("uvloop",), "timeback_async, uvloop"),
+    "bare": Contender(bare, as_bytes, False, (), "aiohttp, bytes from 64 workers"),
+    "bare+uvloop": Contender(bare, as_bytes, True, ("uvloop",), "the same, uvloop"),
+    "script": Contender(script, as_dicts, False, (), "aiohttp, gather, Semaphore, json="),
+    "script+uvloop": Contender(script, as_dicts, True, ("uvloop",), "the same, uvloop"),
+    "tenacity": Contender(tenacity, as_dicts, False, ("tenacity",), "the same script, tenacity"),
+    "httpx": Contender(httpx, as_dicts, False, ("httpx",), "httpx, gather, Semaphore, json="),
+    "vendor": Contender(
+        vendor, as_users, False, ("timeback_oneroster",), "timeback-oneroster, Semaphore"
+    ),
+    "pyreqwest": Contender(
+        pyreqwest, as_bytes, True, ("uvloop", "pyreqwest"), "pyreqwest, bytes, uvloop"
+    ),
+    "floor": Contender(
+        floor, as_bytes, True, ("uvloop", "httptools"), "asyncio protocol, httptools, uvloop"
+    ),
+}
+
+
+def peak() -> int:
+    """Return the most memory this process has had, in bytes."""
+    with suppress(OSError):  # Linux, whose `ru_maxrss` begins with that of the parent
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def measured(name: str, url: str, count: int, in_flight: int, *, stream: bool = False) -> Sample:
+    """Run one contender in this process, and return what it took."""
+    contender = CONTENDERS[name]
+    records = contender.takes(count)
+    job = Job(url, records if stream else list(records), count, in_flight)
+
+    async def clocked() -> tuple[float, float, int]:
+        cpu, now = time.process_time(), time.perf_counter()
+        attempts = await contender.send(job)
+        return time.process_time() - cpu, time.perf_counter() - now, attempts or count
+
+    if contender.on_uvloop:
+        import uvloop
+
+        cpu, elapsed, attempts = uvloop.run(clocked())
+    else:
+        cpu, elapsed, attempts = asyncio.run(clocked())
+    return Sample(name, count, cpu, elapsed, peak(), attempts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("url")
+    parser.add_argument("records", type=int)
+    parser.add_argument("in_flight", type=int)
+    parser.add_argument("--stream", action="store_true", help="make the records on the way")
+    parser.add_argument("--cores", help="the cores to stay on, such as 0,2")
+    options = parser.parse_args()
+    if options.cores:
+        with suppress(AttributeError):  # Linux only
+            os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    sample = measured(
+        options.contender, options.url, options.records, options.in_flight, stream=options.stream
+    )
+    print(msgspec.json.encode(sample).decode())
+
+
+if __name__ == "__main__":
+    main()
