@@ -33,7 +33,7 @@ class Job(NamedTuple):
 
     url: str
     records: Iterable[Any]
-    count: int
+    number: int
     in_flight: int
     token: str = "of-good-tidings"
 
@@ -79,7 +79,7 @@ async def ours(job: Job) -> int:
     config = Config(client_id="me", client_secret="mine", base_url=job.url)
     async with TimebackSession(config) as timeback:
         report = await timeback.upsert_many(job.records, in_flight=job.in_flight)
-    assert report.saved == job.count, report
+    assert report.saved == job.number, report
     return report.attempts
 
 

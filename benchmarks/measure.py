@@ -114,12 +114,20 @@ def available(names: Sequence[str]) -> list[str]:
     return found
 
 
-def interleaved(names: Sequence[str], rounds: int, run: Callable[[str], Sample]) -> list[Sample]:
-    """Run everybody twice a round, there and back, and return every sample in its order."""
+def interleaved(
+    names: Sequence[str], rounds: int, run: Callable[[str], Sample], seldom: Sequence[str] = ()
+) -> list[Sample]:
+    """Run everybody twice a round, there and back, and return every sample in its order.
+
+    Those in `seldom`, which take long, take part in every third round.
+    """
     samples = []
-    for number in range(1, rounds + 1):
-        print(f"  round {number} of {rounds}", end="\r", flush=True)
-        samples += [run(name) for name in (*names, *reversed(names))]
+    for number in range(rounds):
+        print(f"  round {number + 1} of {rounds}", end="\r", flush=True)
+        taking_part = [name for name in names if number % 3 == 0 or name not in seldom]
+        for name in (*taking_part, *reversed(taking_part)):
+            samples.append(run(name))
+            samples[-1].round = number
     print(" " * 30, end="\r")
     return samples
 
@@ -168,12 +176,13 @@ Figure = Callable[[Sample], float]
 
 
 def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> Comparison:
-    """Return the ratio of a figure of two interleaved contenders, round by round.
+    """Return the ratio of a figure of two interleaved contenders, over the rounds of both.
 
     A round with a void run on either side does not count.
     """
-    rounds = zip(_pairs(samples, one), _pairs(samples, other), strict=True)
-    valid = [pairs for pairs in rounds if not any(map(is_void, (*pairs[0], *pairs[1])))]
+    pairs, others = _pairs(samples, one), _pairs(samples, other)
+    rounds = [(pairs[number], others[number]) for number in pairs if number in others]
+    valid = [both for both in rounds if not any(map(is_void, (*both[0], *both[1])))]
     ours, theirs = (
         [tuple(map(figure, pair)) for pair in side] for side in zip(*valid, strict=True)
     )
@@ -185,10 +194,10 @@ def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> 
     return Comparison(interval(ratios), exp(spread))
 
 
-def _pairs(samples: Sequence[Sample], name: str) -> list[tuple[Sample, Sample]]:
-    """Return the runs on the way there and on the way back, round by round."""
+def _pairs(samples: Sequence[Sample], name: str) -> dict[int, tuple[Sample, Sample]]:
+    """Return the runs on the way there and on the way back, by round."""
     own = [sample for sample in samples if sample.contender == name]
-    return list(zip(own[::2], own[1::2], strict=True))
+    return {a.round: (a, b) for a, b in zip(own[::2], own[1::2], strict=True)}
 
 
 def cpu(sample: Sample) -> float:

@@ -18,6 +18,7 @@ class Sample(msgspec.Struct):
     server_cpu: float = 0.0
     saved: int = 0
     rejected: int = 0
+    round: int = 0
 
 
 class Figures(msgspec.Struct):

@@ -26,13 +26,14 @@ PAIRS = (
     ("ours+uvloop", "httpx", rate),
     ("ours+uvloop", "vendor", rate),
 )
+SLOW = ("httpx", "vendor")
 SAID = {cpu: "client CPU", rate: "records/s"}
 
 
-def run(rounds: int = 10, records: int = 5000) -> Result:
+def run(rounds: int = 30, records: int = 5000) -> Result:
     names = available(list(CONTENDERS))
     with server() as lean:
-        samples = interleaved(names, rounds, lambda name: sample(lean, name, records))
+        samples = interleaved(names, rounds, lambda name: sample(lean, name, records), SLOW)
     rows, drawn = [], []
     for name in names:
         own = [s for s in samples if s.contender == name]

@@ -17,9 +17,9 @@ README = Path(__file__).parents[1] / "README.md"
 def samples(**micros: Sequence[float]) -> list[Sample]:
     """Return samples of contenders, each with its CPU in microseconds per record."""
     return [
-        Sample(name, 1, cpu=value / 1e6, elapsed=value / 1e6, peak=0)
+        Sample(name, 1, cpu=value / 1e6, elapsed=value / 1e6, peak=0, round=number // 2)
         for name, values in micros.items()
-        for value in values
+        for number, value in enumerate(values)
     ]
 
 
@@ -51,6 +51,12 @@ def test_a_difference_inside_the_spread_of_one_contender_is_none() -> None:
     assert compared.spread == pytest.approx(140 / 110)
     assert not compared.is_difference
     assert "no difference" in str(compared)
+
+
+def test_only_rounds_that_both_took_part_in_are_compared() -> None:
+    taken = samples(one=[100, 100, 500, 500, 100, 100], other=[100, 100])
+
+    assert measure.compare(taken, "one", "other", measure.cpu).ratio == (1.0, 1.0, 1.0)
 
 
 def test_a_round_with_a_void_run_does_not_count() -> None:

@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
 from yarl import URL
 
 from ._config import Config
@@ -49,6 +50,10 @@ class LeanRequest(aiohttp.ClientRequest):
     aiohttp's own is made for bodies that come in pieces, and starts a task to send them; that is
     a tenth of the client's CPU. This one knows neither proxies nor traces.
     """
+
+    def update_headers(self, headers: Any) -> None:
+        self.headers = CIMultiDict({aiohttp.hdrs.HOST: self.url.host_port_subcomponent or ""})
+        self.headers.extend(headers)
 
     def update_body_from_data(self, body: bytes | None, _stacklevel: int = 0) -> None:
         self._content = body or b""
@@ -148,10 +153,11 @@ class AiohttpTransport:
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         is_error = answer.status >= 300
         limit = min(self._max_bytes, MAX_ERROR_BYTES) if is_error else self._max_bytes
-        chunks = [await answer.content.readany()]
+        content = answer.content
+        chunks = [content.read_nowait() if content.is_eof() else await content.readany()]
         size = len(chunks[0])
-        while size <= limit and not answer.content.at_eof():
-            chunks.append(await answer.content.readany())
+        while size <= limit and not content.at_eof():
+            chunks.append(await content.readany())
             size += len(chunks[-1])
         if size > limit:
             if not is_error:
