@@ -95,8 +95,21 @@ async def test_nothing_is_left_of_timeouts_that_are_closed() -> None:
     timeouts.close()
     with timeouts.within(1.0):
         timeouts.close()
+        assert [handle for handle in loop._scheduled if not handle.cancelled()]
+    timeouts.close()
 
     assert not [handle for handle in loop._scheduled if not handle.cancelled()]
+
+
+@simulated
+async def test_what_is_running_when_they_are_closed_still_ends_in_time() -> None:
+    timeouts = Timeouts()
+
+    with pytest.raises(TimeoutError), timeouts.within(1.0):
+        timeouts.close()
+        await asyncio.sleep(5)
+    with pytest.raises(TimeoutError), timeouts.within(2.0):
+        await asyncio.sleep(5)
 
 
 # -- the same as asyncio's own, whatever happens

@@ -112,18 +112,28 @@ async def test_an_answer_may_come_before_a_long_body_was_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_transport, "IS_KNOWN", True)  # aiohttp's own may wait for the body
+
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(reply(status="413 Content Too Large").data)
         await reader.read(-1)
         writer.close()
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    connections = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await refuse(reader, writer)
+
+    server = await asyncio.start_server(counted, "127.0.0.1", 0)
     url = f"http://localhost:{server.sockets[0].getsockname()[1]}"
     async with server, opened(url) as transport:
-        response = await transport.send("PUT", f"{url}/x", {}, b"x" * 1_000_000, 10.0)
+        for _ in range(2):
+            response = await transport.send("PUT", f"{url}/x", {}, b"x" * 12_000_000, 10.0)
+            assert response.status == 413
 
-    assert response.status == 413
+    assert connections == 2  # what had not gone is not in the next one's way
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,16 @@ class Timeouts:
         return _Timeout(self, self._loop.time() + seconds)
 
     def close(self) -> None:
-        """Take the timer back. What is still running is no longer bounded."""
-        if self._timer is not None:
+        """Take the timer back, once nothing is running; until then it goes on."""
+        if self._timer is not None and not self._running:
             self._timer.cancel()
+            self._wake_at(inf)
 
     def _add(self, timeout: "_Timeout") -> None:
         self._running.add(timeout)
         if timeout.ends_at < self._wakes_at:
-            self.close()
+            if self._timer is not None:
+                self._timer.cancel()
             self._wake_at(timeout.ends_at)
 
     def _wake_at(self, when: float) -> None:

@@ -65,6 +65,8 @@ class LeanRequest(aiohttp.ClientRequest):
         line = f"{self.method} {self.url.raw_path_qs} HTTP/1.1"
         await writer.write_headers(line, self.headers)
         await writer.write(self._content, drain=False)
+        if conn.protocol.writing_paused:  # an answer may come before all of it is gone
+            conn.protocol.force_close()
         return self.response_class(
             self.method,
             self.original_url,
@@ -167,8 +169,8 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        self._timeouts.close()
         await self._session.close()
+        self._timeouts.close()
 
 
 def _origin(url: str) -> str:
