@@ -76,9 +76,11 @@ def as_users(count: int) -> Iterator[dict[str, Any]]:
 
 async def ours(job: Job) -> int:
     """Everything on: validation, token, window, retries, one result for each record."""
-    config = Config(client_id="me", client_secret="mine", base_url=job.url)
+    config = Config(
+        client_id="me", client_secret="mine", base_url=job.url, max_in_flight=job.in_flight
+    )
     async with TimebackSession(config) as timeback:
-        report = await timeback.upsert_many(job.records, in_flight=job.in_flight)
+        report = await timeback.upsert_many(job.records)
     assert report.saved == job.number, report
     return report.attempts
 
@@ -117,7 +119,8 @@ async def script(job: Job) -> None:
             saved = await answer.json()
         assert saved["student"]["sourcedId"] == record["student"]["sourcedId"]
 
-    async with aiohttp.ClientSession() as session:
+    connector = aiohttp.TCPConnector(limit=job.in_flight)
+    async with aiohttp.ClientSession(connector=connector) as session:
         await asyncio.gather(*(put(session, record) for record in job.records))
 
 
@@ -142,7 +145,8 @@ async def tenacity(job: Job) -> int:
                 saved = await answer.json()
         assert saved["student"]["sourcedId"] == record["student"]["sourcedId"]
 
-    async with aiohttp.ClientSession() as session:
+    connector = aiohttp.TCPConnector(limit=job.in_flight)
+    async with aiohttp.ClientSession(connector=connector) as session:
         await asyncio.gather(*(put(session, record) for record in job.records))
     return attempts
 

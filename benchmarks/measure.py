@@ -119,13 +119,14 @@ def interleaved(
 ) -> list[Sample]:
     """Run everybody twice a round, there and back, and return every sample in its order.
 
-    Those in `seldom`, which take long, take part in every third round.
+    The first named is in the middle, so that its two runs, and those of who is named next, are
+    close together. Those in `seldom`, which take long, take part in every third round.
     """
     samples = []
     for number in range(rounds):
         print(f"  round {number + 1} of {rounds}", end="\r", flush=True)
         taking_part = [name for name in names if number % 3 == 0 or name not in seldom]
-        for name in (*taking_part, *reversed(taking_part)):
+        for name in (*reversed(taking_part), *taking_part):
             samples.append(run(name))
             samples[-1].round = number
     print(" " * 30, end="\r")

@@ -105,8 +105,8 @@ async def test_nothing_is_left_of_timeouts_that_are_closed() -> None:
 async def test_what_is_running_when_they_are_closed_still_ends_in_time() -> None:
     timeouts = Timeouts()
 
+    asyncio.get_running_loop().call_later(0.5, timeouts.close)
     with pytest.raises(TimeoutError), timeouts.within(1.0):
-        timeouts.close()
         await asyncio.sleep(5)
     with pytest.raises(TimeoutError), timeouts.within(2.0):
         await asyncio.sleep(5)
