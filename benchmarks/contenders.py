@@ -270,10 +270,16 @@ CONTENDERS: Mapping[str, Contender] = {
     "ours": Contender(ours, as_structs, False, (), "timeback_async"),
     "ours+uvloop": Contender(ours, as_structs, True, ("uvloop",), "timeback_async, uvloop"),
     "bare": Contender(bare, as_bytes, False, (), "aiohttp, bytes from 64 workers"),
-    "bare+uvloop": Contender(bare, as_bytes, True, ("uvloop",), "the same, uvloop"),
+    "bare+uvloop": Contender(
+        bare, as_bytes, True, ("uvloop",), "aiohttp, bytes from 64 workers, uvloop"
+    ),
     "script": Contender(script, as_dicts, False, (), "aiohttp, gather, Semaphore, json="),
-    "script+uvloop": Contender(script, as_dicts, True, ("uvloop",), "the same, uvloop"),
-    "tenacity": Contender(tenacity, as_dicts, False, ("tenacity",), "the same script, tenacity"),
+    "script+uvloop": Contender(
+        script, as_dicts, True, ("uvloop",), "aiohttp, gather, Semaphore, json=, uvloop"
+    ),
+    "tenacity": Contender(
+        tenacity, as_dicts, False, ("tenacity",), "aiohttp, gather, Semaphore, json=, tenacity"
+    ),
     "httpx": Contender(httpx, as_dicts, False, ("httpx",), "httpx, gather, Semaphore, json="),
     "vendor": Contender(
         vendor, as_users, False, ("timeback_oneroster",), "timeback-oneroster, Semaphore"

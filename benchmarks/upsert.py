@@ -16,6 +16,7 @@ from .measure import (
     sample,
     server,
 )
+from .samples import Sample
 
 PAIRS = (
     ("ours", "bare", cpu),
@@ -34,6 +35,12 @@ def run(rounds: int = 30, records: int = 5000) -> Result:
     names = available(list(CONTENDERS))
     with server() as lean:
         samples = interleaved(names, rounds, lambda name: sample(lean, name, records), SLOW)
+    return told(samples)
+
+
+def told(samples: list[Sample]) -> Result:
+    """Return table and chart of some runs."""
+    names = [name for name in CONTENDERS if any(s.contender == name for s in samples)]
     rows, drawn = [], []
     for name in names:
         own = [s for s in samples if s.contender == name]
