@@ -22,6 +22,7 @@ BENCHMARKS = {
     "codec": "codec:run",
     "start": "start:run",
     "throttled": "throttled:run",
+    "goodput": "goodput:run",
 }
 README = measure.ROOT / "README.md"
 

@@ -213,6 +213,7 @@ class Rig:
                 "client_secret": "secret",
                 "base_url": "https://timeback.test",
                 "max_in_flight": 4,
+                "adaptive": False,
                 **settings,
             }
         )

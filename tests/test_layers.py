@@ -19,7 +19,7 @@ ORDER = [
     "models.ids", "models.sent", "models.received", "models",
     "_http",
     "_settings", "_retry", "_config",
-    "_window", "_status", "_results", "_validate", "_codec",
+    "_window", "_adaptive", "_status", "_results", "_validate", "_codec",
     "_report",
     "_timeouts",
     "_transport",

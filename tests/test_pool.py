@@ -40,13 +40,13 @@ UNKNOWN_HOST = ConnectError("unknown host", unknown_host=True)
 
 
 class Rig:
-    """A pool on a scripted transport."""
+    """A pool on a scripted transport, with a window that stays as it is unless told."""
 
     def __init__(
         self, *script: Step, latency: float = 0.0, grants: Sequence[Step] = (), **settings: Any
     ) -> None:
         self.transport = FakeTransport(*script, latency=latency, grants=grants)
-        self.config = config(**settings)
+        self.config = config(**{"adaptive": False, **settings})
         self.tokens = TokenStore(self.config, self.transport)
         self.pool = RequestPool(self.config, self.transport, self.tokens)
         self.started = now()

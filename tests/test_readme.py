@@ -45,3 +45,12 @@ async def test_the_bulk_example_saves_a_school_twice(timeback_server: MockServer
 def test_every_example_compiles() -> None:
     for code in EXAMPLES:
         compile(code, "README.md", "exec")
+
+
+def test_every_test_that_is_said_to_hold_a_promise_exists() -> None:
+    promises = README.partition("### What happens when…")[2].partition("\n## ")[0]
+    named = re.findall(r"`(test_\w+)`", promises)
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+
+    assert len(named) == 6
+    assert [name for name in named if f"def {name}(" not in tests] == []

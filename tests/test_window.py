@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeback_async._window import GATE_FROM, PACING_SLACK, Window
+from timeback_async._window import GATE_FROM, RATE_SLACK, Window
 
 
 def starts(window: Window, begin: float, end: float) -> list[float]:
@@ -96,9 +96,9 @@ def test_starts_are_spaced_out_to_the_greatest_rate(rate: float, gap: float) -> 
     found = starts(window, 100.0, 100.0 + 20 * gap)
 
     # An idle window owes itself the slack, so only the first gaps may be shorter.
-    late = [b - a for a, b in pairwise(found) if a > found[0] + PACING_SLACK]
+    late = [b - a for a, b in pairwise(found) if a > found[0] + RATE_SLACK]
     assert late == pytest.approx([gap] * len(late))
-    assert 20 <= len(found) <= 22 + PACING_SLACK / gap
+    assert 20 <= len(found) <= 22 + RATE_SLACK / gap
 
 
 def test_without_a_rate_nothing_is_spaced_out() -> None:
@@ -122,7 +122,7 @@ def test_idle_time_is_not_saved_up() -> None:
 
     burst = [window.admit(60.0) for _ in range(20)].count(0.0)
 
-    assert burst == 1 + PACING_SLACK * 100.0
+    assert burst == 1 + RATE_SLACK * 100.0
 
 
 @settings(deadline=None)
@@ -140,7 +140,7 @@ def test_whenever_we_ask_the_rate_is_not_exceeded(rate: float, steps: list[float
 
     for first, begin in enumerate(admitted):
         for count, end in enumerate(admitted[first:], start=1):
-            assert count <= 1.001 + rate * (end - begin + PACING_SLACK)
+            assert count <= 1.001 + rate * (end - begin + RATE_SLACK)
 
 
 @settings(deadline=None)

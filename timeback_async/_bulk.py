@@ -74,6 +74,7 @@ class Bulk:
         SourceError: The source raised; what had been read was finished.
         AuthError, ConnectError: Credentials, scope or TLS were refused.
         RateLimitError, ServerError: The server asked for a longer wait than `retry.patience`.
+        TransportError, ServerError, DeadlineError: Nothing came through for longer than that.
         SessionError: The session was closed, or this run was used twice.
     """
 
@@ -332,6 +333,8 @@ class Bulk:
 
     def _is_fatal(self, call: Call, error: Exception) -> bool:
         """Whether an error is not about this record, and the next one will meet it too."""
+        if self._pool.down_for() > self._patience:
+            return True
         if isinstance(error, AuthError):
             return error is not call.error  # there is no token at all
         if is_throttle(error):

@@ -38,8 +38,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         scopes: Scopes to ask for in one token used for everything; None for each operation's own.
         max_in_flight: The most requests in flight at once, 1 or more.
         max_rate: The most requests a second, or None for no bound.
-        adaptive: Let the client find the server's limit by itself. For now a plain bound of
-            `max_in_flight` and the server's own Retry-After, either way.
+        adaptive: Find how many of `max_in_flight` the server takes, and send no more; False to
+            send as many as that, but for a server's own long Retry-After.
         attempt_timeout: Seconds for one attempt, from admission to the last byte.
         deadline: Seconds for one single call with all its retries, from its first admission.
         retry: How often and how patiently a failed attempt is repeated.

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import msgspec
 
+from ._adaptive import AdaptiveWindow
 from ._call import Abandoned, Call
 from ._codec import answered_id
 from ._config import Config
@@ -25,7 +26,7 @@ from ._retry import is_throttle
 from ._status import api_error, query_values
 from ._token import Token, TokenStore
 from ._transport import Transport
-from ._window import Window
+from ._window import Mode, Window
 from .errors import (
     ApiError,
     AuthError,
@@ -44,6 +45,11 @@ log = logging.getLogger("timeback_async.pool")
 UNKNOWN_HOST_PATIENCE = 30.0
 # A request that alone is refused, while others pass, must not cost token after token.
 MAX_REJECTIONS = 3
+REASONS = {
+    Mode.OPEN: "the server is back",
+    Mode.LIMITED: "it grows with time, from below what was too much",
+    Mode.DRY: "nothing comes through",
+}
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +58,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         in_flight: Requests in flight now.
         waiting: Requests that wait to be admitted.
-        window: The most requests in flight at once.
+        window: The most requests in flight at once; below 1, one with pauses between.
+        mode: How the window finds its size: "open", "limited" or "dry".
+        round_trip: Smoothed seconds from a request to its answer; 0 while unknown.
         gate: Seconds until new requests are sent again after a long Retry-After; 0 when open.
         attempts: Requests sent.
         retries: Requests that repeated an earlier one.
@@ -63,7 +71,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
     in_flight: int
     waiting: int
-    window: int
+    window: float
+    mode: Mode
+    round_trip: float
     gate: float
     attempts: int
     retries: int
@@ -89,7 +99,10 @@ class RequestPool:
         self.latency = Histogram()
         self.attempts = self.retries = self.throttled = 0
         self._loop = asyncio.get_running_loop()
-        self._window = Window(config.max_in_flight, config.max_rate)
+        bounds = config.max_in_flight, config.max_rate
+        self._window = (
+            AdaptiveWindow(*bounds, on_change=_log_mode) if config.adaptive else Window(*bounds)
+        )
         self._retrying: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -117,14 +130,10 @@ class RequestPool:
             Abandoned: Its owner gave it up.
         """
         while True:
-            try:
-                token, response = await self._attempt(call)
-                error = self._judge(call, token, response)
-            except TransportError as failure:
-                error = failure
-            if error is None:
-                return response
-            call.error = error
+            answer = await self._attempt(call)
+            if isinstance(answer, Response):
+                return answer
+            error = call.error = answer
             delay = self._delay(call, error)
             if delay is None:
                 raise error
@@ -135,18 +144,24 @@ class RequestPool:
 
     def statistics(self) -> Statistics:
         """Return what has happened up to now."""
-        window = self._window
+        window, now = self._window, self._loop.time()
         return Statistics(
             in_flight=window.in_flight,
             waiting=sum(not waiter.done() for waiter in (*self._retrying, *self._waiting)),
-            window=window.limit,
-            gate=max(0.0, window.gate - self._loop.time()),
+            window=window.size(now),
+            mode=window.mode,
+            round_trip=window.round_trip,
+            gate=max(0.0, window.gate - now),
             attempts=self.attempts,
             retries=self.retries,
             throttled=self.throttled,
             token_requests=self.tokens.requests,
             latency=self.latency.latency(),
         )
+
+    def down_for(self) -> float:
+        """Return how many seconds nothing has come through; 0 while something does."""
+        return max(0.0, self._loop.time() - self._window.dry_since)
 
     def close(self) -> None:
         """Turn away whoever waits, and whoever comes."""
@@ -161,7 +176,8 @@ class RequestPool:
 
     # -- one attempt
 
-    async def _attempt(self, call: Call) -> tuple[Token, Response]:
+    async def _attempt(self, call: Call) -> Response | Exception:
+        """Send a request once; return the 2xx answer, or what came instead."""
         now = self._loop.time()
         if self._retrying or self._waiting or self._window.admit(now):
             await self._turn(call)
@@ -180,14 +196,7 @@ class RequestPool:
                     self._turn_away(call)
             if now >= call.expires:
                 raise _out_of_time(call) from call.error
-            call.attempts += 1
-            call.sent_as, call.answered = next(self._ids), None
-            self.attempts += 1
-            if call.attempts > 1:
-                self.retries += 1
-            headers = {"Authorization": token.authorization, "X-Request-ID": call.sent_as}
-            if request.body is not None:
-                headers["Content-Type"] = "application/json"
+            headers = self._begin(call, token)
             was_unanswered, call.unanswered = call.unanswered, True
             try:
                 response = await self._transport.send(
@@ -197,19 +206,38 @@ class RequestPool:
                     request.body,
                     min(self._config.attempt_timeout, call.expires - now),
                 )
-            except ConnectError:
-                call.unanswered = was_unanswered
-                raise
-            except TransportError:
-                call.doubtful = True
-                raise
+            except TransportError as failure:
+                if isinstance(failure, ConnectError):
+                    call.unanswered = was_unanswered
+                else:
+                    call.doubtful = True
+                self._tell_window(call, failure, self._loop.time(), 0.0)
+                return failure
             call.unanswered = False
-            self.latency.add(self._loop.time() - now)
-            return token, response
+            sent_at, now = now, self._loop.time()
+            self.latency.add(now - sent_at)
+            error = self._judge(call, token, response)
+            if error is not None:
+                self._tell_window(call, error, now, now - sent_at)
+                return error
+            self._window.succeeded(now - sent_at, now)
+            return response
         finally:
             self._window.release()
             if self._retrying or self._waiting:
                 self._pump()
+
+    def _begin(self, call: Call, token: Token) -> dict[str, str]:
+        """Count one more attempt, and return its headers."""
+        call.attempts += 1
+        self.attempts += 1
+        if call.attempts > 1:
+            self.retries += 1
+        call.sent_as, call.answered = next(self._ids), None
+        headers = {"Authorization": token.authorization, "X-Request-ID": call.sent_as}
+        if call.request.body is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
 
     async def _token(self, call: Call) -> Token:
         """Wait for a token, no longer than the call may take."""
@@ -265,6 +293,18 @@ class RequestPool:
         call.unanswered = call.doubtful = True
         return ProtocolError("the answer is about another record")
 
+    def _tell_window(self, call: Call, error: Exception, now: float, seconds: float) -> None:
+        """Let the window learn from an attempt that did not succeed."""
+        if is_throttle(error):
+            assert isinstance(error, ApiError)
+            # Past our patience the call ends; the others are not held up for longer than that.
+            asked = min(error.retry_after or 0.0, self._config.retry.patience)
+            self._window.throttled(asked, now)
+        elif not isinstance(error, TransportError) and not getattr(error, "retryable", False):
+            self._window.succeeded(seconds, now)  # refused by a server that is well
+        elif not _is_forgivable(call, error):
+            self._window.failed(now)
+
     # -- what comes after a failure
 
     async def _pause(self, delay: float) -> None:
@@ -277,14 +317,9 @@ class RequestPool:
         if isinstance(error, AuthError):
             return None if call.refused or call.rejections >= MAX_REJECTIONS else 0.0
         if is_throttle(error):
-            assert isinstance(error, ApiError)
             call.throttles += 1
             self.throttled += 1
-            # Past our patience the call ends; the others are not held up for longer than that.
-            self._window.throttled(min(error.retry_after or 0.0, policy.patience), now)
-        elif isinstance(error, ProtocolError) and error.disconnected and not call.forgiven:
-            # An idle connection that the server closes just as we use it. aiohttp does not tell
-            # whether a connection was used before, so the first one is forgiven in any case.
+        elif _is_forgivable(call, error):
             call.forgiven = True
             return 0.0 if call.request.idempotent else None
         else:
@@ -350,6 +385,19 @@ class RequestPool:
                     self._timer = self._loop.call_later(wait, self._pump)
                 return
             line.popleft().set_result(None)
+
+
+def _log_mode(mode: Mode) -> None:
+    log.info("the window is %s: %s", mode, REASONS[mode])
+
+
+def _is_forgivable(call: Call, error: Exception) -> bool:
+    """Whether an attempt met an idle connection that the server closed just then.
+
+    aiohttp does not tell whether a connection was used before, so a call's first one counts as
+    that in any case.
+    """
+    return isinstance(error, ProtocolError) and error.disconnected and not call.forgiven
 
 
 def _out_of_time(call: Call) -> DeadlineError:

@@ -81,6 +81,7 @@ class Meter:
         statistics = self._statistics()
         rate = self._progress.tasks[self._task].speed or 0.0
         facts = f"{rate:,.0f}/s · {statistics.retries} retries · {statistics.throttled} throttled"
+        facts += f" · window {statistics.window:.3g}"
         if self._bad:
             facts += f" · [red]{self._bad} not saved[/red]"
         self._progress.update(self._task, completed=self._done, facts=facts)

@@ -1,0 +1,1 @@
+"""The product's own code against modelled servers, on simulated time."""

@@ -1,0 +1,107 @@
+"""What the window reaches against servers whose limit it does not know, on simulated time."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from timeback_async.errors import ConnectError, DeadlineError
+
+from .rivals import Aimd, Fixed
+from .runs import simulated, together
+from .servers import Bucket, Quota, Server
+
+
+def dropping(now: float) -> float:
+    return 40.0 if 60 <= now < 120 else 200.0
+
+
+class Scenario(NamedTuple):
+    server: Callable[[], Server]
+    limit: float
+    goodput: float
+    wasted: float
+    seconds: float = 120.0
+
+
+SCENARIOS = {
+    "bucket": Scenario(lambda: Server(Bucket(100)), 100, 0.97, 0.02),
+    "bucket, Retry-After": Scenario(lambda: Server(Bucket(100), hint=True), 100, 0.97, 0.02),
+    "window, Retry-After": Scenario(lambda: Server(Quota(1000, 10), hint=True), 100, 0.97, 0.02),
+    # Its hints are rounded up to whole seconds, and obeyed.
+    "sliding window, Retry-After": Scenario(
+        lambda: Server(Quota(1000, 10, sliding=True), hint=True), 100, 0.95, 0.02
+    ),
+    "window": Scenario(lambda: Server(Quota(1000, 10)), 100, 0.95, 0.12),
+    "sliding window": Scenario(lambda: Server(Quota(1000, 10, sliding=True)), 100, 0.95, 0.12),
+    "rejections cost quota": Scenario(lambda: Server(Bucket(400, costly=True)), 400, 0.95, 0.02),
+    "200, 40, 200 a second": Scenario(
+        lambda: Server(Bucket(dropping)), 440 / 3, 0.92, 0.02, seconds=180.0
+    ),
+    "10 % random 503": Scenario(lambda: Server(Bucket(50), failures=0.1), 45, 0.94, 0.12),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_a_hidden_limit_is_used_and_kept_to(scenario: Scenario) -> None:
+    run = simulated(scenario.server, scenario.seconds)
+
+    assert run.report.ok
+    assert run.report.attempts == run.server.requests
+    assert run.goodput(scenario.limit) >= scenario.goodput
+    assert run.wasted <= scenario.wasted
+
+
+def test_without_a_limit_it_is_as_fast_as_a_fixed_window() -> None:
+    ours = simulated(Server, 30.0)
+    fixed = simulated(Server, 30.0, adaptive=False)
+
+    assert len(ours.server.accepted) >= 0.98 * len(fixed.server.accepted)
+    assert ours.wasted == 0
+
+
+@pytest.mark.parametrize("seconds", [2.0, 10.0, 30.0, 300.0])
+def test_an_outage_is_sat_out(seconds: float) -> None:
+    end = 10.0 + seconds
+    run = simulated(lambda: Server(outages=[(10.0, end)]), end + 20)
+
+    assert run.report.ok
+    assert len(run.server.failed) <= 250
+    assert min(at for at in run.server.accepted if at >= end) - end <= 5
+    before = sum(9 <= at < 10 for at in run.server.accepted)
+    after = sum(end + 9 <= at < end + 10 for at in run.server.accepted)
+    assert after >= 0.95 * before
+
+
+def test_a_server_that_stays_down_stops_the_run() -> None:
+    with pytest.raises((ConnectError, DeadlineError)) as caught:
+        simulated(lambda: Server(outages=[(5.0, 1e9)]), 7200.0)
+
+    report = caught.value.report
+    assert report is not None
+    assert 300 <= report.elapsed <= 1200
+    assert report.submitted == report.saved + report.failed + report.not_sent
+    assert report.not_sent > 0
+    assert report.stopped
+
+
+def test_two_clients_share_one_limit_fairly() -> None:
+    one, other = together(Bucket(100), 180.0)
+
+    late = [sum(at >= 60 for at in client) for client in (one, other)]
+
+    assert sum(late) ** 2 / (2 * sum(n * n for n in late)) >= 0.95
+    assert sum(late) >= 0.95 * 100 * 120
+
+
+# -- controls: what people do in place of it does not pass
+
+
+@pytest.mark.parametrize(("rival", "least"), [(Fixed, 0.5), (Aimd, 0.15)])
+def test_backing_off_for_each_record_alone_wastes_many_times_as_much(
+    rival: Callable[[], object], least: float
+) -> None:
+    run = simulated(lambda: Server(Bucket(100)), 30.0, window=rival())
+
+    assert run.report.ok
+    assert run.wasted >= least

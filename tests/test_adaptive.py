@@ -1,0 +1,380 @@
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timeback_async._adaptive import (
+    BACK_AFTER,
+    CUT,
+    DOUBLE_EVERY,
+    DOUBLE_FROM,
+    DRY_FROM,
+    FIRST_PROBE,
+    LAST_PROBE,
+    LAST_PROBE_OVERLOAD,
+    SMALLEST,
+    START,
+    AdaptiveWindow,
+)
+from timeback_async._window import Mode
+
+
+def opened(limit: int = 64, size: int | None = None) -> AdaptiveWindow:
+    """Return one that has grown to `size` at the instant 0, with answers after 50 ms."""
+    window = AdaptiveWindow(limit, jitter=lambda: 1.0)
+    while size is not None and window.size(0.0) < size:
+        window.succeeded(0.05, 0.0)
+    return window
+
+
+def throttle(window: AdaptiveWindow, now: float) -> None:
+    window.throttled(0.0, now)
+
+
+def limited(too_much: float = 20.0) -> AdaptiveWindow:
+    """Return one that was cut at the instant 0, where so many had been too much."""
+    window = opened(size=64)
+    throttle(window, -1000.0)
+    window._too_much, window._cut_at, window._is_far_off = too_much, 0.0, False
+    return window
+
+
+def dry(fail: Callable[[AdaptiveWindow, float], None], size: int = 64) -> AdaptiveWindow:
+    window = opened(size=size)
+    for _ in range(200):
+        if window.mode is not Mode.DRY:
+            fail(window, 0.0)
+    assert window.mode is Mode.DRY
+    return window
+
+
+def test_it_begins_small_and_grows_with_every_success_up_to_its_limit() -> None:
+    window, sizes = opened(limit=8), []
+    for _ in range(6):
+        sizes.append(window.size(0.0))
+        window.succeeded(0.05, 0.0)
+
+    assert sizes == [START, START + 1, START + 2, START + 3, 8, 8]
+    assert window.mode is Mode.OPEN
+
+
+def test_a_limit_below_the_beginning_is_kept() -> None:
+    assert opened(limit=2).size(0.0) == 2
+
+
+def test_the_first_throttle_halves_what_was_found_by_growing() -> None:
+    window = opened(size=40)
+
+    throttle(window, 0.0)
+
+    assert window.mode is Mode.LIMITED
+    assert window.size(0.0) == pytest.approx(20)
+
+
+def test_it_is_halved_again_until_it_is_below_the_limit() -> None:
+    window = opened(size=40)
+    for epoch in range(3):
+        throttle(window, epoch * 0.11)
+
+    assert window.size(0.22) == pytest.approx(5, rel=0.05)  # it grows meanwhile
+
+
+def test_later_throttles_of_one_epoch_change_nothing() -> None:
+    window = opened(size=40)
+    for _ in range(3):
+        throttle(window, 0.0)
+
+    throttle(window, 0.099)
+
+    assert window.size(0.099) == pytest.approx(20, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("since", "share"),
+    [
+        (0.0, CUT),
+        (BACK_AFTER, 1.0),
+        (DOUBLE_FROM, 1.025),
+        (DOUBLE_FROM + DOUBLE_EVERY, 2.05),
+    ],
+)
+def test_it_grows_back_with_time_and_then_doubles(since: float, share: float) -> None:
+    assert limited(20.0).size(since) == pytest.approx(20 * share)
+
+
+def test_it_never_grows_beyond_its_limit() -> None:
+    assert limited(20.0).size(1e6) == 64
+
+
+def test_a_throttle_later_on_takes_a_fifth() -> None:
+    window = limited(20.0)
+    before = window.size(6.0)
+
+    throttle(window, 6.0)
+
+    assert window.size(6.0) == pytest.approx(before * CUT)
+
+
+def test_however_often_it_is_throttled_something_is_left() -> None:
+    window = limited(20.0)
+    for number in range(200):
+        throttle(window, 10.0 * number)
+        window.succeeded(0.05, 10.0 * number)
+        window._cut_at -= 9.0  # as if nothing had grown
+
+    assert window.size(2000.0) >= SMALLEST * CUT
+
+
+def test_requests_keep_their_distance_once_there_is_a_limit() -> None:
+    window = limited(20.0)
+    assert window.admit(0.0) == 0.0
+
+    assert window._opens_at == pytest.approx(0.05 / (2 * 16), abs=0.006)
+
+
+def test_below_one_it_is_one_with_pauses_between() -> None:
+    window = limited(0.5)
+    window._opens_at = 0.0
+    assert window.admit(0.0) == 0.0
+
+    assert window._opens_at == pytest.approx(0.05 / 0.4, abs=0.006)
+
+
+def test_a_few_random_failures_change_nothing() -> None:
+    window = opened(size=64)
+    for number in range(1000):
+        if number % 10 == 0:
+            window.failed(0.0)
+        else:
+            window.succeeded(0.05, 0.0)
+
+    assert (window.mode, window.size(0.0)) == (Mode.OPEN, 64)
+
+
+def test_failures_that_are_most_of_what_comes_back_count_as_throttles() -> None:
+    window = opened(size=64)
+    for number in range(40):
+        if number % 5 < 3:
+            window.failed(0.0)
+        else:
+            window.succeeded(0.05, 0.0)
+
+    assert window.mode is Mode.LIMITED
+    assert window.size(0.0) == pytest.approx(32)
+
+
+@pytest.mark.parametrize(("size", "failures"), [(4, DRY_FROM), (10, 10)])
+def test_a_whole_window_of_failures_dries_it_up(size: int, failures: int) -> None:
+    window = opened(size=size)
+    for _ in range(failures - 1):
+        window.failed(0.0)
+        assert window.mode is not Mode.DRY
+
+    window.failed(0.0)
+
+    assert (window.mode, window.size(0.0)) == (Mode.DRY, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fail", "longest"),
+    [(AdaptiveWindow.failed, LAST_PROBE), (throttle, LAST_PROBE_OVERLOAD)],
+)
+def test_probes_come_at_longer_and_longer_intervals(
+    fail: Callable[[AdaptiveWindow, float], None], longest: float
+) -> None:
+    window, now, gaps = dry(fail), 0.0, []
+    for _ in range(8):
+        gaps.append(window.admit(now))
+        now += gaps[-1]
+        assert window.admit(now) == 0.0
+        fail(window, now)
+        window.release()
+
+    assert gaps == pytest.approx([min(longest, FIRST_PROBE * 2**n) for n in range(8)])
+
+
+def test_what_was_under_way_before_does_not_put_the_probe_off() -> None:
+    window = dry(AdaptiveWindow.failed)
+    probe_at = window._opens_at
+
+    window.failed(probe_at - 0.01)
+
+    assert window._opens_at == probe_at
+
+
+def test_after_an_outage_it_grows_quickly_to_a_little_less() -> None:
+    window = dry(AdaptiveWindow.failed)
+
+    window.succeeded(0.05, 30.0)
+    assert (window.mode, window.size(30.0), window._opens_at) == (Mode.OPEN, START, 30.0)
+    for _ in range(48):
+        window.succeeded(0.05, 30.1)
+
+    assert window.mode is Mode.LIMITED
+    assert window.size(30.1) == pytest.approx(64 * CUT)
+    assert window.size(30.1 + BACK_AFTER) == pytest.approx(64)
+
+
+def test_a_server_that_let_us_in_for_a_tenth_of_the_time_gets_a_tenth() -> None:
+    window = opened(size=64)  # began at -0.05
+    for _ in range(64):
+        throttle(window, 1.2)
+    assert window.mode is Mode.DRY
+
+    window.succeeded(0.05, 10.0)
+
+    assert window.size(10.0) == pytest.approx(64 * 1.25 / 10.05)
+
+
+def test_a_shut_gate_is_spread_out_too_and_nothing_grows_meanwhile() -> None:
+    window = opened(size=64)
+
+    window.throttled(7.5, 2.45)
+
+    assert window._opens_at == 9.95
+    assert window.size(5.0) == window.size(9.95) == pytest.approx(64 * 0.25)
+
+
+def test_a_shut_gate_takes_at_least_a_fifth_and_leaves_at_least_a_tenth() -> None:
+    long_used, hardly_used = opened(size=64), opened(size=64)
+
+    long_used.throttled(2.0, 1000.0)
+    hardly_used.throttled(300.0, 0.0)
+
+    assert long_used.size(1002.0) == pytest.approx(64 * CUT)
+    assert hardly_used.size(300.0) == pytest.approx(6.4)
+
+
+def test_the_round_trip_is_smoothed() -> None:
+    window = AdaptiveWindow(8)
+    assert window.round_trip == 0.0
+
+    window.succeeded(0.8, 1.0)
+    window.succeeded(1.6, 2.0)
+
+    assert window.round_trip == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("max_rate", [None, 5.0, 100.0])
+def test_a_rate_does_not_hurry_the_probes(max_rate: float | None) -> None:
+    window, now, sent = AdaptiveWindow(64, max_rate, jitter=lambda: 1.0), 0.0, 0
+    while now < 30:
+        wait = window.admit(now)
+        if wait == 0.0:
+            sent += 1
+            now += 0.001
+            window.failed(now)
+            window.release()
+        else:
+            now += wait
+
+    assert sent == 16
+
+
+def test_the_rate_holds_whatever_the_mode() -> None:
+    window, now, sent = AdaptiveWindow(64, 1.0, jitter=lambda: 1.0), 0.0, []
+    while now < 60:
+        wait = window.admit(now)
+        if wait == 0.0:
+            sent.append(now)
+            now += 0.05
+            window.failed(now) if len(sent) % 9 < 7 else window.succeeded(0.05, now)
+            window.release()
+        else:
+            now += wait
+
+    assert min(b - a for a, b in pairwise(sent[1:])) >= 1.0 - 1e-9
+
+
+def test_a_request_that_hangs_does_not_keep_the_probes_from_being_sent() -> None:
+    window = opened(size=4)
+    for _ in range(4):
+        assert window.admit(0.0) == 0.0
+    for _ in range(DRY_FROM):
+        window.failed(0.1)
+    for _ in range(3):
+        window.release()
+
+    assert window.mode is Mode.DRY
+    assert window.admit(0.1) == pytest.approx(FIRST_PROBE)
+    assert window.admit(0.1 + FIRST_PROBE) == 0.0
+    # Should the probe hang as well, there is another.
+    assert window.admit(0.1 + FIRST_PROBE + 1.0) == pytest.approx(LAST_PROBE - 1.0)
+
+
+def test_a_longer_retry_after_shuts_the_gate_for_longer_without_growing() -> None:
+    window = opened(size=64)
+    window.throttled(5.0, 2.0)
+    small = window.size(7.0)
+
+    window.throttled(60.0, 2.0)
+
+    assert window.size(62.0) == small
+    assert window.admit(61.0) == pytest.approx(1.0)
+
+
+def test_a_late_success_does_not_make_shut_time_count_as_used() -> None:
+    window, other = opened(size=64), opened(size=64)
+    for each in (window, other):
+        each.throttled(50.0, 1.0)
+    window.succeeded(0.05, 1.01)
+    for each in (window, other):
+        each.succeeded(0.05, 51.1)
+        each.throttled(9.0, 52.0)
+
+    assert window.size(61.0) == other.size(61.0)
+
+
+def test_a_change_of_mode_is_told_once() -> None:
+    told: list[Mode] = []
+    window = AdaptiveWindow(8, on_change=told.append)
+    for now in (1.0, 2.0, 3.0):
+        throttle(window, now)
+    for _ in range(20):
+        window.failed(4.0)
+    window.succeeded(0.05, 9.0)
+    for _ in range(8):
+        window.succeeded(0.05, 9.1)
+
+    assert told == [Mode.LIMITED, Mode.DRY, Mode.OPEN, Mode.LIMITED]
+
+
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["succeeded", "throttled", "shut", "failed", "admit", "release"]),
+        st.floats(0.0, 20.0),
+    ),
+    max_size=120,
+)
+
+
+@given(limit=st.integers(1, 100), events=events, jitter=st.floats(0.0, 1.0))
+def test_whatever_happens_it_stays_within_its_bounds_and_lets_the_next_one_in(
+    limit: int, events: list[tuple[str, float]], jitter: float
+) -> None:
+    window, now = AdaptiveWindow(limit, jitter=lambda: jitter), 1000.0
+
+    for event, step in events:
+        now += step
+        if event == "succeeded":
+            window.succeeded(step, now)
+        elif event in ("throttled", "shut"):
+            window.throttled(step if event == "shut" else 0.0, now)
+        elif event == "failed":
+            window.failed(now)
+        elif event == "admit":
+            window.admit(now)
+        elif window.in_flight:
+            window.release()
+        assert SMALLEST * CUT * 0.999 <= window.size(now) <= limit
+        assert 0 <= window.in_flight <= limit
+
+    while window.in_flight:
+        window.release()
+    longest = window.round_trip / (SMALLEST * CUT) + LAST_PROBE + max(0.0, window.gate - now)
+    waited = 0.0
+    while (wait := window.admit(now + waited)) != 0.0:
+        waited += wait
+        assert waited <= longest + 1e-6

@@ -1,0 +1,215 @@
+"""Find how many requests at once the server takes, and keep to it.
+
+No limit of TimeBack's is published. So the number in flight grows while all is well, shrinks when
+the server says "slow down", and is one probe at a time while nothing comes through. What waits
+meanwhile has used up no attempt. Pure, as every window.
+
+Source: RFC 9438 (CUBIC), with requests in place of bytes and a memory of seconds.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from ._window import GATE_FROM, Mode, Window
+
+__all__ = ["AdaptiveWindow"]
+
+START = 4.0
+SMALLEST = 0.02
+# After a cut to 0.8 of what was too much, the window is back there in 5 s, then feels its way on,
+# and from 7.5 s on doubles: the limit is somewhere else by now.
+CUT, BACK_AFTER, DOUBLE_FROM, DOUBLE_EVERY = 0.8, 5.0, 7.5, 2.5
+# What was under way before a cut is throttled a little longer, and says nothing new.
+EPOCH_ROUND_TRIPS, SHORTEST_EPOCH = 2.0, 0.1
+# A late wake-up is made good, up to here.
+PACING_SLACK = 0.005
+# Other failures are a sign of overload only when they are most of what comes back.
+RECENT = 20
+# So many failures in a row, or a whole window of them, and nothing comes through.
+DRY_FROM = 6
+FIRST_PROBE, LAST_PROBE, LAST_PROBE_OVERLOAD = 0.25, 4.0, 1.0
+# Failures that follow a second without any begin anew.
+CALM = 1.0
+# Of the time that a server was shut, the least share that is taken to have been used well.
+LEAST_SHARE = 0.1
+
+
+class AdaptiveWindow(Window):
+    """A window that finds its size, up to `limit`, from how the attempts end.
+
+    Args:
+        limit: The most requests in flight at once.
+        max_rate: The most requests a second; None for no such bound.
+        jitter: Draws from 0 to 1, to keep clients from probing in step.
+        on_change: Is told of every change of the mode.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        max_rate: float | None = None,
+        *,
+        jitter: Callable[[], float] = random.random,
+        on_change: Callable[[Mode], None] = lambda mode: None,
+    ) -> None:
+        super().__init__(limit, max_rate)
+        self._limit = float(limit)
+        self._jitter, self._on_change = jitter, on_change
+        self._is_timed = False  # whether more than the size decides
+        self._aim = self._limit  # where an open window ends growing
+        self._size = 0.0
+        self._resize(min(START, self._aim))
+        self._too_much, self._cut_at = self._limit, -inf  # while limited
+        self._is_far_off = False  # whether the last cut was a half
+        self._began_at = inf  # when sending began, or began again
+        self._is_calm = True  # whether nothing has failed of late
+        self._recent: deque[bool] = deque(maxlen=RECENT)  # whether each answer was a failure
+        self._row = 0  # failures without a success between
+        self._failed_at, self._calm_size = -inf, self._limit  # the size before trouble began
+        self._probes, self._is_probing, self._is_overload = 0, False, False
+
+    def size(self, now: float) -> float:
+        """Return how many requests may be in flight; below 1, one with pauses between."""
+        if self.mode is not Mode.LIMITED:
+            return self._size
+        since = max(0.0, now - self._cut_at)
+        size = self._too_much * (1 - (1 - CUT) * (1 - min(since, DOUBLE_FROM) / BACK_AFTER) ** 3)
+        if since > DOUBLE_FROM:
+            size *= 2.0 ** min((since - DOUBLE_FROM) / DOUBLE_EVERY, 30)
+        return min(size, self._limit)
+
+    def admit(self, now: float) -> float:
+        """Take a slot and return 0, or return how long to wait. See `Window.admit`."""
+        if not self._is_timed:
+            return Window.admit(self, now)  # super() takes twice as long, and this is every request
+        if self.mode is Mode.DRY:
+            wait = super().admit(now)
+            if wait == 0.0:
+                self._is_probing, self._opens_at = True, now + LAST_PROBE
+            return wait
+        self._resize(self.size(now))
+        paced_from = max(self._opens_at, now - PACING_SLACK)
+        wait = super().admit(now)
+        if wait == 0.0:
+            gap = self.round_trip / (2 * self._size if self._size >= 1 else self._size)
+            self._opens_at = paced_from + min(gap, LAST_PROBE)
+        return wait
+
+    def succeeded(self, seconds: float, now: float) -> None:
+        """Take note of an answer of a server that is well: an open window grows."""
+        Window.succeeded(self, seconds, now)
+        if self._is_calm and self._size == self._limit:
+            return  # as nearly always; the rest is for the others
+        if self._began_at == inf:
+            self._began_at = now - seconds
+        self._row = 0
+        self._recent.append(False)
+        self._is_calm = not any(self._recent)
+        if self.mode is Mode.DRY:
+            self._revive(now)
+        elif self.mode is Mode.OPEN and self._size < self._aim:
+            self._grow(1.0, now)
+
+    def throttled(self, retry_after: float, now: float) -> None:
+        """Take note of an answer that asks us to slow down, for long or for a little."""
+        was_shut = now < self.gate
+        super().throttled(retry_after, now)
+        if was_shut:  # it was under way already, and says nothing new but of the gate
+            self._cut_at = self._began_at = self._opens_at = self.gate
+            return
+        if retry_after >= GATE_FROM:
+            self._resume(self.gate, self.size(now) * self._share(now, self.gate))
+        else:
+            self._fail(now, is_throttle=True)
+            self._cut(now)
+
+    def failed(self, now: float) -> None:
+        """Take note of an attempt without a usable answer: when most are, it is too much."""
+        if now < self.gate:
+            return
+        self._fail(now, is_throttle=False)
+        if sum(self._recent) > RECENT // 2:
+            self._cut(now)
+
+    # -- what an answer changes
+
+    def _fail(self, now: float, *, is_throttle: bool) -> None:
+        if self.mode is Mode.DRY:
+            if self._is_probing:  # else it was under way before, and says nothing new
+                self._is_probing = False
+                self._probes += 1
+                self._opens_at = now + self._until_probe()
+            return
+        size = self.size(now)
+        if now - self._failed_at > CALM:
+            self._calm_size = size
+        self._failed_at = now
+        self._row += 1
+        self._recent.append(True)
+        self._is_calm = False
+        if self._row >= max(DRY_FROM, size):
+            self.dry_since, self._probes, self._is_overload = now, 0, is_throttle
+            self._opens_at = now + self._until_probe()
+            # Probes are kept apart by time, since what is under way may hang for long.
+            self._size, self._bound, self._is_probing = 1.0, int(self._limit), False
+            self._change(Mode.DRY)
+
+    def _until_probe(self) -> float:
+        last = LAST_PROBE_OVERLOAD if self._is_overload else LAST_PROBE
+        longest = min(last, FIRST_PROBE * 2.0 ** min(self._probes, 30))
+        return longest * (0.5 + self._jitter() / 2)
+
+    def _revive(self, now: float) -> None:
+        """Go on after a time in which nothing came through."""
+        if self._is_overload:
+            self._resume(now, self._calm_size * self._share(self.dry_since, now))
+        else:  # it was down, and may come back as strong: grow quickly, to a little less
+            self._opens_at = now
+            self._size, self._aim = 0.0, CUT * self._calm_size
+            self._change(Mode.OPEN)
+            self._grow(START, now)
+        self.dry_since = inf
+
+    def _share(self, shut: float, opens: float) -> float:
+        """Return how much of the time was used of a server that then let nothing in.
+
+        The same requests, spread over all of it, would have been let in.
+        """
+        used = max(0.0, shut - self._began_at) / max(1e-9, opens - self._began_at)
+        return min(CUT, max(LEAST_SHARE, used))
+
+    def _grow(self, by: float, now: float) -> None:
+        self._resize(min(self._size + by, self._aim))
+        if self._size == self._aim < self._limit:
+            self._limit_to(self._aim / CUT, now)
+
+    def _cut(self, now: float) -> None:
+        epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
+        if self.mode is Mode.DRY or now < self._cut_at + epoch:
+            return
+        # Growing with every success ends far above the limit: half, until it is below.
+        is_still = self._is_far_off and now < self._cut_at + 2 * epoch
+        self._is_far_off = is_still or self.mode is Mode.OPEN
+        size = self.size(now)
+        self._limit_to(size / 2 / CUT if self._is_far_off else size, now)
+
+    def _resume(self, when: float, size: float) -> None:
+        self._limit_to(size / CUT, when)
+        self._began_at = self._opens_at = when
+        self._row, self._calm_size = 0, size
+
+    def _limit_to(self, too_much: float, when: float) -> None:
+        self._too_much, self._cut_at = max(SMALLEST, too_much), when
+        self._recent.clear()
+        self._change(Mode.LIMITED)
+
+    def _resize(self, size: float) -> None:
+        self._size, self._bound = size, max(1, int(size))
+
+    def _change(self, mode: Mode) -> None:
+        self._is_timed = mode is not Mode.OPEN
+        if mode is not self.mode:
+            self.mode = mode
+            self._on_change(mode)
