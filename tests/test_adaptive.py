@@ -14,6 +14,7 @@ from timeback_async._adaptive import (
     FIRST_PROBE,
     LAST_PROBE,
     LAST_PROBE_OVERLOAD,
+    LEAST_SHARE,
     SMALLEST,
     START,
     AdaptiveWindow,
@@ -235,6 +236,26 @@ def test_a_shut_gate_is_spread_out_too_and_nothing_grows_meanwhile() -> None:
 
     assert window._opens_at == 9.95
     assert window.size(5.0) == window.size(9.95) == pytest.approx(64 * 0.25)
+
+
+@pytest.mark.parametrize("limit", [1, 4, 64])
+def test_a_short_pause_after_long_use_takes_no_more_than_a_fifth(limit: int) -> None:
+    window = opened(limit=limit, size=limit)
+    window.succeeded(0.05, 0.0)
+
+    window.throttled(2.0, 1000.0)
+
+    assert window.size(1002.0) == pytest.approx(limit * CUT)
+
+
+def test_a_probe_that_is_told_when_to_come_back_ends_the_probing() -> None:
+    window = dry(AdaptiveWindow.failed)
+    assert window.dry_since == 0.0
+
+    window.throttled(30.0, 1.0)
+
+    assert (window.mode, window.dry_since) == (Mode.LIMITED, float("inf"))
+    assert window.size(31.0) == pytest.approx(64 * LEAST_SHARE)
 
 
 def test_a_shut_gate_takes_at_least_a_fifth_and_leaves_at_least_a_tenth() -> None:

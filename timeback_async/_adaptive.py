@@ -64,7 +64,7 @@ class AdaptiveWindow(Window):
         self._too_much, self._cut_at = self._limit, -inf  # while limited
         self._is_far_off = False  # whether the last cut was a half
         self._began_at = inf  # when sending began, or began again
-        self._is_calm = True  # whether nothing has failed of late
+        self._is_calm = False  # whether there were answers of late, and none failed
         self._recent: deque[bool] = deque(maxlen=RECENT)  # whether each answer was a failure
         self._row = 0  # failures without a success between
         self._failed_at, self._calm_size = -inf, self._limit  # the size before trouble began
@@ -120,7 +120,8 @@ class AdaptiveWindow(Window):
             self._cut_at = self._began_at = self._opens_at = self.gate
             return
         if retry_after >= GATE_FROM:
-            self._resume(self.gate, self.size(now) * self._share(now, self.gate))
+            size = self._calm_size if self.mode is Mode.DRY else self.size(now)
+            self._resume(self.gate, size * self._share(min(now, self.dry_since), self.gate))
         else:
             self._fail(now, is_throttle=True)
             self._cut(now)
@@ -150,11 +151,12 @@ class AdaptiveWindow(Window):
         self._recent.append(True)
         self._is_calm = False
         if self._row >= max(DRY_FROM, size):
-            self.dry_since, self._probes, self._is_overload = now, 0, is_throttle
+            self._probes, self._is_overload = 0, is_throttle
             self._opens_at = now + self._until_probe()
             # Probes are kept apart by time, since what is under way may hang for long.
             self._size, self._bound, self._is_probing = 1.0, int(self._limit), False
             self._change(Mode.DRY)
+            self.dry_since = now
 
     def _until_probe(self) -> float:
         last = LAST_PROBE_OVERLOAD if self._is_overload else LAST_PROBE
@@ -170,7 +172,6 @@ class AdaptiveWindow(Window):
             self._size, self._aim = 0.0, CUT * self._calm_size
             self._change(Mode.OPEN)
             self._grow(START, now)
-        self.dry_since = inf
 
     def _share(self, shut: float, opens: float) -> float:
         """Return how much of the time was used of a server that then let nothing in.
@@ -209,7 +210,7 @@ class AdaptiveWindow(Window):
         self._size, self._bound = size, max(1, int(size))
 
     def _change(self, mode: Mode) -> None:
-        self._is_timed = mode is not Mode.OPEN
+        self._is_timed, self.dry_since = mode is not Mode.OPEN, inf
         if mode is not self.mode:
             self.mode = mode
             self._on_change(mode)
