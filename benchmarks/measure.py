@@ -12,7 +12,7 @@ import random
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -115,7 +115,7 @@ def available(names: Sequence[str]) -> list[str]:
 
 
 def interleaved(
-    names: Sequence[str], rounds: int, run: Callable[[str], Sample], seldom: Sequence[str] = ()
+    names: Iterable[str], rounds: int, run: Callable[[str], Sample], seldom: Sequence[str] = ()
 ) -> list[Sample]:
     """Run everybody twice a round, there and back, and return every sample in its order.
 
@@ -176,14 +176,16 @@ class Comparison(NamedTuple):
 Figure = Callable[[Sample], float]
 
 
-def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> Comparison:
+def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> Comparison | str:
     """Return the ratio of a figure of two interleaved contenders, over the rounds of both.
 
-    A round with a void run on either side does not count.
+    A round with a void run on either side does not count; "void" where none is left.
     """
     pairs, others = _pairs(samples, one), _pairs(samples, other)
     rounds = [(pairs[number], others[number]) for number in pairs if number in others]
     valid = [both for both in rounds if not any(map(is_void, (*both[0], *both[1])))]
+    if not valid:
+        return "void"
     ours, theirs = (
         [tuple(map(figure, pair)) for pair in side] for side in zip(*valid, strict=True)
     )

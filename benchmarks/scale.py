@@ -4,7 +4,7 @@ from functools import cache
 from statistics import median
 
 from . import charts
-from .measure import Result, available, cpu, markdown, sample, server
+from .measure import Result, cpu, markdown, sample, server
 from .samples import Sample
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -14,7 +14,6 @@ OURS, SCRIPT = "ours+uvloop", "script+uvloop"
 @cache
 def _samples(rounds: int, largest: int) -> list[Sample]:
     """Return runs of every size, the largest twice; of the script too, as far as it can go."""
-    available([OURS])
     sizes = [size for size in SIZES if size <= largest]
     taken = []
     with server() as lean:

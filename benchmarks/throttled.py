@@ -10,7 +10,6 @@ SAYS = {"ours": "timeback_async", "tenacity": "script, each record with its own 
 
 def run(rounds: int = 3, records: int = 3000) -> Result:
     names = available(list(SAYS))
-    runs = []
     with server(limit=LIMIT) as strict:
         runs = interleaved(names, rounds, lambda name: sample(strict, name, records))
     rows = []

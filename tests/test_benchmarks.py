@@ -23,6 +23,12 @@ def samples(**micros: Sequence[float]) -> list[Sample]:
     ]
 
 
+def compared(taken: Sequence[Sample]) -> measure.Comparison:
+    found = measure.compare(taken, "one", "other", measure.cpu)
+    assert isinstance(found, measure.Comparison)
+    return found
+
+
 def test_an_interval_holds_its_median_and_repeats() -> None:
     values = [1.0, 5.0, 2.0, 4.0, 3.0]
 
@@ -36,34 +42,41 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     # The machine is twice as slow in the second round: the ratio is the same in both.
     taken = samples(one=[100, 100, 200, 200], other=[50, 50, 100, 100])
 
-    compared = measure.compare(taken, "one", "other", measure.cpu)
+    found = compared(taken)
 
-    assert compared.ratio == (2.0, 2.0, 2.0)
-    assert compared.is_difference
+    assert found.ratio == (2.0, 2.0, 2.0)
+    assert found.is_difference
 
 
 def test_a_difference_inside_the_spread_of_one_contender_is_none() -> None:
     taken = samples(one=[110, 140, 110, 140], other=[100, 125, 100, 125])
 
-    compared = measure.compare(taken, "one", "other", measure.cpu)
+    found = compared(taken)
 
-    assert compared.ratio.middle > 1.1
-    assert compared.spread == pytest.approx(140 / 110)
-    assert not compared.is_difference
-    assert "no difference" in str(compared)
+    assert found.ratio.middle > 1.1
+    assert found.spread == pytest.approx(140 / 110)
+    assert not found.is_difference
+    assert "no difference" in str(found)
 
 
 def test_only_rounds_that_both_took_part_in_are_compared() -> None:
     taken = samples(one=[100, 100, 500, 500, 100, 100], other=[100, 100])
 
-    assert measure.compare(taken, "one", "other", measure.cpu).ratio == (1.0, 1.0, 1.0)
+    assert compared(taken).ratio == (1.0, 1.0, 1.0)
 
 
 def test_a_round_with_a_void_run_does_not_count() -> None:
     taken = samples(one=[100, 100, 900, 100], other=[100, 100, 100, 100])
     taken[2].server_cpu = taken[2].elapsed
 
-    assert measure.compare(taken, "one", "other", measure.cpu).ratio == (1.0, 1.0, 1.0)
+    assert compared(taken).ratio == (1.0, 1.0, 1.0)
+
+
+def test_without_a_valid_round_nothing_is_compared() -> None:
+    taken = samples(one=[100, 100], other=[100, 100])
+    taken[0].server_cpu = taken[0].elapsed
+
+    assert measure.compare(taken, "one", "other", measure.cpu) == "void"
 
 
 def test_a_run_is_void_when_the_server_was_the_bottleneck() -> None:

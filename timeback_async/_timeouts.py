@@ -13,29 +13,31 @@ __all__ = ["Timeouts"]
 
 
 class Timeouts:
-    """The time limits of one event loop's tasks."""
+    """The time limits of one event loop's tasks.
+
+    Attributes:
+        running: Those whose block has begun and not ended.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._running: set[_Timeout] = set()
+        self.running: set[_Timeout] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf
 
     def within(self, seconds: float) -> "_Timeout":
-        """Return a context whose block is cancelled after `seconds`.
-
-        Raises (from the block): TimeoutError: it took longer.
-        """
+        """Return a context whose block is ended by a TimeoutError after `seconds`."""
         return _Timeout(self, self._loop.time() + seconds)
 
     def close(self) -> None:
         """Take the timer back, once nothing is running; until then it goes on."""
-        if self._timer is not None and not self._running:
+        if self._timer is not None and not self.running:
             self._timer.cancel()
             self._wake_at(inf)
 
-    def _add(self, timeout: "_Timeout") -> None:
-        self._running.add(timeout)
+    def begin(self, timeout: "_Timeout") -> None:
+        """Count a block as running, and look when its time is over."""
+        self.running.add(timeout)
         if timeout.ends_at < self._wakes_at:
             if self._timer is not None:
                 self._timer.cancel()
@@ -47,10 +49,10 @@ class Timeouts:
 
     def _look(self) -> None:
         now = max(self._loop.time(), self._wakes_at)
-        for timeout in [t for t in self._running if t.ends_at <= now]:
+        for timeout in [t for t in self.running if t.ends_at <= now]:
             timeout.expire()
-            self._running.discard(timeout)
-        self._wake_at(min((t.ends_at for t in self._running), default=inf))
+            self.running.discard(timeout)
+        self._wake_at(min((t.ends_at for t in self.running), default=inf))
 
 
 class _Timeout:
@@ -66,7 +68,7 @@ class _Timeout:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelled_before = task, task.cancelling()
-        self._owner._add(self)  # noqa: SLF001
+        self._owner.begin(self)
 
     def expire(self) -> None:
         self._is_over = True
@@ -78,7 +80,7 @@ class _Timeout:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._owner._running.discard(self)  # noqa: SLF001
+        self._owner.running.discard(self)
         # As asyncio.timeout does: somebody else's cancellation in the meantime comes first.
         if (
             self._is_over
