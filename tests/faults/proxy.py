@@ -1,0 +1,200 @@
+"""A TCP proxy of our own that does to the bytes what networks and servers do to them."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+Then = Literal["go on", "close", "reset", "half-close", "silence"]
+
+
+class Weather(msgspec.Struct, frozen=True, kw_only=True):
+    """What one connection goes through. Numbers of bytes count from its beginning.
+
+    Attributes:
+        latency: Seconds that each piece of bytes takes, in each direction.
+        bandwidth: Bytes a second towards the client; None for no bound.
+        slice: Bytes towards the client come in pieces of this many; None as they come.
+        request_bytes: So many bytes of requests go through before `then`; None for all.
+        answer_bytes: The same of answers.
+        then: What happens when one of the two is used up: "close", "reset", "half-close" (the
+            client gets an end, its bytes still arrive) or "silence" (a black hole: nothing
+            arrives any more, nothing is closed).
+        idle: The connection is closed when nothing was on its way for so many seconds.
+        before: What happens at once after accepting, before a byte was read.
+    """
+
+    latency: float = 0.0
+    bandwidth: float | None = None
+    slice: int | None = None
+    request_bytes: int | None = None
+    answer_bytes: int | None = None
+    then: Then = "close"
+    idle: float | None = None
+    before: Then = "go on"
+
+
+FAIR = Weather()
+
+
+class FaultProxy:
+    """Carries connections to a server, each through the weather it is given.
+
+        async with FaultProxy(port, lambda number: Weather(then="reset", answer_bytes=10)) as proxy:
+            ...
+
+    Args:
+        port: Where the server listens on loopback.
+        weather: The weather of connection `number`, from 0; may be replaced at any time.
+
+    Attributes:
+        connections: Connections accepted.
+        open: Those that are open now.
+    """
+
+    def __init__(self, port: int, weather: Callable[[int], Weather] = lambda _: FAIR) -> None:
+        self._upstream = port
+        self.weather = weather
+        self.connections = 0
+        self.open: set[_Connection] = set()
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0, backlog=1024)
+        self.port: int = self._listener.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._listener.close()
+        carried = [connection.task for connection in self.open]
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
+        await self._listener.wait_closed()
+
+    def push(self, data: bytes) -> None:
+        """Send bytes that nobody asked for to every client."""
+        for connection in self.open:
+            connection.client.write(data)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        weather = self.weather(self.connections)
+        self.connections += 1
+        connection = _Connection(weather, reader, writer)
+        self.open.add(connection)
+        try:
+            await connection.run(self._upstream)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self.open.discard(connection)
+            await connection.end()
+
+
+class _Connection:
+    def __init__(
+        self, weather: Weather, reader: asyncio.StreamReader, client: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task: asyncio.Task[Any] = task
+        self.client = client
+        self._weather, self._reader = weather, reader
+        self._server: asyncio.StreamWriter | None = None
+        self._last_at = asyncio.get_running_loop().time()
+
+    async def run(self, port: int) -> None:
+        weather = self._weather
+        if weather.before != "go on":
+            await self._happen(weather.before)
+            return
+        answers, self._server = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._requests())
+                group.create_task(self._answers(answers))
+                if weather.idle is not None:
+                    group.create_task(self._close_when_idle(weather.idle))
+        except* _Over:
+            pass
+
+    async def end(self) -> None:
+        for writer in (self.client, self._server):
+            if writer is not None:
+                writer.close()
+                with suppress(OSError, asyncio.CancelledError):
+                    await writer.wait_closed()
+
+    async def _requests(self) -> None:
+        assert self._server is not None
+        left = self._weather.request_bytes
+        while data := await self._reader.read(65536):
+            await self._delay()
+            if left is not None and len(data) >= left:
+                self._server.write(data[:left])
+                await self._server.drain()
+                await self._happen(self._weather.then)
+                raise _Over
+            left = None if left is None else left - len(data)
+            self._server.write(data)
+            await self._server.drain()
+        raise _Over
+
+    async def _answers(self, answers: asyncio.StreamReader) -> None:
+        weather, left = self._weather, self._weather.answer_bytes
+        while data := await answers.read(65536):
+            await self._delay()
+            whole = left is None or len(data) < left
+            await self._send(data if whole else data[:left])
+            if not whole:
+                await self._happen(weather.then)
+                raise _Over
+            left = None if left is None else left - len(data)
+        raise _Over
+
+    async def _send(self, data: bytes) -> None:
+        size = self._weather.slice or len(data) or 1
+        for begin in range(0, len(data), size):
+            piece = data[begin : begin + size]
+            self._last_at = asyncio.get_running_loop().time()
+            self.client.write(piece)
+            await self.client.drain()
+            await asyncio.sleep(
+                len(piece) / self._weather.bandwidth if self._weather.bandwidth else 0
+            )
+
+    async def _delay(self) -> None:
+        self._last_at = asyncio.get_running_loop().time()
+        if self._weather.latency:
+            await asyncio.sleep(self._weather.latency)
+
+    async def _close_when_idle(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := self._last_at + seconds - loop.time()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)
+        raise _Over
+
+    async def _happen(self, then: Then) -> None:
+        if then == "silence":
+            await asyncio.Event().wait()
+        elif then == "half-close":
+            self.client.write_eof()
+            await self._reader.read()
+        elif then == "reset":
+            raw = self.client.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.client.transport.abort()
+
+
+class _Over(Exception):
+    """The connection has come to its end."""
