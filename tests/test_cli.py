@@ -334,6 +334,8 @@ def test_the_demonstration_proves_that_everything_arrived(faults: str) -> None:
     assert done.exit_code == 0, done.output
     assert "Proven" in done.stdout
     assert "school:21" in done.stdout
+    assert "records/s" in done.stdout
+    assert " window " in done.stdout
 
 
 def test_the_demonstration_notices_a_record_that_did_not_arrive(

@@ -28,6 +28,7 @@ ORDER = [
     "_pool",
     "_source", "_delivery", "_crew", "_bulk",
     "_session",
+    "_trace",
     "testing._schema", "testing._faults", "testing._stores", "testing._server", "testing",
     "testing.plugin",
     "sync",

@@ -204,6 +204,16 @@ async def test_a_failure_that_passes_is_not_noticed(outcome: Outcome) -> None:
     assert (response.status, len(rig.transport.sent)) == (204, 3)
 
 
+@simulated
+async def test_other_failures_are_not_blamed_on_a_record_that_breaks_the_server() -> None:
+    broken = answer(500)
+    rig = Rig(answer(503), NO_ANSWER, answer(502), broken, broken, broken, answer())
+
+    response = await rig.send()
+
+    assert (response.status, len(rig.transport.sent)) == (204, 7)
+
+
 @pytest.mark.parametrize("throttle", [answer(429), answer(503, Retry_After="1")], ids=repr)
 @simulated
 async def test_being_throttled_ends_with_the_deadline_and_not_with_the_attempts(

@@ -194,6 +194,7 @@ async def test_the_repr_of_a_token_hides_it() -> None:
     [
         pytest.param({"expires_in": 3600}, 3300, 3540, id="an hour"),
         pytest.param({"expires_in": 100}, 80, 95, id="short: shares of its life"),
+        pytest.param({"expires_in": 1}, 32, 38, id="seconds: not believed"),
         pytest.param({"expires_in": "3600"}, 3300, 3540, id="text"),
         pytest.param({"expires_in": 100.0}, 80, 95, id="fraction"),
         pytest.param({}, 240, 285, id="missing"),

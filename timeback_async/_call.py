@@ -24,6 +24,7 @@ class Call:
         allowed: Seconds it may take, from its first admission.
         attempts: Requests sent.
         failures: Attempts that count against the retry policy.
+        internal_errors: Those of them answered with 500.
         throttles: Attempts answered with "slow down".
         status: Status of the last answer, or None.
         sent_as: Our id of the last request, or "".
@@ -33,7 +34,7 @@ class Call:
     """
 
     # On the class until they change: most calls succeed at once, and set hardly any of these.
-    attempts = failures = throttles = 0
+    attempts = failures = internal_errors = throttles = 0
     status: int | None = None
     sent_as = ""
     answered: Mapping[str, str] | None = None  # the headers of the last answer

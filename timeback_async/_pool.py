@@ -324,13 +324,16 @@ class RequestPool:
             return 0.0 if call.request.idempotent else None
         else:
             call.failures += 1
+            call.internal_errors += getattr(error, "status", None) == 500
         if isinstance(error, ConnectError) and error.unknown_host:
             return self._delay_unknown_host(call, error, now)
         self._unknown_host_since = None
         untouched = isinstance(error, ConnectError) or is_throttle(error)
         if not call.request.idempotent and not untouched:
             return None
-        return policy.delay(error, call.failures, call.throttles)
+        return policy.delay(
+            error, call.failures, call.throttles, internal_errors=call.internal_errors
+        )
 
     def _delay_unknown_host(self, call: Call, error: ConnectError, now: float) -> float | None:
         if self._unknown_host_since is None:

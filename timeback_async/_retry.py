@@ -54,6 +54,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         failures: int,
         throttles: int = 1,
         jitter: Callable[[], float] = random.random,
+        internal_errors: int | None = None,
     ) -> float | None:
         """Return the seconds to wait before the next attempt, or None to give up.
 
@@ -65,6 +66,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             failures: Failed attempts that count, this one included where it counts.
             throttles: Throttled attempts, this one included where it was throttled.
             jitter: Draws from [0, 1).
+            internal_errors: Attempts answered with 500, this one included; None for all
+                failures. A record that the server stumbles over gets 4 of them.
 
         Source: RFC 9110 section 10.2.3 (Retry-After).
         """
@@ -72,9 +75,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if is_throttle(error):
             return self.pause(error, throttles, jitter)
-        poison = isinstance(error, ApiError) and error.status == 500
-        limit = min(self.attempts, POISON_ATTEMPTS) if poison else self.attempts
-        return self.pause(error, failures, jitter) if failures < limit else None
+        if isinstance(error, ApiError) and error.status == 500:
+            of_this_kind = failures if internal_errors is None else internal_errors
+            if of_this_kind >= POISON_ATTEMPTS:
+                return None
+        return self.pause(error, failures, jitter) if failures < self.attempts else None
 
     def pause(
         self, error: Exception, count: int, jitter: Callable[[], float] = random.random

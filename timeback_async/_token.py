@@ -36,6 +36,8 @@ __all__ = ["Token", "TokenStore"]
 log = logging.getLogger("timeback_async.token")
 
 DEFAULT_LIFE = 300.0
+# A shorter life is not believed before a 401 shows it: renewals stay under two a minute.
+MIN_LIFE = 40.0
 # Seconds, and share of the token's life, before its end: the smaller of the two counts.
 ADVISORY = (300.0, 0.20)
 MANDATORY = (60.0, 0.05)
@@ -231,7 +233,7 @@ def _life(expires_in: float | str | None) -> float:
         life = float(expires_in or 0)
     except ValueError:
         return DEFAULT_LIFE
-    return life if 0 < life < 1e9 else DEFAULT_LIFE
+    return max(MIN_LIFE, life) if 0 < life < 1e9 else DEFAULT_LIFE
 
 
 def _no_token(failure: TransportError | ApiError) -> AuthError:

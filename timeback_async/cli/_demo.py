@@ -11,6 +11,7 @@ import msgspec
 from .._config import Config
 from .._session import TimebackSession
 from ..models import AgentLink, Student, User, UserRef
+from ._chart import print_chart
 from ._input import Entry
 from ._roster import roster
 from ._run import EXIT, Run
@@ -35,6 +36,7 @@ async def demo(records: int, seed: int, faults: str) -> int:
             code = await run(total=len(school))
             assert run.report is not None
             print_report(run.report, run.unread)
+            print_chart(run.trace)
             if code == EXIT.INTERRUPTED or run.error is not None:
                 out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
                 return code

@@ -14,6 +14,7 @@ import msgspec
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
+from .._trace import Trace
 from ..errors import ConfigError, RecordError, TimebackError, TransportError
 from ._input import FAILURE, Entry
 from ._screen import Meter, err
@@ -57,7 +58,10 @@ class Run:
         unread: How many were never read, since the run ended before.
         error: What ended the run before its source did.
         interrupted: Whether Ctrl-C or SIGTERM ended it.
+        trace: How it went over time.
     """
+
+    trace: Trace
 
     def __init__(self, session: TimebackSession, entries: Iterator[Entry]) -> None:
         self._session = session
@@ -90,6 +94,7 @@ class Run:
             Meter.shown(total, visible, statistics) as meter,
             self._interruptible(),
         ):
+            self.trace = meter.trace
             bulk = self._session.upsert_many(self._records(), dry_run=dry_run)
             try:
                 async with bulk as results:

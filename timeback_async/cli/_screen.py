@@ -22,6 +22,7 @@ from rich.table import Table
 from .._pool import Statistics
 from .._report import Report
 from .._results import ItemResult, Outcome
+from .._trace import Trace
 
 __all__ = ["Meter", "err", "out", "print_failures", "print_json", "print_report"]
 
@@ -41,7 +42,11 @@ COLOURS = {
 
 
 class Meter:
-    """A progress bar with rate, retries, throttling and time left."""
+    """A progress bar with rate, retries, throttling and time left.
+
+    Attributes:
+        trace: How it went over time.
+    """
 
     def __init__(
         self, progress: Progress, task: TaskID, statistics: Callable[[], Statistics]
@@ -49,6 +54,7 @@ class Meter:
         self._progress, self._task, self._statistics = progress, task, statistics
         self._done = self._bad = 0
         self._drawn_at = monotonic()
+        self.trace = Trace()
 
     @classmethod
     @contextmanager
@@ -79,6 +85,7 @@ class Meter:
         """Bring the picture up to date."""
         self._drawn_at = monotonic()
         statistics = self._statistics()
+        self.trace.note(self._done, statistics)
         rate = self._progress.tasks[self._task].speed or 0.0
         facts = f"{rate:,.0f}/s · {statistics.retries} retries · {statistics.throttled} throttled"
         facts += f" · window {statistics.window:.3g}"

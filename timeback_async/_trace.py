@@ -1,0 +1,86 @@
+"""How a run went over time, in memory that does not grow with its length."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from itertools import pairwise
+from time import monotonic
+from typing import NamedTuple
+
+from ._pool import Statistics
+
+__all__ = ["Slot", "Trace"]
+
+MOST = 512
+SHORTEST = 0.05  # s between two moments, at first
+
+
+class _Moment(NamedTuple):
+    """Where a run stood, `at` seconds after its beginning; `done` and `throttled` so far."""
+
+    at: float
+    done: float
+    throttled: float
+    window: float
+    round_trip: float
+
+
+class Slot(NamedTuple):
+    """What happened in one slot of a run's time.
+
+    Attributes:
+        until: Its end, in seconds from the beginning of the run.
+        rate: Records a second.
+        throttled: Throttled answers a second.
+        window: The most requests in flight at once, at its end.
+        round_trip: Smoothed seconds from a request to its answer, at its end.
+    """
+
+    until: float
+    rate: float
+    throttled: float
+    window: float
+    round_trip: float
+
+
+class Trace:
+    """Takes note of a run from time to time; half as often each time its memory is full."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._interval = SHORTEST
+        self._moments = [_Moment(0.0, 0, 0, 0.0, 0.0)]
+
+    def note(self, done: int, now: Statistics) -> None:
+        """Take note of where the run stands, unless that was done a moment ago."""
+        at = self._clock() - self._started
+        if at - self._moments[-1].at < self._interval:
+            return
+        self._moments.append(_Moment(at, done, now.throttled, now.window, now.round_trip))
+        if len(self._moments) == MOST:
+            del self._moments[1:-1:2]
+            self._interval *= 2
+
+    def slots(self, number: int) -> list[Slot]:
+        """Return the run in so many slots of equal length; none where nothing was noted."""
+        end = self._moments[-1].at
+        if not end:
+            return []
+        bounds = [self._moment(end * n / number) for n in range(number + 1)]
+        return [
+            Slot(
+                two.at,
+                (two.done - one.done) / (two.at - one.at),
+                (two.throttled - one.throttled) / (two.at - one.at),
+                two.window,
+                two.round_trip,
+            )
+            for one, two in pairwise(bounds)
+        ]
+
+    def _moment(self, at: float) -> _Moment:
+        """Return where the run stood, as if it had gone evenly between two notes."""
+        place = bisect_left(self._moments, at, lo=1, hi=len(self._moments) - 1, key=lambda m: m.at)
+        before, after = self._moments[place - 1 : place + 1]
+        share = (at - before.at) / (after.at - before.at)
+        return _Moment(*(a + (b - a) * share for a, b in zip(before, after, strict=True)))

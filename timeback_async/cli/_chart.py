@@ -1,0 +1,35 @@
+"""A run over time, drawn with characters."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from .._trace import Trace
+from ._screen import out
+
+__all__ = ["print_chart"]
+
+WIDTH = 48  # with its legend it fits 80 columns
+LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+def print_chart(trace: Trace) -> None:
+    """Print a run's rate, window and throttling, each from its beginning to its end."""
+    slots = trace.slots(WIDTH)
+    if not slots:
+        return
+    title = f"Over {slots[-1].until:.1f} s"
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    for what, colour, values in (
+        ("records/s", "green", [slot.rate for slot in slots]),
+        ("window", "cyan", [slot.window for slot in slots]),
+        ("throttled/s", "yellow", [slot.throttled for slot in slots]),
+    ):
+        table.add_row(what, f"[{colour}]{sparkline(values)}[/]", f"≤ {max(values):,.0f}")
+    out.print(table)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return one character for each value; the largest is a full block."""
+    full = (len(LEVELS) - 1) / (max(values) or 1)
+    return "".join(LEVELS[round(max(0.0, value) * full)] for value in values)
