@@ -899,6 +899,30 @@ async def test_an_error_without_a_name_ends_the_run_as_it_is(is_streamed: bool) 
     assert bulk.report.stopped == "1 and 2"
 
 
+@both_sources
+@simulated
+async def test_a_stopped_run_finishes_what_is_in_flight_and_begins_nothing_new(
+    is_async: bool,
+) -> None:
+    rig = Rig()
+    rig.server.answers["s-0"] = [refusal(503)]
+    source = Source(students(100))
+    bulk = rig.run(source.open(is_async))
+
+    async with bulk as results:
+        first = await anext(results)
+        bulk.stop()
+        rest = [result async for result in results]
+
+    assert first.outcome is SAVED
+    assert source.reads == len(rest) + 1 == bulk.report.submitted < 12
+    ended = {result.sourced_id: result.outcome for result in rest}
+    assert ended["s-0"] is FAILED
+    assert set(ended.values()) <= {SAVED, FAILED, NOT_SENT}
+    assert bulk.report.saved == len(rig.server.saved)
+    assert bulk.report.stopped == "stopped by its owner"
+
+
 @both_forms
 async def test_a_session_closed_in_the_middle_ends_the_run(
     is_streamed: bool, timeback_server: MockServer

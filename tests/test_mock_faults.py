@@ -455,3 +455,15 @@ async def test_tokens_are_revoked_once_for_so_many_requests_however_many_are_und
 
     assert report.saved == 400
     assert server.token_requests <= 1 + server.requests // 100
+
+
+async def test_an_answer_that_nobody_waits_for_ends_with_the_server() -> None:
+    before = asyncio.all_tasks()
+    async with MockServer() as server, TimebackSession(server.config()) as session:
+        await session.upsert_student(samples.student())
+        server.faults = Faults(latency=1000)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await session.upsert_student(samples.student())
+
+    assert asyncio.all_tasks() == before

@@ -1121,3 +1121,33 @@ async def test_the_ids_of_a_session_begin_alike_and_those_of_two_do_not() -> Non
 
     prefixes = [call.request_id.partition("-")[0] for call in calls]
     assert prefixes[0] == prefixes[1] != prefixes[2]
+
+
+@simulated
+async def test_a_call_given_up_while_it_waits_for_a_token_ends_at_once_and_the_token_comes() -> (
+    None
+):
+    rig = Rig(grants=[After(10, grant("first"))])
+    call = rig.call()
+    sending = asyncio.create_task(rig.pool.send(call))
+    await asyncio.sleep(1)
+
+    call.abandon()
+
+    with pytest.raises(Abandoned):
+        await sending
+    assert now() - rig.started == 1
+    assert (await rig.send()).status == 204
+    assert [sent.token for sent in rig.transport.sent] == ["first"]
+    assert len(rig.transport.asked) == 1
+
+
+@simulated
+async def test_nobody_there_is_no_reason_to_give_up_a_call_that_outlasts_outages() -> None:
+    rig = Rig(*[REFUSED] * 40, answer(), adaptive=True)
+    patient = Call(Request("PUT", "/x", CREATEPUT, None, None), 300.0, outlasts_outages=True)
+
+    response = await rig.pool.send(patient)
+
+    assert response.status == 204
+    assert patient.attempts == 41

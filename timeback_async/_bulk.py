@@ -136,6 +136,13 @@ class Bulk:
         assert self._report is not None
         return self._report
 
+    def stop(self, reason: str = "stopped by its owner") -> None:
+        """Read no more and begin nothing new. What is in flight is finished and delivered.
+
+        Records that were read and not sent come back `not_sent`.
+        """
+        self._stop(reason)
+
     # -- the two ways to run
 
     def __await__(self) -> Generator[Any, None, Report]:
@@ -313,7 +320,7 @@ class Bulk:
         return self._why_stopped() if self._stopping.is_set() else None
 
     async def _send(self, item: _Item, operation: Operation) -> None:
-        item.call = call = Call(operation.request, self._allowed)
+        item.call = call = Call(operation.request, self._allowed, outlasts_outages=True)
         try:
             response = await self._pool.send(call, self._pause)
         except Abandoned:

@@ -22,6 +22,8 @@ class Call:
     Attributes:
         request: What is sent.
         allowed: Seconds it may take, from its first admission.
+        outlasts_outages: Whether attempts that find nobody there, while nobody else does either,
+            are no reason to give up.
         attempts: Requests sent.
         failures: Attempts that count against the retry policy.
         internal_errors: Those of them answered with 500.
@@ -45,10 +47,11 @@ class Call:
     doubtful = False  # an earlier attempt may have done its work
     rejections = 0  # answers with 401
     other_id = ""  # the id in an answer that seemed to be another request's
-    waiter: asyncio.Future[None] | None = None  # its turn, while it waits for a slot
+    waiter: asyncio.Future[None] | None = None  # while it waits for a slot or a token
 
-    def __init__(self, request: Request, allowed: float) -> None:
+    def __init__(self, request: Request, allowed: float, outlasts_outages: bool = False) -> None:
         self.request, self.allowed = request, allowed
+        self.outlasts_outages = outlasts_outages
 
     @property
     def request_id(self) -> str:

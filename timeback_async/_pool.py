@@ -240,12 +240,25 @@ class RequestPool:
         return headers
 
     async def _token(self, call: Call) -> Token:
-        """Wait for a token, no longer than the call may take."""
+        """Wait for a token, no longer than the call may take, nor once it is given up."""
+        waiter = call.waiter = self._loop.create_future()
+
+        def wake(fetch: asyncio.Task[Token]) -> None:
+            if not fetch.cancelled():
+                fetch.exception()  # looked at, even where nobody waits any more
+            if not waiter.done():
+                waiter.set_result(None)
+
+        fetch = self._loop.create_task(self.tokens.get(call.request.scope))
+        fetch.add_done_callback(wake)
         try:
             async with asyncio.timeout_at(call.expires):
-                return await self.tokens.get(call.request.scope)
+                await waiter
+            return await fetch
         except TimeoutError:
             raise _out_of_time(call) from call.error
+        finally:
+            fetch.cancel()
 
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
         """Return what is wrong with an answer, or None."""
@@ -322,7 +335,7 @@ class RequestPool:
         elif _is_forgivable(call, error):
             call.forgiven = True
             return 0.0 if call.request.idempotent else None
-        else:
+        elif not (call.outlasts_outages and self._is_outage(error)):
             call.failures += 1
             call.internal_errors += getattr(error, "status", None) == 500
         if isinstance(error, ConnectError) and error.unknown_host:
@@ -334,6 +347,10 @@ class RequestPool:
         return policy.delay(
             error, call.failures, call.throttles, internal_errors=call.internal_errors
         )
+
+    def _is_outage(self, error: Exception) -> bool:
+        """Whether nobody is there, for anybody: nothing that a record could be blamed for."""
+        return isinstance(error, ConnectError) and self._window.mode is Mode.DRY
 
     def _delay_unknown_host(self, call: Call, error: ConnectError, now: float) -> float | None:
         if self._unknown_host_since is None:

@@ -101,9 +101,18 @@ class TokenStore:
         self.requests = 0
 
     def current(self, scope: str, now: float) -> Token | None:
-        """Return the token for `scope` if it needs no renewal yet."""
-        token = self._tokens.get(self._only_key or scope)
-        return token if token is not None and now < token.renew_at else None
+        """Return the token for `scope`, renewing it in the background when that is due.
+
+        None when callers have to wait for the next one.
+        """
+        key = self._key(scope)
+        token = self._tokens.get(key)
+        if token is None or now >= token.stale_at:
+            return None
+        is_due = now >= token.renew_at and now >= self._quiet_until.get(key, now)
+        if is_due and self._refusal(key) is None:
+            self._fetch(key)
+        return token
 
     async def get(self, scope: str) -> Token:
         """Return a token that is good for `scope`.
@@ -113,14 +122,10 @@ class TokenStore:
                 or no token was to be had in five attempts.
             ConnectError: There is no secure connection to the token endpoint.
         """
-        key = self._key(scope)
-        token = self._tokens.get(key)
-        now = self._loop.time()
-        if token is not None and now < token.stale_at:
-            is_due = now >= max(token.renew_at, self._quiet_until.get(key, now))
-            if is_due and self._refusal(key) is None:
-                self._fetch(key)
+        token = self.current(scope, self._loop.time())
+        if token is not None:
             return token
+        key = self._key(scope)
         refusal = self._refusal(key)
         if refusal is not None:
             raise AuthError(*refusal.args)
@@ -179,6 +184,9 @@ class TokenStore:
 
     async def _renew(self, key: str) -> Token:
         attempts = min(FETCH_POLICY.attempts, self._config.retry.attempts)
+        token = self._tokens.get(key)
+        if token is not None and self._loop.time() < token.stale_at:
+            attempts = 1  # nobody waits: the next one is tried after a while
         failures = 0
         while True:
             try:

@@ -51,11 +51,12 @@ class Trace:
         self._interval = SHORTEST
         self._moments = [_Moment(0.0, 0, 0, 0.0, 0.0)]
 
-    def note(self, done: int, now: Statistics) -> None:
+    def note(self, done: int, statistics: Callable[[], Statistics]) -> None:
         """Take note of where the run stands, unless that was done a moment ago."""
         at = self._clock() - self._started
         if at - self._moments[-1].at < self._interval:
             return
+        now = statistics()
         self._moments.append(_Moment(at, done, now.throttled, now.window, now.round_trip))
         if len(self._moments) == MOST:
             del self._moments[1:-1:2]

@@ -7,6 +7,7 @@ hold tokens and URLs. What to repeat is decided above.
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -25,7 +26,7 @@ __all__ = ["AiohttpTransport", "Transport"]
 
 CONNECT_TIMEOUT = 10.0
 MAX_ERROR_BYTES = 64 * 1024
-# LeanRequest overrides what aiohttp does not document: another version sends in its own way.
+# Our requests override what aiohttp does not document: another version sends in its own way.
 IS_KNOWN = aiohttp.__version__.startswith("3.14.")
 # Failures of TLS that a busy peer causes by hanging up; every other one will not go away.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
@@ -42,6 +43,22 @@ class Transport(Protocol):
         Raises:
             TransportError: There was no complete answer within `timeout` seconds.
         """
+
+
+class _Spoiled(Exception):
+    """A kept connection holds bytes that nobody asked for; nothing was sent over it."""
+
+
+class CheckedRequest(aiohttp.ClientRequest):
+    """A request that goes out only over a connection on which nothing is left from before.
+
+    Bytes that wait there would be read as the answer to it.
+    """
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        if conn.protocol.should_close:
+            raise _Spoiled
+        return await super().send(conn)
 
 
 class LeanRequest(aiohttp.ClientRequest):
@@ -61,6 +78,8 @@ class LeanRequest(aiohttp.ClientRequest):
             self.headers[aiohttp.hdrs.CONTENT_LENGTH] = str(len(self._content))
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        if conn.protocol.should_close:
+            raise _Spoiled
         writer = StreamWriter(conn.protocol, self.loop)
         line = f"{self.method} {self.url.raw_path_qs} HTTP/1.1"
         await writer.write_headers(line, self.headers)
@@ -113,7 +132,7 @@ class AiohttpTransport:
             # One exact timer of ours bounds the whole attempt; aiohttp rounds its own up.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             trace_configs=list(trace_configs),
-            request_class=LeanRequest if is_plain and IS_KNOWN else aiohttp.ClientRequest,
+            request_class=_request_class(is_plain),
         )
         # aiohttp repeats a PUT by itself when the connection drops, and has no public switch.
         if hasattr(self._session, "_retry_connection"):
@@ -133,7 +152,7 @@ class AiohttpTransport:
             raise ConnectError("the session is closed", retryable=False)
         try:
             with self._timeouts.within(timeout):
-                answer = await self._session.request(
+                answer = await self._answer(
                     method,
                     URL(url, encoded=True),
                     data=body,
@@ -151,6 +170,11 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error, timeout) from error
         return Response(answer.status, answer.headers, content, _closer(answer))
+
+    async def _answer(self, *request: Any, **more: Any) -> aiohttp.ClientResponse:
+        while True:  # a spoiled connection is closed, so there is a clean one in the end
+            with suppress(_Spoiled):
+                return await self._session.request(*request, **more)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         is_error = answer.status >= 300
@@ -171,6 +195,12 @@ class AiohttpTransport:
         """Close every connection."""
         await self._session.close()
         self._timeouts.close()
+
+
+def _request_class(is_plain: bool) -> type[aiohttp.ClientRequest]:
+    if not IS_KNOWN:
+        return aiohttp.ClientRequest
+    return LeanRequest if is_plain else CheckedRequest
 
 
 def _origin(url: str) -> str:

@@ -19,7 +19,15 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tests import samples
-from timeback_async import ItemResult, Outcome, Report, Response, Student, TimebackSession
+from timeback_async import (
+    ItemResult,
+    Outcome,
+    Report,
+    Response,
+    RetryPolicy,
+    Student,
+    TimebackSession,
+)
 from timeback_async.errors import TimebackError
 from timeback_async.testing import Faults, MockServer
 
@@ -48,6 +56,12 @@ def student(number: object, version: int = 0) -> Student:
 
 def students(number: int) -> Iterator[Student]:
     return map(student, range(number))
+
+
+def trying(attempts: int, **settings: Any) -> dict[str, Any]:
+    """Return settings for so many attempts, without the pauses that a real server deserves."""
+    policy = RetryPolicy(attempts=attempts, initial=0.001, ceiling=0.005)
+    return {"adaptive": False, "retry": policy, **settings}
 
 
 class Watch:
@@ -85,7 +99,7 @@ class Watch:
 
 
 def _id_of(url: str, body: bytes | None) -> str:
-    if url.endswith("/students") and body:
+    if url.endswith("/rostering/1.0/students") and body:
         return str(msgspec.json.decode(body)["student"]["sourcedId"])
     return unquote(url.partition("/rostering/1.0/")[2])
 
@@ -102,6 +116,7 @@ class Case:
         reports: The report of every run.
         errors: What was raised, wherever a test puts it here.
         versions: The last given name handed over, by sourcedId; of students.
+        handed_over: How many records were, in all.
     """
 
     def __init__(
@@ -112,10 +127,12 @@ class Case:
         self.reports: list[Report] = []
         self.errors: list[BaseException] = []
         self.versions: dict[str, str] = {}
+        self.handed_over = 0
 
     def noted(self, records: Iterable[Any]) -> Iterator[Any]:
         """Yield records, and remember what is handed over."""
         for record in records:
+            self.handed_over += 1
             if isinstance(record, Student):
                 self.versions[record.sourced_id] = record.given_name
             yield record
@@ -125,6 +142,7 @@ class Case:
 
         What the run raises is kept in `errors` and not raised, so that `reports` tells the rest.
         """
+        before = self.handed_over
         bulk = self.session.upsert_many(self.noted(records), **how)
         results: list[ItemResult] = []
         try:
@@ -136,6 +154,7 @@ class Case:
         report = bulk.report
         assert sorted(result.index for result in results) == list(range(report.submitted))
         assert report.submitted == sum(report.counts.values()) == len(results)
+        assert report.submitted == self.handed_over - before
         self.results += results
         self.reports.append(report)
         return report
@@ -143,7 +162,8 @@ class Case:
     def check_stores(self) -> None:
         """Check that what was saved is what the server holds, and that it holds nothing else."""
         stored = {own: each["givenName"] for own, each in self.server.students.items()}
-        last = {result.sourced_id: result.outcome for result in self.results}  # by id
+        students = [result for result in self.results if result.kind == "student"]
+        last = {result.sourced_id: result.outcome for result in students}  # by id
         for own, outcome in last.items():
             if outcome is Outcome.SAVED:
                 assert stored[own] == self.versions[own]

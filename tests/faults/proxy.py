@@ -125,7 +125,7 @@ class _Connection:
                 group.create_task(self._answers(answers))
                 if weather.idle is not None:
                     group.create_task(self._close_when_idle(weather.idle))
-        except* _Over:
+        except* (_Over, OSError):
             pass
 
     async def end(self) -> None:
@@ -156,6 +156,9 @@ class _Connection:
             await self._delay()
             whole = left is None or len(data) < left
             await self._send(data if whole else data[:left])
+            if not whole and weather.then == "half-close":
+                self.client.write_eof()
+                return  # `_requests` reads on, up to the client's end
             if not whole:
                 await self._happen(weather.then)
                 raise _Over

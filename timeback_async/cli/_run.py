@@ -1,25 +1,23 @@
 """One bulk run as a command: progress, Ctrl-C, failures to a file, report, exit code."""
 
 import asyncio
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
-
-import msgspec
+from typing import Any, TypeVar
 
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
-from ..errors import ConfigError, RecordError, TimebackError, TransportError
-from ._input import FAILURE, Entry
+from ..errors import TimebackError, TransportError
+from ._failures import Failures
+from ._input import Entry
 from ._screen import Meter, err
 
-__all__ = ["EXIT", "Run", "on_signals", "run_async"]
+__all__ = ["EXIT", "Run", "interruptible", "on_signals", "run_async"]
 
 T = TypeVar("T")
 
@@ -67,7 +65,7 @@ class Run:
         self._session = session
         self._entries = entries
         self._on_their_way: dict[int, Entry] = {}
-        self._failures_file: BinaryIO | None = None
+        self._failures_file: Failures | None = None
         self.report: Report | None = None
         self.failures: list[tuple[str, ItemResult]] = []
         self.failed = self.unread = 0
@@ -90,17 +88,22 @@ class Run:
         """
         statistics = self._session.statistics
         with (
-            _opened(failures) as self._failures_file,
+            Failures.opened(failures) as self._failures_file,
             Meter.shown(total, visible, statistics) as meter,
-            self._interruptible(),
         ):
             self.trace = meter.trace
             bulk = self._session.upsert_many(self._records(), dry_run=dry_run)
+
+            def interrupt() -> None:
+                self.interrupted = True
+                bulk.stop("interrupted")
+
             try:
-                async with bulk as results:
-                    async for result in results:
-                        meter.count(result)
-                        self._take(result)
+                with interruptible(interrupt):
+                    async with bulk as results:
+                        async for result in results:
+                            meter.count(result)
+                            self._take(result)
             except TimebackError as error:
                 self.error = error
             except asyncio.CancelledError:
@@ -111,11 +114,9 @@ class Run:
         return self._exit_code(self.report)
 
     def _records(self) -> Iterator[Any]:
-        read = 0
         # What is not taken here stays in the iterator, for `_take_unread`.
-        while not self.interrupted and (entry := next(self._entries, None)) is not None:
-            self._on_their_way[read] = entry
-            read += 1
+        for index, entry in enumerate(self._entries):
+            self._on_their_way[index] = entry
             yield entry.record
 
     def _take(self, result: ItemResult) -> None:
@@ -128,7 +129,7 @@ class Run:
         if len(self.failures) < SHOWN and self._reasons[reason] <= SHOWN_FOR_ONE_REASON:
             self.failures.append((f"{entry.file}:{entry.line}", result))
         if self._failures_file is not None:
-            self._failures_file.write(_failure_line(entry, result))
+            self._failures_file.write(entry, result)
 
     def _take_unread(self) -> None:
         """Count the records that the run did not come to, and keep them with the failures."""
@@ -139,7 +140,7 @@ class Run:
                 unread = ItemResult(
                     index=0, kind="", sourced_id="", outcome=Outcome.NOT_SENT, error=why
                 )
-                self._failures_file.write(_failure_line(entry, unread))
+                self._failures_file.write(entry, unread)
 
     def _take_undelivered(self, report: Report) -> None:
         """Account for what was cut off. Whatever is in doubt counts as unknown: resend it."""
@@ -158,28 +159,29 @@ class Run:
             return EXIT.PARTIAL if report.attempts else EXIT.NOTHING_SENT
         return EXIT.OK if report.ok else EXIT.PARTIAL
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let the first Ctrl-C end the reading, and the second, or 30 s, everything."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        drain: list[asyncio.TimerHandle] = []
 
-        def interrupt() -> None:
-            if self.interrupted:
-                task.cancel()
-                return
-            self.interrupted = True
-            err.print("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
-            drain.append(loop.call_later(DRAIN, task.cancel))
+@contextmanager
+def interruptible(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM call `stop`, and the second, or 30 s, cancel this task."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    drain: list[asyncio.TimerHandle] = []
 
-        on_signals(interrupt)
-        try:
-            yield
-        finally:
-            on_signals(None)
-            for timer in drain:
-                timer.cancel()
+    def interrupt() -> None:
+        if drain:
+            task.cancel()
+            return
+        drain.append(loop.call_later(DRAIN, task.cancel))
+        err.print("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
+        stop()
+
+    on_signals(interrupt)
+    try:
+        yield
+    finally:
+        on_signals(None)
+        for timer in drain:
+            timer.cancel()
 
 
 def on_signals(act: Callable[[], None] | None) -> None:
@@ -191,36 +193,3 @@ def on_signals(act: Callable[[], None] | None) -> None:
                 loop.remove_signal_handler(number)
             else:
                 loop.add_signal_handler(number, act)
-
-
-def _failure_line(entry: Entry, result: ItemResult) -> bytes:
-    """Return a line that `upsert` can read again: the record, and what went wrong beside it."""
-    error = result.error
-    failure: dict[str, Any] = {
-        "file": entry.file,
-        "line": entry.line,
-        "outcome": result.outcome,
-        "field": error.field if isinstance(error, RecordError) else "",
-        "reason": error.reason if isinstance(error, RecordError) else str(error),
-        "status": result.status,
-        "attempts": result.attempts,
-        "request_id": result.request_id,
-    }
-    if entry.text:
-        failure["text"] = entry.text
-    record = entry.record if isinstance(entry.record, dict) else {}
-    return msgspec.json.encode({**record, FAILURE: failure}) + b"\n"
-
-
-@contextmanager
-def _opened(path: Path | None) -> Iterator[BinaryIO | None]:
-    """Open the file for the failures, for its owner only: it holds whole records."""
-    if path is None:
-        yield None
-        return
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    with os.fdopen(number, "wb") as file:
-        yield file

@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -24,7 +25,19 @@ from .._report import Report
 from .._results import ItemResult, Outcome
 from .._trace import Trace
 
-__all__ = ["Meter", "err", "out", "print_failures", "print_json", "print_report"]
+__all__ = [
+    "COLOURS",
+    "REDRAW",
+    "Meter",
+    "columns",
+    "err",
+    "facts_of",
+    "out",
+    "print_failures",
+    "print_json",
+    "print_report",
+    "printable",
+]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -62,14 +75,7 @@ class Meter:
         cls, total: int | None, visible: bool, statistics: Callable[[], Statistics]
     ) -> "Iterator[Meter]":
         """Show the bar while the block runs."""
-        columns = (
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=err, disable=not visible) as progress:
+        with Progress(*columns(), console=err, disable=not visible) as progress:
             meter = cls(progress, progress.add_task("", total=total, facts=""), statistics)
             yield meter
             meter.draw()
@@ -85,13 +91,30 @@ class Meter:
         """Bring the picture up to date."""
         self._drawn_at = monotonic()
         statistics = self._statistics()
-        self.trace.note(self._done, statistics)
-        rate = self._progress.tasks[self._task].speed or 0.0
-        facts = f"{rate:,.0f}/s · {statistics.retries} retries · {statistics.throttled} throttled"
-        facts += f" · window {statistics.window:.3g}"
+        self.trace.note(self._done, self._statistics)
+        facts = facts_of(self._progress.tasks[self._task].speed or 0.0, statistics)
         if self._bad:
             facts += f" · [red]{self._bad} not saved[/red]"
         self._progress.update(self._task, completed=self._done, facts=facts)
+
+
+def columns() -> tuple[ProgressColumn, ...]:
+    """Return what a progress bar shows."""
+    return (
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+def facts_of(rate: float, statistics: Statistics) -> str:
+    """Return how it goes, in a few words."""
+    return (
+        f"{rate:,.0f}/s · {statistics.retries} retries · {statistics.throttled} throttled"
+        f" · window {statistics.window:.3g}"
+    )
 
 
 def print_report(report: Report, unread: int = 0) -> None:

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import FieldInfo, force_setattr
 
 from ..errors import RecordError
-from .sent import Demographics, OrgRef, Student
+from .sent import Demographics, OrgRef, Role, Student, User
 
 __all__ = ["AgentRecord", "OrgRecord", "Reference", "RoleRecord", "StudentRecord", "UserRecord"]
 
@@ -116,6 +116,14 @@ class UserRecord(Received, frozen=True, kw_only=True):
         if isinstance(self.enabled_user, bool):
             force_setattr(self, "enabled_user", "true" if self.enabled_user else "false")
 
+    def as_input(self) -> Student | User:
+        """Return a user that can be sent: the same values, without what only a server sets.
+
+        Raises:
+            RecordError: A field that a user must have is missing here, or cannot be sent.
+        """
+        return User(**_values(self, User))
+
 
 class StudentRecord(UserRecord, frozen=True, kw_only=True):
     """A student as the server has it."""
@@ -126,20 +134,36 @@ class StudentRecord(UserRecord, frozen=True, kw_only=True):
         Raises:
             RecordError: A field that a student must have is missing here, or cannot be sent.
         """
-        values = {}
-        for field in msgspec.structs.fields(Student):
-            value = getattr(self, field.name)
-            if isinstance(value, Reference):
-                value = OrgRef(value.sourced_id)
-            elif field.name == "demographics" and isinstance(value, dict):
-                value = _demographics(value)
-            # `username` alone may be null: a null name or grade list would be refused anyway.
-            absent = value is UNSET or (value is None and field.name != "username")
-            if field.required and absent:
-                raise RecordError(field.encode_name, "is missing in the record received")
-            if value is not UNSET:
-                values[field.name] = value
-        return Student(**values)
+        return Student(**_values(self, Student))
+
+
+def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
+    values = {}
+    for field in msgspec.structs.fields(struct):
+        value = getattr(record, field.name)
+        if isinstance(value, Reference):
+            value = OrgRef(value.sourced_id)
+        elif field.name == "demographics" and isinstance(value, dict):
+            value = _demographics(value)
+        elif field.name == "roles" and isinstance(value, list):
+            value = [_role(role) for role in value]
+        # `username` alone may be null: a null name or grade list would be refused anyway.
+        absent = value is UNSET or (value is None and field.name != "username")
+        if field.required and absent:
+            raise RecordError(field.encode_name, "is missing in the record received")
+        if value is not UNSET:
+            values[field.name] = value
+    return values
+
+
+def _role(role: RoleRecord) -> Role:
+    wire = {name: value for name, value in msgspec.to_builtins(role).items() if value is not None}
+    if role.org is not None:
+        wire["org"] = {"sourcedId": role.org.sourced_id}
+    try:
+        return msgspec.convert(wire, Role)
+    except msgspec.ValidationError:
+        raise RecordError("roles", "hold a role that cannot be sent") from None
 
 
 def _demographics(wire: dict[str, Any]) -> Demographics | UnsetType:

@@ -98,6 +98,7 @@ class MockServer(Stores):
         self.statuses: Counter[int] = Counter()
         self._host, self._port = host, port
         self._tokens: dict[str, tuple[float, frozenset[str]]] = {}
+        self._answering: set[asyncio.Task[Any]] = set()
         self._web: _Server
         self._listener: asyncio.Server
 
@@ -149,6 +150,9 @@ class MockServer(Stores):
     ) -> None:
         self._listener.close()
         await self._web.shutdown(timeout=0.1)
+        for task in self._answering:  # of clients that have gone, which aiohttp has forgotten
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
         await self._listener.wait_closed()
 
     # -- one request
@@ -156,6 +160,10 @@ class MockServer(Stores):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
         try:
             try:
                 answer = await self._answer(request)
