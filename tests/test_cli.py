@@ -36,6 +36,14 @@ s-2,,maybe,org-1,student,alan,Canary-Alan,Canary-Turing,,
 """
 
 
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Give Ctrl-C back, which a command that has ended does not care for any more."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockServer]:
     """Run a mock server in a thread of its own, and point the environment to it."""

@@ -233,15 +233,19 @@ async def test_a_token_is_renewed_in_the_background_while_callers_go_on() -> Non
 
 
 @simulated
-async def test_current_is_none_as_soon_as_a_renewal_is_due() -> None:
-    store, _ = make()
+async def test_current_is_the_token_until_callers_have_to_wait_for_the_next_one() -> None:
+    store, transport = make(grant("first", expires_in=HOUR), answer(503))
     assert store.current(CREATEPUT, now()) is None
     token = await store.get(CREATEPUT)
 
     await asyncio.sleep(3299)
     assert store.current(CREATEPUT, now()) is token
+    assert len(transport.asked) == 1
+    await asyncio.sleep(240)
+    assert store.current(CREATEPUT, now()) is token
     await asyncio.sleep(1)
     assert store.current(CREATEPUT, now()) is None
+    assert len(transport.asked) == 2
 
 
 @simulated
@@ -476,12 +480,13 @@ async def test_a_failed_renewal_in_the_background_goes_unnoticed_and_backs_off()
 
 @simulated
 async def test_a_failed_renewal_is_made_good_by_a_later_one() -> None:
-    store, _ = make(grant("first", expires_in=HOUR), *[answer(503)] * 5, grant("second"))
+    store, transport = make(grant("first", expires_in=HOUR), answer(503), grant("second"))
     await store.get(CREATEPUT)
 
-    tokens = await ask_at(store, [3300, 3400, 3401])
+    tokens = await ask_at(store, [3300, 3310, 3329, 3331, 3332])
 
-    assert tokens == ["first", "first", "second"]
+    assert tokens == ["first", "first", "first", "first", "second"]
+    assert len(transport.asked) == 3
 
 
 @simulated

@@ -1,5 +1,6 @@
 """The command `timeback-async`; it needs the extra `cli`."""
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -14,4 +15,7 @@ def main() -> None:
             raise
         print(f"{error.name} is not installed: pip install 'timeback-async[cli]'", file=sys.stderr)
         sys.exit(2)
-    app()
+    try:
+        app()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: no traceback on top of it

@@ -179,7 +179,8 @@ def interruptible(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        on_signals(None)
+        # Once interrupted, what comes later finds a run that is ending anyway.
+        on_signals((lambda: None) if drain else None)
         for timer in drain:
             timer.cancel()
 
