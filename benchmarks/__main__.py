@@ -23,6 +23,7 @@ BENCHMARKS = {
     "start": "start:run",
     "throttled": "throttled:run",
     "goodput": "goodput:run",
+    "roster": "roster:run",
 }
 README = measure.ROOT / "README.md"
 

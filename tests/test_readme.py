@@ -4,10 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import anyio
+import pytest
 
+from timeback_async import Demographics, Student
+from timeback_async.sync import ReadOptions, read_roster
 from timeback_async.testing import MockServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -40,6 +45,44 @@ async def test_the_bulk_example_saves_a_school_twice(timeback_server: MockServer
     assert printed.count("\n") == 1
     assert len(timeback_server.agents) == 1000
     assert timeback_server.requests == 6000
+
+
+async def test_the_nightly_example_brings_a_roster_up_to_date(
+    timeback_server: MockServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [code for code in EXAMPLES if "read_roster" in code]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own README
+    users = tmp_path / "users.csv"
+    users.write_text(
+        "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,grades\n"
+        "s-1,true,org-1,student,ada,Ada,Byron,05\n"
+    )
+
+    for _ in range(2):
+        await names["nightly"](users, timeback_server.config(), tmp_path / "state.db")
+
+    assert timeback_server.students["s-1"]["grades"] == ["5"]
+    assert capsys.readouterr().out.splitlines() == [
+        "create student s-1",
+        "1 changes: 1 saved; 0 unchanged",
+        "0 changes: nothing sent; 1 unchanged",
+    ]
+
+
+def test_the_example_of_a_map_can_be_read(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "map.toml").write_text(example)
+    (tmp_path / "students.csv").write_text(
+        "Student ID,School,First,Last,Login,Born,Status\n1,o,Ada,Byron,ada,12/10/2015,Enrolled\n"
+    )
+
+    options = ReadOptions(layout=tmp_path / "map.toml")
+    with read_roster(tmp_path / "students.csv", options) as roster:
+        (record,) = roster.records()
+
+    assert isinstance(record, Student)
+    assert record.demographics == Demographics(date(2015, 12, 10))
 
 
 def test_every_example_compiles() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +16,15 @@ from .._config import Config
 from .._session import TimebackSession
 from .._version import __version__
 from ..errors import ConfigError, NotFoundError, TimebackError
+from ..sync import ReadOptions
 from ..testing import Faults, MockServer
 from ._check import check as check_all
 from ._demo import demo as run_demo
 from ._input import read_files
 from ._run import EXIT, Run, on_signals, run_async
 from ._screen import err, out, print_failures, print_json, print_report
+from ._sync import Outputs, Removals, state_export, state_forget, state_show
+from ._sync import sync as run_sync
 
 __all__ = ["app"]
 
@@ -43,10 +46,21 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine.")]
 
 
+state_app = typer.Typer(no_args_is_help=True, help="Look after the state that `sync` keeps.")
+app.add_typer(state_app, name="state")
+StatePath = Annotated[Path, typer.Option("--state", help="The state's file.")]
+STATE = Path("timeback-state.db")
+
+
 def _exit(main: Coroutine[Any, Any, int]) -> None:
+    """Run a command on an event loop, and exit with its code."""
+    _now(lambda: run_async(main))
+
+
+def _now(command: Callable[[], int]) -> None:
     """Run a command, and exit with its code; an error of ours is one line, no traceback."""
     try:
-        code = run_async(main)
+        code = command()
     except ConfigError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         code = EXIT.NOTHING_SENT
@@ -147,6 +161,132 @@ async def _upsert(
     if run.error is not None:
         err.print(f"[red]error:[/] {escape(str(run.error))}", soft_wrap=True)
     return code
+
+
+@app.command("sync")
+def sync_(
+    path: Annotated[
+        Path,
+        typer.Argument(help="A OneRoster package (zip or folder), or a .csv, .jsonl, .parquet."),
+    ],
+    state: Annotated[
+        Path, typer.Option(help="What earlier runs did; one for each roster.")
+    ] = STATE,
+    state_ids: Annotated[
+        Literal["hashed", "plain"] | None,
+        typer.Option(help="How a new state keeps ids; hashed where nothing is said."),
+    ] = None,
+    layout: Annotated[
+        Path | None, typer.Option("--map", help="TOML: which column is which field.")
+    ] = None,
+    org_map: Annotated[
+        Path | None, typer.Option(help='TOML: lines of "org in the file" = "org at TimeBack".')
+    ] = None,
+    default_org: Annotated[
+        str | None, typer.Option(help="TimeBack's id of the org of whoever has none.")
+    ] = None,
+    grades: Annotated[
+        str, typer.Option(help='"ceds-to-timeback", "none", or a TOML file of "from" = "to".')
+    ] = "ceds-to-timeback",
+    relationship: Annotated[
+        str | None,
+        typer.Option(help="Type of links to who is no parent, guardian or relative."),
+    ] = None,
+    date_format: Annotated[
+        str | None, typer.Option(help="How dates are written, such as %d/%m/%Y.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of files that are not UTF-8, such as cp1252.")
+    ] = None,
+    mode: Annotated[
+        Literal["bulk", "delta"] | None,
+        typer.Option(help="What files without a manifest are: a full set, or changes."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Take nothing that is not by the letter of OneRoster.")
+    ] = False,
+    deactivate_absent: Annotated[
+        bool, typer.Option(help="Deactivate people whom a full file no longer has.")
+    ] = False,
+    unlink_absent: Annotated[
+        bool, typer.Option(help="Delete links that a full file no longer has.")
+    ] = False,
+    max_removals: Annotated[
+        str, typer.Option(help="The most people, and the most links, to remove: N or P%.")
+    ] = "5%",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, send nothing.")
+    ] = False,
+    failures: Annotated[
+        Path | None, typer.Option(help="Write records that did not make it here: .jsonl.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report here: one .html.")] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Log to stderr, line by line, in place of the progress bars."),
+    ] = None,
+    max_in_flight: Annotated[int | None, typer.Option(help="The most requests at once.")] = None,
+    max_rate: Annotated[float | None, typer.Option(help="The most requests a second.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Bring TimeBack up to date with a school's roster; again every night, or after a crash."""
+    _check_files(path, {"--state": state, "--failures": failures, "--report": report})
+    given = {"max_in_flight": max_in_flight, "max_rate": max_rate}
+    _exit(
+        run_sync(
+            path,
+            state,
+            state_ids,
+            {name: value for name, value in given.items() if value is not None},
+            ReadOptions(
+                strict=strict,
+                encoding=encoding,
+                layout=layout,
+                org_map=org_map,
+                default_org=default_org,
+                grades=grades,
+                relationship=relationship,
+                date_format=date_format,
+                mode=mode,
+            ),
+            Removals(deactivate_absent, unlink_absent, max_removals),
+            Outputs(failures, report, json, log_format, dry_run),
+        )
+    )
+
+
+def _check_files(path: Path, written: dict[str, Path | None]) -> None:
+    """Refuse to write over what is read, or twice to one file."""
+    taken = {path.resolve(): "the roster"}
+    if path.is_dir():
+        read = (file for file in path.iterdir() if file.suffix.lower() in (".csv", ".parquet"))
+        taken |= {file.resolve(): "part of the roster" for file in read}
+    for option, file in written.items():
+        if file is not None:
+            if file.resolve() in taken:
+                raise typer.BadParameter(f"{option} must not be {taken[file.resolve()]}")
+            taken[file.resolve()] = f"the file of {option}"
+
+
+@state_app.command()
+def show(state: StatePath = STATE, json: AsJson = False) -> None:
+    """Print how many records of each kind ended in what way, and when."""
+    _now(lambda: state_show(state, json))
+
+
+@state_app.command()
+def forget(
+    sourced_ids: Annotated[list[str], typer.Argument(help="sourcedIds of people.")],
+    state: StatePath = STATE,
+) -> None:
+    """Delete all that is known of people and their links. At TimeBack nothing changes."""
+    _now(lambda: state_forget(state, sourced_ids))
+
+
+@state_app.command()
+def export(state: StatePath = STATE) -> None:
+    """Print what is known of every record, as JSON Lines."""
+    _now(lambda: state_export(state))
 
 
 @app.command()

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import msgspec
+from rich.markup import escape
 
 from .._results import ItemResult
 from ..errors import ConfigError, RecordError
 from ._input import FAILURE, Entry
+from ._screen import err
 
 __all__ = ["Failures"]
 
@@ -18,8 +21,9 @@ __all__ = ["Failures"]
 class Failures:
     """A file of records in wire form, one to a line, with what went wrong beside each."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, path: Path, file: RawIOBase) -> None:
+        self._path, self._file = path, file
+        self._is_full = False
 
     @classmethod
     @contextmanager
@@ -36,11 +40,12 @@ class Failures:
             number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
-        with os.fdopen(number, "wb") as file:
-            yield cls(file)
+        with os.fdopen(number, "wb", buffering=0) as file:
+            path.chmod(0o600)  # it may have been there before
+            yield cls(path, file)
 
     def write(self, entry: Entry, result: ItemResult) -> None:
-        """Add a record, in a line that can be read again."""
+        """Add a record, in a line that can be read again. A full disk does not end the run."""
         error = result.error
         failure: dict[str, Any] = {
             "file": entry.file,
@@ -55,4 +60,11 @@ class Failures:
         if entry.text:
             failure["text"] = entry.text
         record = entry.record if isinstance(entry.record, dict) else {}
-        self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
+        if self._is_full:
+            return
+        try:
+            self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
+        except OSError as problem:
+            self._is_full = True
+            why = f"{self._path}: {problem.strerror}; it does not hold every failure"
+            err.print(f"[red]error:[/] {escape(why)}", soft_wrap=True)

@@ -161,7 +161,9 @@ class Run:
 
 
 @contextmanager
-def interruptible(stop: Callable[[], None]) -> Iterator[None]:
+def interruptible(
+    stop: Callable[[], None], say: Callable[[str], None] = err.print
+) -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM call `stop`, and the second, or 30 s, cancel this task."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -172,7 +174,7 @@ def interruptible(stop: Callable[[], None]) -> Iterator[None]:
             task.cancel()
             return
         drain.append(loop.call_later(DRAIN, task.cancel))
-        err.print("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
+        say("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
         stop()
 
     on_signals(interrupt)

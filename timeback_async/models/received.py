@@ -40,6 +40,22 @@ class RoleRecord(Struct, frozen=True, rename="camel", kw_only=True):
     begin_date: str | None = None
     end_date: str | None = None
 
+    def as_input(self) -> Role:
+        """Return a role that can be sent.
+
+        Raises:
+            RecordError: Something that a role must have is missing, or cannot be sent.
+        """
+        wire = {
+            name: value for name, value in msgspec.to_builtins(self).items() if value is not None
+        }
+        if self.org is not None:
+            wire["org"] = {"sourcedId": self.org.sourced_id}
+        try:
+            return msgspec.convert(wire, Role)
+        except msgspec.ValidationError:
+            raise RecordError("roles", "hold a role that cannot be sent") from None
+
 
 @cache
 def _known(cls: type[Struct]) -> dict[str, FieldInfo]:
@@ -144,9 +160,9 @@ def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
         if isinstance(value, Reference):
             value = OrgRef(value.sourced_id)
         elif field.name == "demographics" and isinstance(value, dict):
-            value = _demographics(value)
+            value = demographics_of(value)
         elif field.name == "roles" and isinstance(value, list):
-            value = [_role(role) for role in value]
+            value = [role.as_input() for role in value]
         # `username` alone may be null: a null name or grade list would be refused anyway.
         absent = value is UNSET or (value is None and field.name != "username")
         if field.required and absent:
@@ -156,17 +172,12 @@ def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
     return values
 
 
-def _role(role: RoleRecord) -> Role:
-    wire = {name: value for name, value in msgspec.to_builtins(role).items() if value is not None}
-    if role.org is not None:
-        wire["org"] = {"sourcedId": role.org.sourced_id}
-    try:
-        return msgspec.convert(wire, Role)
-    except msgspec.ValidationError:
-        raise RecordError("roles", "hold a role that cannot be sent") from None
+def demographics_of(wire: dict[str, Any]) -> Demographics | UnsetType:
+    """Return what can be sent of the demographics received.
 
-
-def _demographics(wire: dict[str, Any]) -> Demographics | UnsetType:
+    Raises:
+        RecordError: The birth date is none.
+    """
     born = wire.get("birthDate", UNSET)
     try:
         return born if born is UNSET else Demographics(msgspec.convert(born, datetime.date | None))

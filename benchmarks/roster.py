@@ -1,0 +1,135 @@
+"""What `sync` costs: reading and comparing a roster, its memory, and the state's share of a run.
+
+`python -m benchmarks.roster STEP FILE [URL]` is one measurement, in a process of its own.
+"""
+
+import asyncio
+import csv
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from .measure import ROOT, Result, interval, markdown, server
+
+SIZES = (10_000, 100_000, 1_000_000)
+SENT = 20_000
+HEADER = (
+    "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,userIds,givenName,"
+    "familyName,middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"
+)
+
+
+def write(path: Path, people: int) -> None:
+    """Write a OneRoster 1.1 users.csv: of five people two are parents, three their children."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(HEADER.split(","))
+        for n in range(people):
+            first = n - n % 5
+            is_parent = n % 5 < 2
+            role, grade = ("parent", "") if is_parent else ("student", "05")
+            agents = "" if is_parent else f"p-{first},p-{first + 1}"
+            own = f"{'p' if is_parent else 's'}-{n}"
+            rows.writerow(
+                [own, "", "", "true", "org-1", role, f"u{n}", "", f"Ada{n}", "Byron", "", "",
+                 f"{own}@example.org", "", "", agents, grade, ""]
+            )  # fmt: skip
+
+
+def run(rounds: int = 3, records: int | None = None) -> Result:
+    taken: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in SIZES:
+            if size <= (records or max(SIZES)):
+                users = Path(folder) / f"{size}.csv"
+                write(users, size)
+                for number in range(rounds if size < max(SIZES) else 1):
+                    print(f"  {size:,} people, round {number + 1}", end="\r", flush=True)
+                    taken.append(measured("read", users) | {"people": size})
+        users = Path(folder) / "sent.csv"
+        write(users, min(SENT, records or SENT))
+        with server() as lean:
+            for number in range(rounds):
+                for step in ("sent", "unkept", "unkept", "sent"):
+                    print(f"  sending, round {number + 1}: {step}", end="\r", flush=True)
+                    taken.append(measured(step, users, lean.url) | {"round": number})
+    print(" " * 50, end="\r")
+    rows = []
+    for size in sorted({s["people"] for s in taken if s["step"] == "read"}):
+        own = [s for s in taken if s.get("people") == size]
+        rows.append(
+            [
+                f"{size:,}",
+                f"{median(size / s['read'] for s in own):,.0f}",
+                f"{median(s['rows'] / s['compare'] for s in own):,.0f}",
+                f"{max(s['peak'] for s in own) / 2**20:.0f}",
+            ]
+        )
+    table = markdown(
+        ["people", "rows read a second", "records compared a second", "peak memory, MiB"], rows
+    )
+    shares = []
+    for number in range(rounds):
+        of = {
+            step: sum(s["cpu"] for s in taken if s["step"] == step and s["round"] == number)
+            for step in ("sent", "unkept")
+        }
+        shares.append(of["sent"] / of["unkept"])
+    table += "\n\n" + markdown(
+        ["client CPU of a run", "ratio (95 % interval)"],
+        [["outcomes kept in the state / thrown away", interval(shares)]],
+    )
+    return Result(table, taken)
+
+
+def measured(step: str, *arguments: object) -> dict[str, Any]:
+    """Return what one measurement came to."""
+    command = [sys.executable, "-m", "benchmarks.roster", step, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{step} failed:\n{done.stderr}")
+    found: dict[str, Any] = msgspec.json.decode(done.stdout)
+    return found | {"step": step}
+
+
+def main(step: str, users: str, url: str = "") -> None:
+    from timeback_async.sync import State, plan, read_roster
+
+    with tempfile.TemporaryDirectory() as folder, State(Path(folder) / "state.db") as state:
+        begun = time.perf_counter()
+        with read_roster(users) as roster:
+            read = time.perf_counter()
+            changes = plan(roster, state)
+            compared = time.perf_counter()
+            facts: dict[str, Any] = {"read": read - begun, "compare": compared - read}
+            facts["rows"] = changes.total()
+            if step != "read":
+                facts |= asyncio.run(send(changes, url, keeps=step == "sent"))
+    facts["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(msgspec.json.encode(facts).decode())
+
+
+async def send(changes: Any, url: str, *, keeps: bool) -> dict[str, float]:
+    from timeback_async import Config, TimebackSession
+    from timeback_async.sync import State, run
+
+    if not keeps:
+        State.write = lambda self, entries: None
+        State.end = lambda self, **facts: None
+    begun = time.process_time()
+    config = Config(client_id="me", client_secret="mine", base_url=url)
+    async with TimebackSession(config) as timeback:
+        report = await run(timeback, changes)
+    assert report.ok, report
+    return {"cpu": time.process_time() - begun}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

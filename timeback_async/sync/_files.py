@@ -1,0 +1,154 @@
+"""Open what a school exports: a folder, a zip or a single file, and find the data files in it.
+
+Nothing is unpacked. A zip with paths that lead out of it, or that grows beyond all measure, is
+refused before a byte is read.
+"""
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
+
+from ..errors import ConfigError
+from ._closing import Closing
+
+__all__ = ["DataFile", "Package"]
+
+SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
+MAX_ENTRIES = 10_000
+MAX_BYTES = 32 << 30
+# Roster files shrink to a tenth; a file that shrinks to a five-hundredth is no roster.
+MAX_RATIO, MIN_SUSPECT = 500, 32 << 20
+
+
+class DataFile(NamedTuple):
+    """One file of a package: its name, fit to be shown, and how to open it, again and again."""
+
+    name: str
+    suffix: str
+    open: Callable[[], Any]  # a binary stream, of which zipfile and pathlib have types of their own
+
+
+class Package(Closing):
+    """The data files of a roster.
+
+    Args:
+        path: A folder, a zip or one file.
+        is_prefixed: Whether a prefix that all names have in common may be cut off.
+
+    Attributes:
+        path: Where it is.
+        files: By name, in lower case and without suffix, such as "users".
+        is_alone: Whether it is a single file.
+        prefix: What was cut from the beginning of every name.
+    """
+
+    def __init__(self, path: Path, *, is_prefixed: bool = True) -> None:
+        self._zip: zipfile.ZipFile | None = None
+        self.path = path
+        self.prefix = ""
+        self.is_alone = False
+        try:
+            if path.is_dir():
+                found = [
+                    DataFile(_shown(each.name), each.suffix.lower(), partial(each.open, "rb"))
+                    for each in sorted(path.iterdir())
+                    if each.is_file()
+                ]
+            elif path.suffix.lower() in SUFFIXES:
+                self.is_alone = True
+                path.open("rb").close()
+                found = [DataFile(path.name, path.suffix.lower(), partial(path.open, "rb"))]
+            elif zipfile.is_zipfile(path):
+                self._zip = zipfile.ZipFile(path)
+                found = list(_entries(path, self._zip))
+            else:
+                path.open("rb").close()
+                raise ConfigError(
+                    f"{path}: is no folder, no zip, and no CSV, JSON Lines or Parquet"
+                )
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise ConfigError(f"{path}: is not a zip that can be read: {error}") from None
+        is_data = [file for file in found if file.suffix in SUFFIXES]
+        seen = [file for file in is_data if self.is_alone or not file.name.startswith(".")]
+        stems = [file.name[: -len(file.suffix)].lower() for file in seen]
+        prefixes = {stem.removesuffix("users") for stem in stems if stem.endswith("users")}
+        if is_prefixed and not self.is_alone and "users" not in stems and len(prefixes) == 1:
+            (self.prefix,) = prefixes
+        self.files: dict[str, DataFile] = {}
+        for stem, file in zip(stems, seen, strict=True):
+            name = stem.removeprefix(self.prefix)
+            if name in self.files:
+                raise ConfigError(f"{path}: {self.files[name].name} and {file.name} are the same")
+            self.files[name] = file
+
+    def close(self) -> None:
+        """Close the zip."""
+        if self._zip is not None:
+            self._zip.close()
+
+
+@contextmanager
+def reading(file: DataFile) -> Iterator[BinaryIO]:
+    """Open a data file; whatever the disk or the zip has against it is a ConfigError.
+
+    Raises:
+        ConfigError: It cannot be read, or is damaged.
+    """
+    try:
+        with file.open() as stream:
+            yield stream
+    except OSError as error:
+        raise ConfigError(f"{file.name}: {error.strerror or 'cannot be read'}") from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        raise ConfigError(f"{file.name}: is damaged in the zip: {error}") from None
+    except UnicodeError:
+        raise ConfigError(f"{file.name}: was changed while it was read") from None
+
+
+def _entries(path: Path, package: zipfile.ZipFile) -> Iterator[DataFile]:
+    """Yield the files at the root, or in the one folder that encloses everything."""
+    entries = [entry for entry in package.infolist() if entry.filename and not entry.is_dir()]
+    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
+        raise ConfigError(f"{path}: holds more than any roster does")
+    for entry in entries:
+        _check(path, entry)
+    names = {entry.filename: PurePosixPath(entry.filename) for entry in entries}
+    data = [
+        entry
+        for entry in entries
+        if (name := names[entry.filename]).suffix.lower() in SUFFIXES and not _is_junk(name)
+    ]
+    folders = {names[entry.filename].parts[0] for entry in data}
+    is_enclosed = len(folders) == 1 and all(len(names[each.filename].parts) > 1 for each in data)
+    for entry in data:
+        name = names[entry.filename]
+        if len(name.parts) == (2 if is_enclosed else 1):
+            open_entry = partial(package.open, entry)
+            yield DataFile(_shown(name.name), name.suffix.lower(), open_entry)
+
+
+def _check(path: Path, entry: zipfile.ZipInfo) -> None:
+    name = entry.filename.replace("\\", "/")
+    if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
+        raise ConfigError(f"{path}: holds a name that leads out of it; do not trust it")
+    if entry.flag_bits & 1:
+        raise ConfigError(f"{path}: is encrypted; unpack it first")
+    is_large = entry.file_size > MIN_SUSPECT
+    if is_large and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
+        raise ConfigError(f"{path}: grows beyond all measure when unpacked; do not trust it")
+
+
+def _is_junk(name: PurePosixPath) -> bool:
+    return name.parts[0] == "__MACOSX" or any(part.startswith(".") for part in name.parts)
+
+
+def _shown(name: str) -> str:
+    """Return a file's name without what could move a cursor or cannot be written."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

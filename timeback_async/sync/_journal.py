@@ -1,0 +1,65 @@
+"""Write outcomes to the state as they come: together, in a thread, and never before an answer."""
+
+import asyncio
+from contextlib import suppress
+
+from ._state import Entry, State, StateError
+
+__all__ = ["Journal"]
+
+TOGETHER = 256
+AT_LEAST_EVERY = 0.1  # s
+MOST_WAITING = 16 * TOGETHER
+
+
+class Journal:
+    """Outcomes on their way to the state.
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(journal.write())
+            ...
+            journal.close()
+
+    Attributes:
+        error: Why nothing more can be written, or None.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._waiting: list[Entry] = []
+        self._is_closed = False
+        self._wake = asyncio.Event()
+        self._written = asyncio.Event()
+        self.error: StateError | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take an outcome in."""
+        self._waiting.append(entry)
+        if len(self._waiting) >= TOGETHER:
+            self._wake.set()
+
+    async def room(self) -> None:
+        """Wait where writing cannot keep up."""
+        while len(self._waiting) >= MOST_WAITING and self.error is None:
+            self._written.clear()
+            await self._written.wait()
+
+    def close(self) -> None:
+        """Let `write` end once everything is written."""
+        self._is_closed = True
+        self._wake.set()
+
+    async def write(self) -> None:
+        """Write what comes, until it is closed or the disk fails."""
+        while self.error is None and not (self._is_closed and not self._waiting):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AT_LEAST_EVERY):
+                    await self._wake.wait()
+            self._wake.clear()
+            entries, self._waiting = self._waiting, []
+            if entries:
+                try:
+                    await asyncio.to_thread(self._state.write, entries)
+                except StateError as error:
+                    self.error = error
+            self._written.set()

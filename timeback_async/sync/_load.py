@@ -1,0 +1,271 @@
+"""Bring the rows of each kind of file into a roster."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from .._validate import checked
+from ..errors import RecordError
+from ..models import AgentLink, User
+from ._files import DataFile, reading
+from ._findings import Severity
+from ._options import Resolved
+from ._people import DIFFERENT, RELATIONS, PeopleMapper, RoleRow
+from ._roster import CHUNK, RECORDS, WIRE, Roster, Source
+from ._rows import Rows
+from ._values import listed, user_ids
+
+__all__ = ["Loader"]
+
+FAILURE = "_failure"  # what a file of failures adds to a record
+
+
+class Loader:
+    """Fills a roster. Orgs, roles, profiles and demographics come before the people.
+
+    Args:
+        roster: What is filled.
+        options: What the user has said.
+        mode: Returns "bulk" or "delta" for a target.
+        claims_bulk: Whether the manifest says that the people are a full set.
+    """
+
+    def __init__(
+        self, roster: Roster, options: Resolved, mode: Callable[[str], str], claims_bulk: bool
+    ) -> None:
+        self._roster, self._options = roster, options
+        self._mode, self._claims_bulk = mode, claims_bulk
+        self._db, self._tell = roster.db, roster.findings.tell
+        self._orgs: dict[str, str] | None = None
+        self._birth_form: str | None = None
+        self._role_form: str | None = None
+
+    def read_orgs(self, rows: Rows) -> None:
+        orgs = self._orgs = self._orgs or {}
+        for _, row in rows:
+            orgs[row.get("sourcedId", "")] = row.get("type", "").lower()
+
+    def read_roles(self, rows: Rows) -> None:
+        self._roster.files["roles"] = rows.file
+        self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
+        self._roster.has_delta_roles |= self._mode("roles") == "delta"
+        names = ("userSourcedId", "roleType", "role", "orgSourcedId", "beginDate", "endDate",
+                 "userProfileSourcedId", "grade", "status")  # fmt: skip
+        self._db.executemany(
+            "INSERT INTO roles VALUES (?,?,?,?,?,?,?,?,?,?)",
+            ((*(row.get(name, "") for name in names), line) for line, row in rows),
+        )
+        self._db.execute("CREATE INDEX IF NOT EXISTS roles_user ON roles (user)")
+
+    def read_profiles(self, rows: Rows) -> None:
+        self._db.executemany(
+            "INSERT INTO profiles VALUES (?,?)",
+            (
+                (row.get("userSourcedId", ""), row["username"])
+                for _, row in rows
+                if "username" in row
+            ),
+        )
+        self._db.execute("CREATE INDEX IF NOT EXISTS profiles_user ON profiles (user)")
+
+    def read_births(self, rows: Rows) -> None:
+        self._roster.files["births"] = rows.file
+        self._roster.has_all_births = self._mode("demographics") == "bulk"
+        self._birth_form = rows.layout.dates.get("birthDate")
+        self._db.executemany(
+            "INSERT INTO births VALUES (?,?,?)",
+            (
+                (row.get("sourcedId", ""), row.get("birthDate", ""), line)
+                for line, row in rows
+                if row.get("status", "").lower() != "tobedeleted"
+            ),
+        )
+        self._db.execute("CREATE INDEX IF NOT EXISTS births_id ON births (id)")
+
+    def read_relationships(self, rows: Rows) -> None:
+        source = self._source(rows, "relationships")
+        source.has_agents = True
+        for line, row in rows:
+            pair = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
+            if None in pair:
+                source.unreadable += 1
+                self._tell("id-missing", rows.file, line, "userSourcedId")
+                continue
+            ref = (*pair, row.get("relationshipRole", ""), rows.file, line)
+            self._db.execute("INSERT INTO refs VALUES (?,?,?,?,?)", ref)
+        source.unreadable += rows.broken
+
+    def _source(self, rows: Rows, target: str) -> Source:
+        source = self._roster.sources[rows.file] = Source(rows.name, self._mode(target))
+        return source
+
+    def read_people(self, rows: Rows) -> None:
+        source = self._source(rows, "users")
+        source.has_agents = "agentSourcedIds" in rows.columns.places
+        self._roster.has_all_births |= "birthDate" in rows.columns.places
+        people = _People(
+            self._roster, rows, PeopleMapper(self._options, self._orgs, self._role_form)
+        )
+        has_roles, has_profiles, has_births = map(self._has, ("roles", "profiles", "births"))
+        dated = total = 0
+        for chunk in chunks(rows, CHUNK):
+            ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
+            roles = self._roles_of(ids) if has_roles else {}
+            births = self._pairs_of("births", "id", "birth", ids) if has_births else {}
+            names = self._pairs_of("profiles", "user", "username", ids) if has_profiles else {}
+            for line, row in chunk:
+                total += 1
+                dated += "status" in row and "dateLastModified" in row
+                own = row.get("sourcedId")
+                if own is None:
+                    source.unreadable += 1
+                    self._tell("id-missing", rows.file, line, "sourcedId")
+                    continue
+                if names.get(own, DIFFERENT) != DIFFERENT:
+                    row.setdefault("username", names[own])
+                own_roles = roles.get(own, None if "role" in row else ())
+                people.take(line, row, own_roles, births.get(own, ""), self._birth_form)
+            people.write()
+        source.unreadable += rows.broken
+        if not total and not rows.broken:
+            self._tell("file-empty", rows.file)
+        if self._claims_bulk and dated * 2 > total:
+            source.is_doubtful = True
+            self._tell("mode-doubtful", rows.file)
+
+    def _has(self, table: str) -> bool:
+        return bool(self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0])  # noqa: S608
+
+    def _roles_of(self, ids: str) -> dict[str, list[RoleRow]]:
+        found: dict[str, list[RoleRow]] = {}
+        query = """SELECT user, lower(role_type), role, org, begin, end, profile, grade FROM roles
+                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) <> 'tobedeleted'
+                   ORDER BY rowid"""
+        for user, *rest in self._db.execute(query, (ids,)):
+            found.setdefault(user, []).append(RoleRow(*rest))
+        return found
+
+    def _pairs_of(self, table: str, key: str, value: str, ids: str) -> dict[str, str]:
+        """Return values by key; where rows with one key differ, the value is DIFFERENT."""
+        query = f"""SELECT {key}, CASE WHEN min({value}) = max({value}) THEN {value} ELSE ? END
+                    FROM {table} WHERE {key} IN (SELECT value FROM json_each(?)) AND {value} <> ''
+                    GROUP BY {key}"""  # noqa: S608
+        return dict(self._db.execute(query, (DIFFERENT, ids)))
+
+    # -- JSON Lines
+
+    # -- JSON Lines
+
+    def read_json_lines(self, file: DataFile) -> None:
+        source = self._roster.sources[file.name] = Source(RECORDS, self._options.mode or "delta")
+        source.has_agents = True
+        with reading(file) as lines:
+            for number, line in enumerate(lines, 1):
+                text = line.removeprefix(b"\xef\xbb\xbf").strip()
+                if text and not self._read_json(file.name, number, text):
+                    source.unreadable += 1
+
+    def _read_json(self, file: str, line: int, text: bytes) -> bool:
+        """Take one record in; return whether it is known whose it is."""
+        kind, inner = "", None
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            record = msgspec.json.decode(text)
+            if isinstance(record, dict):
+                record.pop(FAILURE, None)
+                if len(record) == 1:
+                    ((kind, inner),) = record.items()
+        if kind not in WIRE or not isinstance(inner, dict):
+            self._tell("json-broken", file, line)
+            return False
+        try:
+            value, body = checked(inner, WIRE[kind])
+        except RecordError as error:
+            self._tell("value-invalid", file, line, error.field, error.reason)
+            own = inner.get("sourcedId")
+            if kind == "agent" or not isinstance(own, str):
+                return False
+            self._db.execute(
+                "INSERT INTO people VALUES (?,'',?,'','',?,?,NULL,'')",
+                (own, kind == "student", file, line),
+            )
+            return True
+        if isinstance(value, AgentLink):
+            self._db.execute(
+                """INSERT OR REPLACE INTO links (student, user, agent_id, relation, file, line)
+                   VALUES (?,?,?,?,?,?)""",
+                (
+                    value.student_id,
+                    value.user_id,
+                    value.agent_id,
+                    value.relationship_type,
+                    file,
+                    line,
+                ),
+            )
+            return True
+        roles = [each.role for each in value.roles] if isinstance(value, User) else []
+        relation = next((role for role in roles if role in RELATIONS), "")
+        self._db.execute(
+            "INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?)",
+            (value.sourced_id, kind, kind == "student", relation, value.status, file, line, body,
+             value.username or ""),
+        )  # fmt: skip
+        return True
+
+
+class _People:
+    """Maps rows of people, and writes what comes of them together."""
+
+    def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
+        self._db, self._tell, self._mapper = roster.db, roster.findings.tell, mapper
+        self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
+        self._people: list[Any] = []
+        self._refs: list[Any] = []
+        self._identities: list[Any] = []
+
+    def take(
+        self,
+        line: int,
+        row: dict[str, str],
+        roles: Sequence[RoleRow] | None,
+        birth: str,
+        form: str | None,
+    ) -> None:
+        """Map one row; `birth` and its form are those of demographics.csv."""
+
+        def tell(code: str, field: str, detail: str) -> Severity:
+            return self._tell(code, self._file, line, field, detail)
+
+        if "birthDate" in row:
+            birth, form = row["birthDate"], self._own_form
+        own = row["sourcedId"]
+        person = self._mapper.person(row, roles, birth, form, tell)
+        self._people.append(
+            (own, person.kind, person.is_student, person.relation, person.status,
+             self._file, line, person.body, row.get("username", ""))
+        )  # fmt: skip
+        if "agentSourcedIds" in row:
+            agents = listed(row["agentSourcedIds"])
+            self._refs += [(own, agent, "", self._file, line) for agent in agents]
+        if "userIds" in row:
+            known = user_ids(row["userIds"])
+            self._identities += [(identity, own) for identity in known if ":" in identity]
+        if "userMasterIdentifier" in row:
+            self._identities.append((row["userMasterIdentifier"], own))
+
+    def write(self) -> None:
+        """Write what has been taken in."""
+        self._db.executemany("INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?)", self._people)
+        self._db.executemany("INSERT INTO refs VALUES (?,?,?,?,?)", self._refs)
+        self._db.executemany("INSERT INTO identities VALUES (?,?)", self._identities)
+        for written in (self._people, self._refs, self._identities):
+            written.clear()
+
+
+def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

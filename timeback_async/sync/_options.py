@@ -1,0 +1,110 @@
+"""How a roster is read and mapped: what the user has said, checked and loaded."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..errors import ConfigError
+from ._layout import Layout, check_date_format, read_layout
+
+__all__ = ["CEDS_TO_TIMEBACK", "ReadOptions", "Resolved"]
+
+Mode = Literal["bulk", "delta"]
+
+# CEDS writes "01", TimeBack's guide "1". A CEDS code without a counterpart is sent as it is.
+CEDS_TO_TIMEBACK = {
+    "PK": "PK", "KG": "K", "K": "K",
+    **{f"{grade:02}": str(grade) for grade in range(1, 13)},
+    **{str(grade): str(grade) for grade in range(1, 13)},
+}  # fmt: skip
+
+
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a roster is read. Every default is the lenient one.
+
+    Attributes:
+        strict: By the letter of the standard: what is only noted else is an error.
+        encoding: Of files that are not UTF-8, such as "cp1252"; None to refuse them.
+        layout: A TOML file that says which column is which field; None for OneRoster and SDS.
+        org_map: A TOML file of pairs: the file's org id = TimeBack's. An org it does not have is
+            an error, unless there is a `default_org`.
+        default_org: TimeBack's id of the org of whoever has none.
+        grades: "ceds-to-timeback", "none", or a TOML file of pairs: the file's grade = TimeBack's.
+        relationship: Type of the link to an agent who is no parent, guardian or relative; None to
+            leave such links out.
+        date_format: How dates are written, for `datetime.strptime`.
+        mode: What the files are that no manifest speaks of: "bulk", the full set, or "delta".
+    """
+
+    strict: bool = False
+    encoding: str | None = None
+    layout: str | Path | None = None
+    org_map: str | Path | None = None
+    default_org: str | None = None
+    grades: str | Path = "ceds-to-timeback"
+    relationship: str | None = None
+    date_format: str | None = None
+    mode: Mode | None = None
+
+    def resolved(self) -> "Resolved":
+        """Return them with every file loaded.
+
+        Raises:
+            ConfigError: One of them is wrong, or its file cannot be read.
+        """
+        if self.encoding is not None:
+            try:
+                "".encode(self.encoding)
+            except (LookupError, ValueError):
+                raise ConfigError(f"--encoding: {self.encoding!r} is not known") from None
+        if self.date_format is not None:
+            check_date_format("--date-format", self.date_format)
+        grades: dict[str, str] | None = CEDS_TO_TIMEBACK
+        if self.grades != "ceds-to-timeback":
+            grades = None if self.grades == "none" else _pairs(self.grades)
+        return Resolved(
+            strict=self.strict,
+            encoding=self.encoding,
+            layout=read_layout(Path(self.layout)) if self.layout else None,
+            org_map=_pairs(self.org_map) if self.org_map else None,
+            default_org=self.default_org,
+            grades=grades,
+            relationship=self.relationship,
+            date_format=self.date_format,
+            mode=self.mode,
+        )
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """`ReadOptions` with their files loaded; see there."""
+
+    strict: bool
+    encoding: str | None
+    layout: Layout | None
+    org_map: dict[str, str] | None
+    default_org: str | None
+    grades: dict[str, str] | None
+    relationship: str | None
+    date_format: str | None
+    mode: Mode | None
+
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever the same files would become other records."""
+        mapping = (
+            self.layout, self.org_map, self.default_org, self.grades, self.relationship,
+            self.date_format,
+        )  # fmt: skip
+        return hashlib.blake2b(msgspec.json.encode(mapping, order="sorted")).hexdigest()[:32]
+
+
+def _pairs(path: str | Path) -> dict[str, str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return msgspec.convert(tomllib.loads(text), dict[str, str])
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f'{path}: must be lines of the form "from" = "to"') from None

@@ -1,0 +1,144 @@
+"""A run's report as one HTML page that needs nothing else: no network, and nobody's data."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+
+from .._results import OK, Outcome
+from .._trace import Slot
+from ._findings import CODES, Cause
+from ._job import PhaseReport, SyncReport
+
+__all__ = ["page"]
+
+SLOTS = 120
+WIDTH, HEIGHT, MARGIN = 800, 140, 40
+SHOWN = 200  # findings of one cause
+SAYS = {"error": "left out", "warning": "look at", "note": "note"}
+
+
+def page(report: SyncReport) -> str:
+    """Return the page: totals, phases, throughput and latency over time, and every cause."""
+    planned, done = report.planned, report.done
+    headline = "all is well" if report.ok else "look at this"
+    if report.dry_run:
+        summary = f"A dry run: {planned:,} changes would be sent."
+    else:
+        summary = f"{done:,} of {planned:,} changes are at the server."
+    if report.stopped:
+        summary += f" It ended early: {report.stopped}. The same command goes on from there."
+    tiles = {
+        **{name.replace("_", " "): number for name, number in report.read.items()},
+        "unchanged": report.unchanged,
+        "requests": report.requests,
+        "retries": report.retries,
+        "throttled": report.throttled,
+        "seconds": round(report.elapsed, 1),
+    }
+    return _template().substitute(
+        headline=f"{escape(report.format)}, {headline}",
+        summary=escape(summary),
+        tiles="".join(
+            f'<div class="tile"><b>{number:,}</b>{escape(name)}</div>'
+            for name, number in tiles.items()
+        ),
+        phases="".join(_phase(name, phase) for name, phase in report.phases.items()),
+        charts=_charts(report),
+        failures=_failures(report),
+        findings="".join(map(_cause, report.causes))
+        or '<tr class="none"><td colspan="3">Nothing: every row is by the book.</td></tr>',
+    )
+
+
+@cache
+def _template() -> Template:
+    text = resources.files(__package__).joinpath("page.html").read_text("utf-8")
+    return Template(text)
+
+
+def _phase(name: str, phase: PhaseReport) -> str:
+    parts = [(outcome, number) for outcome, number in phase.counts.items() if number]
+    bar = "".join(
+        f'<i class="{_class(outcome)}" style="width:{number / max(1, phase.planned):.2%}"></i>'
+        for outcome, number in parts
+    )
+    ended = ", ".join(f"{number:,} {outcome.value.replace('_', ' ')}" for outcome, number in parts)
+    time = ""
+    if phase.began is not None and phase.ended is not None:
+        time = f"{phase.began:.1f} s, {phase.ended:.1f} s"
+    return (
+        f'<tr><td>{name}</td><td class="number">{phase.planned:,}</td>'
+        f'<td><div class="bar">{bar}</div></td><td>{ended}</td><td class="number">{time}</td></tr>'
+    )
+
+
+def _class(outcome: Outcome) -> str:
+    if outcome in OK:
+        return "ok"
+    return "look" if outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN) else "bad"
+
+
+def _failures(report: SyncReport) -> str:
+    """Return what was not done, and why; nothing where there is nothing."""
+    if not report.failures:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(each.where)}</td>"
+        f"<td>{each.kind}</td><td>{escape(each.sourced_id)}</td><td>{each.outcome}</td>"
+        f"<td>{escape(each.reason)}</td></tr>"
+        for each in report.failures[:SHOWN]
+    )
+    more = report.planned - report.done - len(report.failures[:SHOWN])
+    rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
+    return (
+        "<h2>Not done</h2><table><thead><tr><th>where</th><th>kind</th><th>id</th><th>outcome</th>"
+        f"<th>reason</th></tr></thead><tbody>{rows}</tbody></table>{rest}"
+    )
+
+
+def _charts(report: SyncReport) -> str:
+    slots = report.trace.slots(SLOTS)
+    if not slots:
+        return f"<p>{'Too short for a picture.' if report.requests else 'Nothing was sent.'}</p>"
+    return (
+        _chart("records a second", "var(--ok)", slots, lambda slot: slot.rate)
+        + _chart("milliseconds to an answer", "var(--calm)", slots, lambda s: s.round_trip * 1000)
+        + _chart("most requests in flight", "var(--look)", slots, lambda slot: slot.window)
+    )
+
+
+def _chart(title: str, colour: str, slots: Sequence[Slot], value: Callable[[Slot], float]) -> str:
+    """Return a line over time as SVG."""
+    values = [max(0.0, value(slot)) for slot in slots]
+    top, end = max(values) or 1.0, slots[-1].until
+    width, height = WIDTH - 2 * MARGIN, HEIGHT - MARGIN
+    points = " ".join(
+        f"{MARGIN + slot.until / end * width:.1f},{MARGIN / 2 + height * (1 - number / top):.1f}"
+        for slot, number in zip(slots, values, strict=True)
+    )
+    base = MARGIN / 2 + height
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title} over time">'
+        f'<text x="{MARGIN}" y="12">{title}, at most {top:,.0f}</text>'
+        f'<line x1="{MARGIN}" y1="{base}" x2="{MARGIN + width}" y2="{base}" stroke="currentColor" '
+        'stroke-opacity=".4"/>'
+        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        f'<text x="{MARGIN}" y="{HEIGHT - 4}">0 s</text>'
+        f'<text x="{MARGIN + width}" y="{HEIGHT - 4}" text-anchor="end">{end:,.1f} s</text></svg>'
+    )
+
+
+def _cause(cause: Cause) -> str:
+    what, advice = escape(str(cause)), escape(CODES[cause.code].advice)
+    places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:SHOWN])
+    more = cause.count - min(SHOWN, len(cause.examples))
+    rest = f"<p>… and {more:,} more.</p>" if more else ""
+    return (
+        f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'
+        f'<td><span class="severity {cause.severity}">{SAYS[cause.severity]}</span></td>'
+        f'<td class="number">{cause.count:,}</td><td>{what}. <em>What to do:</em> '
+        f"{advice}.<details><summary>where</summary>"
+        f"<ul>{places}</ul>{rest}</details></td></tr>"
+    )

@@ -1,0 +1,197 @@
+"""Read a roster: find out what the files are, and bring each into the roster in turn."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ._files import DataFile, Package
+from ._layout import (
+    ONEROSTER,
+    TARGETS,
+    FileLayout,
+    Layout,
+    columns_of,
+    layout_for,
+    standard_columns,
+)
+from ._load import Loader
+from ._manifest import Manifest
+from ._options import ReadOptions, Resolved
+from ._resolve import Resolver
+from ._roster import Roster
+from ._rows import Rows
+from ._tables import Table
+
+__all__ = ["read_roster"]
+
+FEW = 5
+
+
+def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
+    """Read a roster: a OneRoster package, a folder, a CSV, JSON Lines or Parquet file.
+
+    It blocks: from an event loop, `await asyncio.to_thread(read_roster, path)`.
+
+    Args:
+        path: A folder, a zip, or one file.
+        options: How to read it; None for the lenient defaults.
+
+    Raises:
+        ConfigError: It cannot be read at all, or, when `strict`, differs from the standard as a
+            whole. What is wrong with single rows is in `findings`.
+    """
+    resolved = (options or ReadOptions()).resolved()
+    roster = Roster(resolved)
+    try:
+        with Package(Path(path), is_prefixed=resolved.layout is None) as package:
+            _Reader(roster, package, resolved).read()
+    except sqlite3.Error as error:
+        roster.close()
+        raise ConfigError(
+            f"the temporary database could not be written ({error}); SQLITE_TMPDIR may say where"
+        ) from None
+    except BaseException:
+        roster.close()
+        raise
+    return roster
+
+
+class _Reader:
+    """Fills a roster from a package."""
+
+    def __init__(self, roster: Roster, package: Package, options: Resolved) -> None:
+        self._roster, self._package, self._options = roster, package, options
+        self._tell = roster.findings.tell
+        self._manifest: Manifest | None = None
+
+    def read(self) -> None:
+        files = self._package.files
+        if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
+            self._roster.format = "JSON Lines"
+            self._loader().read_json_lines(next(iter(files.values())))
+        else:
+            self._read_tables(files)
+        Resolver(self._roster, self._options.relationship)()
+        refused = [
+            cause.examples[0]
+            for cause in self._roster.findings.causes
+            if cause.severity == "error" and cause.examples[0].line == 0
+        ]
+        if self._options.strict and refused:
+            some = "; ".join(map(str, refused[:FEW]))
+            more = f"; and {len(refused) - FEW} more" if len(refused) > FEW else ""
+            raise ConfigError(f"not by the letter of the standard: {some}{more}")
+
+    def _loader(self) -> Loader:
+        claims_bulk = self._manifest is not None and self._manifest.mode("users") == "bulk"
+        return Loader(self._roster, self._options, self._mode, claims_bulk)
+
+    # -- tables
+
+    def _read_tables(self, files: dict[str, DataFile]) -> None:
+        if self._package.prefix:
+            self._tell("name-prefix", detail=self._package.prefix)
+        if "manifest" in files:
+            self._manifest = Manifest(files["manifest"], self._options.encoding)
+        tables, layout = self._chosen(files)
+        by_target: dict[str, list[str]] = {}
+        for stem in tables:
+            by_target.setdefault(layout[stem].target, []).append(stem)
+        if layout is ONEROSTER and not self._package.is_alone:
+            self._check_manifest(by_target)
+        if "users" not in by_target and not (
+            self._manifest and self._manifest.mode("users") == "absent"
+        ):
+            known = ", ".join(layout) if self._options.layout else "users.csv"
+            there = ", ".join(file.name for file in files.values()) or "no data file at all"
+            raise ConfigError(
+                f"{self._package.path}: there is no file to read people from; expected {known}, "
+                f"and there is {there}"
+            )
+        self._roster.format = self._format(layout)
+        loader = self._loader()
+        # Each of these is needed by the next.
+        for target, read in (
+            ("orgs", loader.read_orgs),
+            ("roles", loader.read_roles),
+            ("userprofiles", loader.read_profiles),
+            ("demographics", loader.read_births),
+            ("users", loader.read_people),
+            ("relationships", loader.read_relationships),
+        ):
+            for stem in by_target.get(target, ()):
+                self._read_table(files[stem], stem, tables[stem], layout[stem], read)
+
+    def _chosen(self, files: dict[str, DataFile]) -> tuple[dict[str, Table], Layout]:
+        """Return the files to read, and what each of them holds."""
+        encoding, layout = self._options.encoding, self._options.layout
+        if self._package.is_alone:
+            ((stem, file),) = files.items()
+            tables = {stem: Table(file, encoding)}
+            if layout is not None and len(layout) == 1:
+                return tables, {stem: next(iter(layout.values()))}
+            found = layout or layout_for({stem: tables[stem].header, "users": tables[stem].header})
+            return tables, {stem: found.get(stem) or found.get("users") or FileLayout("users")}
+        wanted = set(layout or ()) or {*TARGETS, "student", "teacher", "school"}
+        tables = {
+            stem: Table(file, encoding)
+            for stem, file in files.items()
+            if stem in wanted and file.suffix not in (".jsonl", ".ndjson")
+        }
+        layout = layout or layout_for({stem: table.header for stem, table in tables.items()})
+        return {stem: table for stem, table in tables.items() if stem in layout}, layout
+
+    def _format(self, layout: Layout) -> str:
+        if self._options.layout is not None:
+            return "mapped files"
+        if "student" in layout:
+            return "School Data Sync v1"
+        if layout.get("users", FileLayout("")).columns:
+            return "School Data Sync v2"
+        if self._manifest is None:
+            return "OneRoster without a manifest"
+        return f"OneRoster {self._manifest.version or 'of no version'}"
+
+    def _check_manifest(self, by_target: dict[str, list[str]]) -> None:
+        manifest = self._manifest
+        if manifest is None:
+            self._tell("manifest-missing")
+            return
+        if not manifest.is_known:
+            self._tell("version-unknown", "manifest.csv")
+        for target in TARGETS:
+            mode = manifest.mode(target)
+            if mode in ("bulk", "delta") and target not in by_target:
+                self._tell("manifest-differs", "manifest.csv", detail=f"{target} is not there")
+            elif mode == "absent" and target in by_target:
+                self._tell("manifest-differs", "manifest.csv", detail=f"{target} is there")
+
+    def _mode(self, target: str) -> str:
+        said = self._manifest.mode(target) if self._manifest else ""
+        return said if said in ("bulk", "delta") else self._options.mode or "bulk"
+
+    def _read_table(
+        self, file: DataFile, stem: str, table: Table, layout: FileLayout, read: Any
+    ) -> None:
+        try:
+            columns = columns_of(layout, table.header, layout.target)
+        except ConfigError as error:
+            raise ConfigError(f"{file.name}: {error}") from None
+        if "sourcedId" in columns.missing and layout.target == "users":
+            raise ConfigError(f"{file.name}: has no column sourcedId; is it what its name says?")
+        if columns.missing and layout.target != "users":
+            self._tell("file-unusable", file.name, detail=", ".join(columns.missing))
+            return
+        for code, detail in (*table.notes, *columns.notes):
+            if code != "column-absent" or self._options.layout is not None:
+                self._tell(code, file.name, detail=detail)
+        if self._options.strict and not layout.columns:
+            version = self._manifest.version if self._manifest else ""
+            for field in standard_columns(layout.target, version):
+                if field not in columns.places:
+                    self._tell("header-incomplete", file.name, field=field)
+        for field in columns.missing:
+            self._tell("column-missing", file.name, field=field)
+        name = layout.target if self._package.is_alone else stem
+        read(Rows(file.name, name, table, columns, layout, self._roster.findings))
