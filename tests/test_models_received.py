@@ -13,9 +13,11 @@ from timeback_async import (
     OrgRecord,
     OrgRef,
     Reference,
+    Role,
     RoleRecord,
     Student,
     StudentRecord,
+    User,
     UserRecord,
 )
 from timeback_async._codec import upsert
@@ -274,3 +276,27 @@ def test_a_birth_date_that_is_no_date_is_named_but_not_shown(born: object) -> No
 
     assert caught.value.field == "demographics.birthDate"
     assert "2014" not in str(caught.value)
+
+
+def test_a_user_received_can_be_sent_back_with_its_roles() -> None:
+    org = {"sourcedId": "o-1", "type": "academicSession", "href": ""}
+    role = {"roleType": "primary", "role": "teacher", "org": org, "beginDate": "2026-08-01"}
+
+    sendable = UserRecord.from_wire({**STUDENT, "roles": [role]}).as_input()
+
+    assert isinstance(sendable, User)
+    assert sendable.roles == [
+        Role("primary", "teacher", OrgRef("o-1"), begin_date=date(2026, 8, 1))
+    ]
+    assert upsert(sendable).request.body
+
+
+@pytest.mark.parametrize(
+    "role",
+    [{"role": "teacher", "roleType": "primary"}, {"role": "wizard", "org": {"sourcedId": "o"}}],
+)
+def test_a_role_that_cannot_be_sent_is_named(role: dict[str, Any]) -> None:
+    user = UserRecord.from_wire({**STUDENT, "roles": [role]})
+
+    with pytest.raises(RecordError, match="roles: hold a role that cannot be sent"):
+        user.as_input()

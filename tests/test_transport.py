@@ -259,6 +259,25 @@ async def test_trace_configs_see_the_request() -> None:
     assert seen == ["PUT"]
 
 
+@pytest.mark.parametrize("is_traced", [False, True])
+async def test_a_connection_with_bytes_nobody_asked_for_is_not_used_again(
+    is_traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transport, "IS_KNOWN", True)
+    trace = [aiohttp.TraceConfig()] if is_traced else []
+    async with RawServer() as server, opened(server.url, trace=trace) as transport:
+        await put(transport, f"{server.url}/first")
+        connector: Any = transport._session.connector
+        (((idle, _),),) = connector._conns.values()
+        server._writers[0].write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await until(lambda: idle.should_close)
+
+        response = await put(transport, f"{server.url}/second")
+
+    assert response.status == 200
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
 # -- one attempt is one request
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from timeback_async.errors import ConfigError
-from timeback_async.sync import _files
+from timeback_async.sync import _files, read_roster
 from timeback_async.sync._files import Package, reading
 
 from .rosters import child, codes, csv_text, folder, mapping, opened, org, records, school, zipped
@@ -82,6 +82,29 @@ def test_folders_beside_the_files_of_a_zip_are_not_looked_into(tmp_path: Path) -
     path = zipped(tmp_path / "roster.zip", ROSTER | {"older/users.csv": "no"})
 
     assert list(records(opened(path))) == ["s-1"]
+
+
+def test_the_one_package_in_a_folder_is_read(tmp_path: Path) -> None:
+    folder(tmp_path / "a" / "unpacked", ROSTER)
+    zipped(tmp_path / "a" / "export.zip", ROSTER)
+    folder(tmp_path / "b" / "tonight", ROSTER)
+
+    with read_roster(tmp_path / "a") as one, read_roster(tmp_path / "b") as other:
+        assert [len(list(each.records())) for each in (one, other)] == [1, 1]
+        inside = [each.findings.causes[0].examples[0] for each in (one, other)]
+
+    assert [(each.code, each.detail) for each in inside] == [
+        ("package-inside", "export.zip"),
+        ("package-inside", "tonight"),
+    ]
+
+
+def test_of_several_packages_in_a_folder_none_is_taken(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        folder(tmp_path / name, ROSTER)
+
+    with pytest.raises(ConfigError, match=r"north \(is it that\?\), south \(is it that"):
+        read_roster(tmp_path)
 
 
 def test_a_common_prefix_is_cut_from_names(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_relation_that_cannot_be_read_counts_as_one(tmp_path: Path, row: str, 
 
 
 def test_the_same_row_twice_counts_once(tmp_path: Path) -> None:
-    twice = [child("s-1", "u-1", username="Canary")] * 2
+    twice = [child("s-1", "u-1", username="Canary") | {"userMasterIdentifier": "m"}] * 2
 
     roster = read(tmp_path, school(*twice, adult("u-1")))
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ..errors import ConfigError
 from ._closing import Closing
 
-__all__ = ["DataFile", "Package"]
+__all__ = ["DataFile", "Package", "packages_in", "reading"]
 
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
 MAX_ENTRIES = 10_000
@@ -42,6 +42,7 @@ class Package(Closing):
 
     Attributes:
         path: Where it is.
+        is_inside: Whether that is in the folder that was given, which holds nothing else to read.
         files: By name, in lower case and without suffix, such as "users".
         is_alone: Whether it is a single file.
         prefix: What was cut from the beginning of every name.
@@ -49,10 +50,12 @@ class Package(Closing):
 
     def __init__(self, path: Path, *, is_prefixed: bool = True) -> None:
         self._zip: zipfile.ZipFile | None = None
-        self.path = path
         self.prefix = ""
         self.is_alone = False
+        given = path
         try:
+            path = self.path = _innermost(path)
+            self.is_inside = path != given
             if path.is_dir():
                 found = [
                     DataFile(_shown(each.name), each.suffix.lower(), partial(each.open, "rb"))
@@ -92,6 +95,26 @@ class Package(Closing):
         """Close the zip."""
         if self._zip is not None:
             self._zip.close()
+
+
+def _innermost(path: Path) -> Path:
+    """Return the one package in a folder that holds no data files of its own, else the folder."""
+    if not path.is_dir():
+        return path
+    if any(each.suffix.lower() in SUFFIXES for each in path.iterdir()):
+        return path
+    packages = packages_in(path)
+    zips = [each for each in packages if not each.is_dir()]
+    only = zips or packages
+    return only[0] if len(only) == 1 else path
+
+
+def packages_in(path: Path) -> list[Path]:
+    """Return the zips and the folders in a folder."""
+    if not path.is_dir():
+        return []
+    seen = (each for each in path.iterdir() if not each.name.startswith("."))
+    return sorted(each for each in seen if each.is_dir() or each.suffix.lower() == ".zip")
 
 
 @contextmanager

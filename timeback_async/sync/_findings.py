@@ -57,6 +57,7 @@ CODES: dict[str, Code] = {
     "version-unknown": _warning(
         "the manifest names a version that is neither 1.1 nor 1.2", "it was read as 1.2"
     ),
+    "package-inside": _note("the folder holds one package, which was read", "nothing"),
     "name-prefix": _note("the file names begin with a common prefix", "nothing"),
     # the head of a file
     "delimiter": _note("columns are not separated by commas", "nothing"),

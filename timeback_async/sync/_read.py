@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ._files import DataFile, Package
+from ._files import DataFile, Package, packages_in
 from ._layout import (
     ONEROSTER,
     TARGETS,
@@ -67,6 +67,8 @@ class _Reader:
 
     def read(self) -> None:
         files = self._package.files
+        if self._package.is_inside:
+            self._tell("package-inside", detail=self._package.path.name)
         if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
             self._roster.format = "JSON Lines"
             self._loader().read_json_lines(next(iter(files.values())))
@@ -104,10 +106,13 @@ class _Reader:
             self._manifest and self._manifest.mode("users") == "absent"
         ):
             known = ", ".join(layout) if self._options.layout else "users.csv"
-            there = ", ".join(file.name for file in files.values()) or "no data file at all"
+            path = self._package.path
+            there = [file.name for file in files.values()]
+            if not there:
+                there = [f"{each.name} (is it that?)" for each in packages_in(path)]
             raise ConfigError(
-                f"{self._package.path}: there is no file to read people from; expected {known}, "
-                f"and there is {there}"
+                f"{path}: there is no file to read people from; expected {known}, and there is "
+                f"{', '.join(there) or 'nothing to read at all'}"
             )
         self._roster.format = self._format(layout)
         loader = self._loader()
