@@ -122,7 +122,7 @@ async def send(changes: Any, url: str, *, keeps: bool) -> dict[str, float]:
 
     if not keeps:
         State.write = lambda self, entries: None
-        State.end = lambda self, **facts: None
+        State.note = lambda self, **facts: None
     begun = time.process_time()
     config = Config(client_id="me", client_secret="mine", base_url=url)
     async with TimebackSession(config) as timeback:

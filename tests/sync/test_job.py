@@ -667,7 +667,7 @@ async def test_a_full_disk_ends_a_run_in_order_and_the_next_one_completes_it(
     assert len(server.students) == number
 
 
-@pytest.mark.parametrize("method", ["begin", "end"])
+@pytest.mark.parametrize("method", ["begin", "note"])
 async def test_a_disk_that_is_full_from_the_beginning_or_at_the_end_is_told(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -33,7 +33,7 @@ class FakeState(State):
         self.batches.append(len(batch))
 
     def saved(self) -> int:
-        self.end()
+        self.settle()
         return sum(self.count().values())
 
 

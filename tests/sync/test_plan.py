@@ -56,7 +56,7 @@ def night(state: State, path: Path, files: Files, **how: Any) -> Night:
     """Compare files with a state, and note everything as done."""
     tonight = compared(state, path, files, **how)
     state.write(ended(tonight.changes))
-    state.end()
+    state.settle()
     return tonight
 
 
@@ -165,7 +165,7 @@ def test_a_user_who_becomes_a_student_is_sent_as_one(tmp_path: Path, state: Stat
 def test_what_did_not_end_well_is_sent_again(tmp_path: Path, state: State, outcome: str) -> None:
     first = compared(state, tmp_path, school(*FAMILY))
     state.write(each._replace(hash=None) for each in ended(first.changes, outcome))
-    state.end()
+    state.settle()
 
     second = night(state, tmp_path, school(*FAMILY))
 
@@ -180,7 +180,7 @@ def test_a_change_in_doubt_is_sent_again_though_the_file_goes_back(
     night(state, tmp_path, school(child("s-1", givenName="Canary")))
     changed = compared(state, tmp_path, school(child("s-1", givenName="Canary B")))
     state.write(each._replace(hash=None) for each in ended(changed.changes, outcome))
-    state.end()
+    state.settle()
 
     back = compared(state, tmp_path, school(child("s-1", givenName="Canary")))
 
@@ -255,7 +255,7 @@ def test_a_removal_in_doubt_is_repeated_and_undone_when_they_come_back(
     fewer = school(child("s-1"), adult("u-1"))
     removed = compared(state, tmp_path, fewer, **EVERYTHING)
     state.write(each._replace(hash=None) for each in ended(removed.changes, outcome))
-    state.end()
+    state.settle()
 
     assert compared(state, tmp_path, fewer, **EVERYTHING).said == removed.said
     back = compared(state, tmp_path, school(*FAMILY), **EVERYTHING)
@@ -475,7 +475,7 @@ def test_other_options_are_told_where_a_delta_cannot_hold_all_they_change(
     tmp_path: Path, state: State
 ) -> None:
     with read(tmp_path, school(*FAMILY)) as roster:
-        state.end(fingerprint=roster.fingerprint)
+        state.note(fingerprint=roster.fingerprint)
     delta, bulk = school(*FAMILY, mode="delta"), school(*FAMILY)
 
     assert "options-changed" not in compared(state, tmp_path, delta).codes

@@ -37,7 +37,7 @@ def entry(state: State, own: str = "s-1", **changes: Any) -> Entry:
 def keep(state: State, entries: Iterable[Entry]) -> None:
     """Write outcomes, and end the run that they came of."""
     state.write(entries)
-    state.end()
+    state.settle()
 
 
 def link(state: State, student: str, user: str, **changes: Any) -> Entry:
@@ -65,7 +65,7 @@ def test_what_is_written_is_there_when_the_state_is_opened_again(tmp_path: Path)
     with State(tmp_path / "state.db") as state:
         known = [entry(state, "s-1"), link(state, "s-1", "u-1")]
         keep(state, known)
-        state.end(last_run=7.5)
+        state.note(last_run=7.5)
 
     with State(tmp_path / "state.db") as state:
         assert sorted(state.entries()) == sorted(known)
@@ -386,7 +386,7 @@ with State(sys.argv[1]) as state:
         for n in range(5000)
     ]
     state.write(entries[:10])
-    state.end()
+    state.settle()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
     try:
@@ -396,7 +396,7 @@ with State(sys.argv[1]) as state:
     resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     print(state.count())
     state.write(entries)
-    state.end()
+    state.settle()
     print(state.count())
 """
 
@@ -482,7 +482,7 @@ def test_who_is_forgotten_does_not_come_back_with_the_end_of_a_run() -> None:
         state.write([entry(state)])
 
         assert state.forget(["s-1"]) == 1
-        state.end()
+        state.settle()
         assert state.count() == {}
 
 

@@ -425,7 +425,7 @@ class SyncRun:
         try:
             if self._journal.error is not None:
                 raise self._journal.error
-            await asyncio.to_thread(self._state.end, **facts)
+            await asyncio.to_thread(self._state.note, **facts)
         except StateError as error:
             if self.error is None:
                 self._end(error)
