@@ -107,6 +107,11 @@ def test_of_several_packages_in_a_folder_none_is_taken(tmp_path: Path) -> None:
         read_roster(tmp_path)
 
 
+def test_a_zip_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is nothing to read at all"):
+        read_roster(zipped(tmp_path / "export.zip", {"notes.txt": "Canary"}))
+
+
 def test_a_common_prefix_is_cut_from_names(tmp_path: Path) -> None:
     files = {"2024_Users.csv": PEOPLE, "2024_orgs.csv": csv_text([org()])}
 

@@ -1,11 +1,41 @@
 """What can be told only when all files of a roster are read: duplicates, strays and links."""
 
-from typing import Any
-
 from ._load import chunks
 from ._roster import CHUNK, Count, Roster
 
 __all__ = ["Resolver"]
+
+
+ENDED = "ended"
+# Each reference with the link it would be, and what hinders it, causes before consequences.
+REFERENCES = """
+    SELECT *, CASE
+        WHEN unknown IS NOT NULL THEN 'agent-unknown'
+        WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
+        WHEN one_is_student = other_is_student THEN 'agent-neither'
+        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
+        WHEN relation IS NULL THEN 'agent-role'
+    END AS hindrance
+    FROM (
+        SELECT r.person, r.agent, r.relation AS said, r.file, r.line,
+            iif(one.is_student, r.person, r.agent) AS student,
+            iif(one.is_student, r.agent, r.person) AS user,
+            coalesce(
+                nullif(r.relation, ''),
+                nullif(iif(one.is_student, other.relation, one.relation), ''),
+                ?
+            ) AS relation,
+            CASE
+                WHEN one.id IS NULL THEN r.person
+                WHEN other.id IS NULL THEN r.agent
+            END AS unknown,
+            one.kind AS one_kind, one.is_student AS one_is_student, one.status AS one_status,
+            other.kind AS other_kind, other.is_student AS other_is_student,
+            other.status AS other_status
+        FROM refs AS r
+            LEFT JOIN people AS one ON one.id = r.person
+            LEFT JOIN people AS other ON other.id = r.agent
+    )"""
 
 
 class Resolver:
@@ -79,51 +109,29 @@ class Resolver:
                    HAVING count(DISTINCT relation) > 1"""
         for file, line, agent in self._db.execute(query):
             self._tell("relation-differs", file, line, "relationshipRole", agent)
-        query = """
-            SELECT r.person, r.agent, r.relation, r.file, r.line,
-                   p.kind, p.is_student, p.relation, p.status,
-                   a.kind, a.is_student, a.relation, a.status
-            FROM refs r LEFT JOIN people p ON p.id = r.person LEFT JOIN people a ON a.id = r.agent
-            ORDER BY r.relation = '', r.rowid"""
-        for chunk in chunks(self._db.execute(query), CHUNK):
-            links, loose = [], []
-            for one, other, said, file, line, *people in chunk:
-                link = self._link_of(one, other, said, file, line, people[:4], people[4:])
-                if link is not None:
-                    links.append(link)
-                else:
-                    is_unknown = people[0] is None or people[4] is None
-                    loose.append((one, other, file, line, is_unknown))
-            self._db.executemany("INSERT OR IGNORE INTO links VALUES (?,?,?,?,?,?)", links)
-            self._db.executemany("INSERT INTO loose VALUES (?,?,?,?,?)", loose)
+        for said in ("<>", "="):
+            self._db.execute(
+                f"""INSERT OR IGNORE INTO links SELECT student, user, '', relation, file, line
+                    FROM ({REFERENCES}) WHERE said {said} '' AND hindrance IS NULL""",  # noqa: S608
+                (self._relationship,),
+            )
+        loose = self._db.execute(
+            f"""SELECT person, agent, file, line, hindrance, user, unknown FROM ({REFERENCES})
+                WHERE hindrance IS NOT NULL""",  # noqa: S608
+            (self._relationship,),
+        )
+        for chunk in chunks(loose, CHUNK):
+            self._db.executemany(
+                "INSERT INTO loose VALUES (?,?,?,?,?)",
+                [(*reference[:4], reference[-1] is not None) for reference in chunk],
+            )
+            for reference in chunk:
+                self._tell_hindrance(*reference)
 
-    def _link_of(
-        self, one: str, other: str, said: str, file: str, line: int, first: Any, second: Any
-    ) -> tuple[str, str, str, str, str, int] | None:
-        """Return the link of a reference, or None where there is none to be sent.
-
-        `first` and `second` are kind, whether a student, relation and status of both people.
-        """
-
-        def tell(code: str, own: str) -> None:
-            self._tell(code, file, line, "agentSourcedIds", own)
-
-        unknown = [own for own, person in ((one, first), (other, second)) if person[0] is None]
-        if unknown:
-            if self._roster.sources[file].mode == "bulk":  # of a delta the state may know more
-                tell("agent-unknown", unknown[0])
-            return None
-        if not (first[0] and second[0]):
-            tell("agent-left-out", other)
-            return None
-        if bool(first[1]) == bool(second[1]):
-            tell("agent-neither", other)
-            return None
-        student, agent, relation = (one, other, second[2]) if first[1] else (other, one, first[2])
-        if "tobedeleted" in (first[3], second[3]):
-            return None
-        relation = said or relation or self._relationship
-        if not relation:
-            tell("agent-role", agent)
-            return None
-        return student, agent, "", relation, file, line  # without an id: it is derived from both
+    def _tell_hindrance(
+        self, _: str, agent: str, file: str, line: int, why: str, user: str, unknown: str | None
+    ) -> None:
+        if why == ENDED or (unknown and self._roster.sources[file].mode == "delta"):
+            return  # it ends with its people; or the state may know more
+        own = unknown or (user if why == "agent-role" else agent)
+        self._tell(why, file, line, "agentSourcedIds", own)
