@@ -738,12 +738,16 @@ def test_a_process_told_to_end_exits_with_75_and_a_state_to_go_on_from(
     )  # fmt: skip
     while len(server.students) < 8:
         time.sleep(0.001)
+    assert process.stderr is not None
     if times == 2:
         server.faults = Faults(latency=30.0)
-        time.sleep(0.1)
-    for _ in range(times):
+        stuck = -1
+        while server.in_flight < 4 or stuck < server.requests:
+            stuck = server.requests
+            time.sleep(0.1)
         process.send_signal(number)
-        time.sleep(0.1)
+        process.stderr.readline()  # it has seen the first one
+    process.send_signal(number)
     stdout, stderr = process.communicate()
     server.faults = Faults()
     stopped, rest = json.loads(stdout), figures("family")

@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("CRASH_KILLS", "6"))
 FAMILIES = min(100 * KILLS, 10_000)  # a student, a parent and their link each
 # What is killed has no time to write down which of its lines have run.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
-IN_THE_CONTROL = 300
+IN_THE_CONTROL = 700
 WEATHER = Faults(latency=(0.001, 0.003), statuses={503: 0.02})
 
 RUN = """
@@ -122,7 +122,7 @@ async def test_nothing_is_lost_when_a_run_is_killed_again_and_again(
 
 
 async def test_the_check_finds_a_journal_that_is_written_before_the_answers(tmp_path: Path) -> None:
-    storm = Faults(latency=(0.001, 0.003), statuses={503: 0.2})
+    storm = Faults(latency=(0.001, 0.003), statuses={503: 0.3})
 
     async with MockServer(faults=storm) as server:
         await killed_until_it_ends(tmp_path, server, JOURNAL_FIRST + RUN, IN_THE_CONTROL, 3)
