@@ -10,10 +10,11 @@ roster is kept but hashes; what a run has done is in the state, and running agai
 """
 
 from ._findings import CODES, Cause, Finding, Findings
-from ._job import Failure, PhaseReport, SyncReport, SyncRun, run
+from ._job import SyncRun, run
 from ._options import ReadOptions
 from ._plan import PHASES, Change, Plan, plan
 from ._read import read_roster
+from ._report import Failure, PhaseReport, SyncReport
 from ._roster import Roster
 from ._state import Entry, State, StateError
 

@@ -6,7 +6,6 @@ Source: the order follows what TimeBack needs: a link's both people first.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Container, Generator, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -18,7 +17,6 @@ from .._bulk import Bulk
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
-from .._trace import Trace
 from ..errors import (
     NotFoundError,
     RecordError,
@@ -29,178 +27,19 @@ from ..errors import (
 )
 from ..models import StudentRecord, UserRecord
 from ._completion import Completer
-from ._findings import Cause
 from ._journal import Journal
-from ._plan import PHASES, Change, Phase, Plan
+from ._plan import Change, Plan
+from ._report import MAX_FAILURES, Failure, SyncReport
 from ._state import StateError
 
-__all__ = ["Failure", "PhaseReport", "SyncReport", "SyncRun", "run"]
+__all__ = ["SyncRun", "run"]
 
 log = logging.getLogger("timeback_async.sync")
 
-MAX_FAILURES = 1000
 DELETED = Outcome.DELETED
 ENDED = {"people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"}
 # Outcomes that say nothing about what the server holds.
 UNTOLD = {Outcome.NOT_SENT, Outcome.INVALID}
-
-
-class PhaseReport(msgspec.Struct):
-    """What became of one phase.
-
-    Attributes:
-        planned: Records that were to be sent.
-        counts: How many ended in each outcome; what is missing was not come to.
-        began: Seconds from the beginning of the run to the first result, or None.
-        ended: The same to the last one.
-    """
-
-    planned: int
-    counts: dict[Outcome, int] = msgspec.field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    began: float | None = None
-    ended: float | None = None
-
-    def as_dict(self) -> dict[str, int]:
-        """Return what was planned, and how many ended in each outcome that there was."""
-        ended = {outcome.value: number for outcome, number in self.counts.items() if number}
-        return {"planned": self.planned, **ended}
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """A record that did not make it: where it stands, whose it is, and why."""
-
-    file: str
-    line: int
-    kind: str
-    sourced_id: str
-    outcome: Outcome
-    reason: str
-
-    @classmethod
-    def of(cls, change: Change, result: ItemResult) -> "Failure":
-        """Return what is to be said of a result."""
-        own = (change.file, change.line, change.kind, change.sourced_id)
-        return cls(*own, result.outcome, str(result.error))
-
-    @property
-    def where(self) -> str:
-        """File and line; "" for what only the state knows of."""
-        return f"{self.file}:{self.line}" if self.file else ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it for a machine."""
-        return {
-            "where": self.where,
-            "kind": self.kind,
-            "id": self.sourced_id,
-            "outcome": self.outcome.value,
-            "reason": self.reason,
-        }
-
-
-class SyncReport(msgspec.Struct, kw_only=True):
-    """What became of a run.
-
-    Attributes:
-        format: What kind of roster it was.
-        read: Students, users and links in it, and rows that are left out.
-        unchanged: Records that the server held already.
-        absent: Records of each kind that earlier runs wrote and the files no longer hold.
-        phases: What became of each phase.
-        causes: What was found in the files.
-        left_out: Findings that left something out.
-        requests, retries, throttled, token_requests: Of the whole run.
-        elapsed: Seconds.
-        dry_run: Whether nothing was to be sent.
-        stopped: Why the run ended before its plan did, or "".
-        trace: How it went over time.
-        failures: The first 1,000 records that did not make it; the counts are always complete.
-    """
-
-    format: str
-    read: dict[str, int]
-    unchanged: int
-    absent: dict[str, int]
-    phases: dict[Phase, PhaseReport]
-    causes: list[Cause]
-    left_out: int
-    requests: int = 0
-    retries: int = 0
-    throttled: int = 0
-    token_requests: int = 0
-    elapsed: float = 0.0
-    dry_run: bool = False
-    stopped: str = ""
-    trace: Trace = msgspec.field(default_factory=Trace)
-    failures: list[Failure] = []
-
-    @classmethod
-    def of(cls, plan: Plan, **facts: Any) -> "SyncReport":
-        """Return the report of a plan of which nothing has been sent."""
-        return cls(
-            format=plan.roster.format,
-            read=plan.roster.count._asdict(),
-            unchanged=plan.unchanged,
-            absent=dict(plan.absent),
-            phases={phase: PhaseReport(plan.total(phase)) for phase in PHASES},
-            causes=plan.roster.findings.causes,
-            left_out=plan.roster.findings.errors,
-            **facts,
-        )
-
-    @property
-    def counts(self) -> Counter[Outcome]:
-        """How many records ended in each outcome."""
-        total: Counter[Outcome] = Counter()
-        for phase in self.phases.values():
-            total.update(phase.counts)
-        return total
-
-    @property
-    def planned(self) -> int:
-        """How many records were to be sent."""
-        return sum(phase.planned for phase in self.phases.values())
-
-    @property
-    def done(self) -> int:
-        """How many of them did what was asked."""
-        return self.counts[Outcome.SAVED] + self.counts[Outcome.DELETED]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything in the files is at the server now; dry: whether it could be."""
-        return (
-            not self.left_out and not self.stopped and (self.dry_run or self.done == self.planned)
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything for a machine."""
-        return {
-            "ok": self.ok,
-            "format": self.format,
-            "read": self.read,
-            "unchanged": self.unchanged,
-            "absent": self.absent,
-            "phases": {name: phase.as_dict() for name, phase in self.phases.items()},
-            "findings": [
-                {"code": c.code, "severity": c.severity, "file": c.file, "field": c.field,
-                 "count": c.count, "first": str(c.examples[0])}
-                for c in self.causes
-            ],
-            "left_out": self.left_out,
-            "failures": [failure.as_dict() for failure in self.failures],
-            "requests": self.requests,
-            "retries": self.retries,
-            "throttled": self.throttled,
-            "token_requests": self.token_requests,
-            "elapsed": round(self.elapsed, 3),
-            "dry_run": self.dry_run,
-            "stopped": self.stopped,
-        }  # fmt: skip
-
-    def __str__(self) -> str:
-        ended = ", ".join(f"{n:,} {o.value}" for o, n in self.counts.items() if n) or "nothing sent"
-        return f"{self.planned:,} changes: {ended}; {self.unchanged:,} unchanged"
 
 
 class SyncRun:

@@ -9,7 +9,7 @@ from string import Template
 from .._results import OK, Outcome
 from .._trace import Slot
 from ._findings import CODES, Cause
-from ._job import PhaseReport, SyncReport
+from ._report import PhaseReport, SyncReport
 
 __all__ = ["page"]
 
