@@ -53,7 +53,10 @@ class Resolver:
 
     def __call__(self) -> None:
         """Find duplicates and strays, and make links of references."""
-        self._db.execute("CREATE INDEX people_id ON people (id)")
+        # With all that links ask of people, whose records lie too far apart to be looked at.
+        self._db.execute(
+            "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
+        )
         self._find_duplicates()
         self._find_strays()
         self._find_same_people()

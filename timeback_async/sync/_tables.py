@@ -71,15 +71,14 @@ class Table:
         if self._file.suffix == ".parquet":
             yield from _parquet_rows(self._file)
             return
-        width = len(self.header)
-        for line, cells in self._lines():
+        width, widths = len(self.header), self._widths
+        for row in self._lines():
+            cells = row.cells
             if isinstance(cells, Broken):
-                yield Row(line, cells)
+                yield row
             elif any(cells):
-                if len(cells) not in self._widths or any(cells[width:]):
-                    yield Row(line, Broken("row-width"))
-                else:
-                    yield Row(line, cells)
+                is_whole = len(cells) == width or (len(cells) in widths and not any(cells[width:]))
+                yield row if is_whole else Row(row.line, Broken("row-width"))
 
     def _lines(self) -> Iterator[Row]:
         with self._text() as text:
