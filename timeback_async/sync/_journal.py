@@ -7,9 +7,10 @@ from ._state import Entry, State, StateError
 
 __all__ = ["Journal"]
 
-TOGETHER = 256
+# Handing a batch to a thread costs as much as writing a hundred rows.
+TOGETHER = 1024
 AT_LEAST_EVERY = 0.1  # s
-MOST_WAITING = 16 * TOGETHER
+MOST_WAITING = 4 * TOGETHER
 
 
 class Journal:
