@@ -23,7 +23,8 @@ from ._demo import demo as run_demo
 from ._input import read_files
 from ._run import EXIT, Run, on_signals, run_async
 from ._screen import err, out, print_failures, print_json, print_report
-from ._sync import Outputs, Removals, state_export, state_forget, state_show
+from ._state import state_export, state_forget, state_show
+from ._sync import Outputs, Removals
 from ._sync import sync as run_sync
 
 __all__ = ["app"]

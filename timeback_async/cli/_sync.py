@@ -1,30 +1,25 @@
-"""`sync`: a roster into TimeBack; and what an operator does with the state it keeps."""
+"""`sync`: a roster into TimeBack."""
 
 import asyncio
-import json
 import logging
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import RawIOBase
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn
-from rich.table import Table
 
 from .._config import Config
 from .._results import ItemResult
 from .._session import TimebackSession
 from ..errors import ConfigError, TimebackError
 from ..sync import (
-    CODES,
     PHASES,
-    Cause,
     Change,
     Plan,
     ReadOptions,
@@ -38,24 +33,18 @@ from ..sync import (
 )
 from ..sync._page import page
 from ..sync._state import Ids
-from ._chart import print_chart
 from ._failures import Failures
 from ._input import Entry
+from ._logs import LogFormat, logged
 from ._run import EXIT, interruptible
-from ._screen import COLOURS, REDRAW, columns, err, facts_of, out, print_json, printable
+from ._screen import REDRAW, columns, err, facts_of, print_json, printable
+from ._sync_screen import print_sync_report
 
-__all__ = ["Outputs", "Removals", "state_export", "state_forget", "state_show", "sync"]
+__all__ = ["Outputs", "Removals", "sync"]
 
 log = logging.getLogger("timeback_async.sync")
 
-SEVERITIES = {
-    "error": "[red]left out:[/]",
-    "warning": "[yellow]look at:[/]",
-    "note": "[dim]note:[/]",
-}
-KINDS = {"student": "students", "user": "users", "agent": "links"}
 SAMPLES = 3
-SHOWN = 20
 
 
 class Removals(msgspec.Struct, frozen=True):
@@ -72,7 +61,7 @@ class Outputs(msgspec.Struct, frozen=True):
     failures: Path | None
     report: Path | None
     json: bool
-    log_format: Literal["text", "json"] | None
+    log_format: LogFormat | None
     dry_run: bool
 
 
@@ -93,12 +82,12 @@ async def sync(
     job = _Job(path, state_path, ids, settings, options, removals, outputs)
     say = log.warning if outputs.log_format else err.print
     try:
-        with _logged(outputs.log_format), interruptible(job.stop, say):
+        with logged(outputs.log_format), interruptible(job.stop, say):
             return await job.done()
     except TimebackError as error:
         if outputs.log_format is None:
             raise
-        with _logged(outputs.log_format):
+        with logged(outputs.log_format):
             log.error("%s", error)  # noqa: TRY400 - the message says it all, a traceback more
         return EXIT.NOTHING_SENT
     except asyncio.CancelledError:  # interrupted before anything was sent
@@ -272,9 +261,6 @@ def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
     return EXIT.OK if report.ok else EXIT.PARTIAL
 
 
-# -- what is told
-
-
 def _tell(
     report: SyncReport,
     error: TimebackError | None,
@@ -288,81 +274,9 @@ def _tell(
         ended = str(error) if error else ""
         print_json(report.as_dict() | {"samples": samples, "error": ended, "exit": code})
         return
-    _print_report(report, samples)
-    if report.causes:
-        _print_causes(report.causes)
-    if report.failures:
-        _print_failures(report, outputs.failures)
-    if not report.dry_run:
-        print_chart(report.trace)
-    left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
-    if left_alone:
-        gone = ", ".join(f"{left_alone[kind]:,} {KINDS[kind]}" for kind in sorted(left_alone))
-        out.print(f"No longer in the files: {gone}. They are left alone, unless you ask for more.")
-    if report.dry_run:
-        out.print("Dry run: everything was read and compared, nothing was sent.")
-    if report.stopped:
-        out.print(
-            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. Run the same command "
-            "again: it goes on where this ended."
-        )
+    print_sync_report(report, samples, outputs.failures)
     if error is not None and outputs.log_format is None:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-
-
-def _is_removed(kind: str, report: SyncReport) -> bool:
-    return bool(report.phases["unlinks" if kind == "agent" else "deactivations"].planned)
-
-
-def _print_failures(report: SyncReport, kept: Path | None) -> None:
-    table = Table(title="Not done", title_justify="left")
-    for heading in ("where", "kind", "id", "outcome", "reason"):
-        table.add_column(heading, overflow="fold")
-    for each in report.failures[:SHOWN]:
-        cells = each.where, each.kind, printable(each.sourced_id), each.outcome.value, each.reason
-        table.add_row(*map(escape, cells))
-    out.print(table)
-    more = report.planned - report.done - len(report.failures[:SHOWN])
-    if more > 0:
-        out.print(f"… and {more:,} more.")
-    if kept is None:
-        out.print("--failures OUT.jsonl keeps them all; the next run sends them again anyway.")
-
-
-def _print_report(report: SyncReport, samples: dict[str, list[str]]) -> None:
-    read = (f"{number:,} {what.replace('_', ' ')}" for what, number in report.read.items())
-    out.print(f"[bold]{escape(report.format)}:[/] {', '.join(read)}")
-    table = Table()
-    table.add_column("phase")
-    table.add_column("planned", justify="right")
-    table.add_column("became" if not report.dry_run else "such as", overflow="fold")
-    for name, phase in report.phases.items():
-        ended = ", ".join(
-            f"[{COLOURS[outcome]}]{number:,} {outcome.value.replace('_', ' ')}[/]"
-            for outcome, number in phase.counts.items()
-            if number
-        )
-        table.add_row(name, f"{phase.planned:,}", ended or escape(", ".join(samples.get(name, []))))
-    table.add_row("unchanged", f"{report.unchanged:,}", "not sent")
-    out.print(table)
-    if not report.dry_run:
-        out.print(
-            f"{report.requests:,} requests ({report.retries:,} retries, {report.throttled:,} "
-            f"throttled), {report.token_requests} for tokens, {report.elapsed:.1f} s"
-        )
-
-
-def _print_causes(causes: Iterable[Cause]) -> None:
-    out.print("[bold]Found in the files, causes first[/]")
-    for cause in causes:
-        first = cause.examples[0]
-        where = f"{first.file}:{first.line}" if first.line else first.file
-        detail = f"({printable(first.detail)})" if first.detail else ""
-        place = " ".join(filter(None, (where, detail)))
-        out.print(
-            f"{SEVERITIES[cause.severity]} {cause.count:,} times {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
-        )
 
 
 def _samples(changes: Plan) -> dict[str, list[str]]:
@@ -375,87 +289,3 @@ def _samples(changes: Plan) -> dict[str, list[str]]:
         for phase in PHASES
         if changes.total(phase)
     }
-
-
-# -- logs, for containers
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object to a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {
-                "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-                "level": record.levelname.lower(),
-                "logger": record.name,
-                "message": record.getMessage(),
-            }
-        )
-
-
-@contextmanager
-def _logged(form: Literal["text", "json"] | None) -> Iterator[None]:
-    """Log to stderr while the block runs; None not to."""
-    if form is None:
-        yield
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    handler.setFormatter(_JsonFormatter() if form == "json" else text)
-    logger = logging.getLogger("timeback_async")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-
-
-# -- the state
-
-
-def state_show(path: Path, as_json: bool) -> int:
-    """Print what a state holds, in numbers."""
-    with State(path, create=False) as state:
-        facts = {
-            "endpoint": state.meta("endpoint"),
-            "ids": state.ids,
-            "created": _when(state.meta("created")),
-            "last_run": _when(state.meta("last_run")),
-        }
-        counts = state.count()
-    if as_json:
-        found = [{"kind": k, "outcome": o, "count": n} for (k, o), n in counts.items()]
-        print_json(facts | {"records": found})
-        return EXIT.OK
-    table = Table("kind", "outcome", "records", title=escape(str(path)), title_justify="left")
-    for (kind, outcome), number in sorted(counts.items()):
-        table.add_row(kind, outcome, f"{number:,}")
-    for name, value in facts.items():
-        out.print(f"{name.replace('_', ' ')}: {escape(str(value or 'never'))}")
-    out.print(table)
-    return EXIT.OK
-
-
-def state_forget(path: Path, sourced_ids: list[str]) -> int:
-    """Delete what is known of people and of their links."""
-    with State(path, create=False) as state:
-        count = state.forget(sourced_ids)
-    out.print(f"Forgotten: {count:,} rows. At TimeBack nothing was changed.")
-    return EXIT.OK if count else EXIT.PARTIAL
-
-
-def state_export(path: Path) -> int:
-    """Print what is known of every record, as JSON Lines."""
-    with State(path, create=False) as state:
-        for entry in state.entries():
-            row = {name: value for name, value in entry._asdict().items() if name != "hash"}
-            print_json(row | {"time": _when(entry.time)})
-    return EXIT.OK
-
-
-def _when(seconds: float | None) -> str | None:
-    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
