@@ -57,6 +57,17 @@ def test_notes_in_a_quick_row_are_one() -> None:
     assert len(trace._moments) == 3
 
 
+def test_the_end_is_noted_however_short_the_run() -> None:
+    clock = Clock()
+    trace = Trace(clock)
+    clock.now += SHORTEST / 5
+    trace.note(9, statistics())
+    trace.end(10, statistics())
+    trace.end(10, statistics())
+
+    assert [round(slot.rate) for slot in trace.slots(2)] == [round(10 / SHORTEST * 5)] * 2
+
+
 def test_a_long_run_takes_no_more_memory_and_keeps_its_shape() -> None:
     clock = Clock()
     trace = Trace(clock)

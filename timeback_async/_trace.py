@@ -53,11 +53,14 @@ class Trace:
 
     def note(self, done: int, statistics: Callable[[], Statistics]) -> None:
         """Take note of where the run stands, unless that was done a moment ago."""
-        at = self._clock() - self._started
-        if at - self._moments[-1].at < self._interval:
-            return
-        now = statistics()
-        self._moments.append(_Moment(at, done, now.throttled, now.window, now.round_trip))
+        if self._clock() - self._started - self._moments[-1].at >= self._interval:
+            self.end(done, statistics)
+
+    def end(self, done: int, statistics: Callable[[], Statistics]) -> None:
+        """Take note of where the run stands in the end, however short it was."""
+        at, now = self._clock() - self._started, statistics()
+        if at > self._moments[-1].at:
+            self._moments.append(_Moment(at, done, now.throttled, now.window, now.round_trip))
         if len(self._moments) == MOST:
             del self._moments[1:-1:2]
             self._interval *= 2

@@ -527,6 +527,26 @@ async def test_a_run_that_is_stopped_among_the_people_removes_nobody(
     assert len(server.agents) == 2
 
 
+async def test_a_session_closed_under_a_run_costs_no_outcome(
+    district: District, server: MockServer
+) -> None:
+    server.faults = Faults(latency=0.3)
+
+    async def closing(running: SyncRun) -> None:
+        asyncio.get_running_loop().call_later(0.1, lambda: tasks.append(closed(running)))
+        await running
+
+    def closed(running: SyncRun) -> asyncio.Task[None]:
+        return asyncio.create_task(running._session.aclose())
+
+    tasks: list[asyncio.Task[None]] = []
+    running = await district.sync(school(*FAMILY), during=closing)
+
+    assert isinstance(running.error, SessionError)
+    assert running.report.counts.total() == 5
+    assert (await district.sync(school(*FAMILY))).report.ok
+
+
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     real = State.write
 

@@ -58,6 +58,7 @@ class Meter:
     """A progress bar with rate, retries, throttling and time left.
 
     Attributes:
+        done: Results so far.
         trace: How it went over time.
     """
 
@@ -65,7 +66,7 @@ class Meter:
         self, progress: Progress, task: TaskID, statistics: Callable[[], Statistics]
     ) -> None:
         self._progress, self._task, self._statistics = progress, task, statistics
-        self._done = self._bad = 0
+        self.done = self._bad = 0
         self._drawn_at = monotonic()
         self.trace = Trace()
 
@@ -79,10 +80,11 @@ class Meter:
             meter = cls(progress, progress.add_task("", total=total, facts=""), statistics)
             yield meter
             meter.draw()
+            meter.trace.end(meter.done, statistics)
 
     def count(self, result: ItemResult) -> None:
         """Take one more result into the picture."""
-        self._done += 1
+        self.done += 1
         self._bad += result.error is not None
         if monotonic() - self._drawn_at > REDRAW:
             self.draw()
@@ -91,11 +93,11 @@ class Meter:
         """Bring the picture up to date."""
         self._drawn_at = monotonic()
         statistics = self._statistics()
-        self.trace.note(self._done, self._statistics)
+        self.trace.note(self.done, self._statistics)
         facts = facts_of(self._progress.tasks[self._task].speed or 0.0, statistics)
         if self._bad:
             facts += f" · [red]{self._bad} not saved[/red]"
-        self._progress.update(self._task, completed=self._done, facts=facts)
+        self._progress.update(self._task, completed=self.done, facts=facts)
 
 
 def columns() -> tuple[ProgressColumn, ...]:

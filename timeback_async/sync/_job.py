@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from .._bulk import Bulk
+from .._pool import Statistics
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
@@ -95,6 +96,8 @@ class SyncRun:
             self._journal.close()
             await _to_its_end(writer)
             self.report.elapsed = time.monotonic() - self._started
+            if self._done:
+                self._draw(self.report.trace.end)
             await _to_its_end(asyncio.create_task(self._conclude()))
         return self.report
 
@@ -226,7 +229,7 @@ class SyncRun:
         phase.ended = time.monotonic() - self._started
         phase.began = phase.ended if phase.began is None else phase.began
         self._done += 1
-        self.report.trace.note(self._done, self._session.statistics)
+        self._draw(self.report.trace.note)
         is_done = outcome in (Outcome.SAVED, DELETED)
         if outcome not in UNTOLD:
             self._journal.add(
@@ -242,6 +245,10 @@ class SyncRun:
             self.report.failures.append(Failure.of(change, result))
         if self._on_result is not None:
             self._on_result(change, result)
+
+    def _draw(self, take_note: Callable[[int, Callable[[], Statistics]], None]) -> None:
+        with suppress(SessionError):  # it was closed under us, and results are still to be told
+            take_note(self._done, self._session.statistics)
 
     def _take_undelivered(self, report: Report) -> None:
         """Account for what was cut off. Whatever is in doubt counts as unknown: it is resent."""
