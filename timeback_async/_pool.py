@@ -107,6 +107,7 @@ class RequestPool:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._unknown_host_since: float | None = None
+        self._tokenless_since: float | None = None
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
         prefix = os.urandom(6).hex()  # one for the session: its requests are found by it
@@ -190,8 +191,10 @@ class RequestPool:
                 call.expires = now + call.allowed
             token = self.tokens.current(request.scope, now)
             if token is None:
-                token = await self._token(call)
-                now = self._loop.time()
+                found = await self._token(call)
+                if isinstance(found, AuthError):
+                    return found
+                token, now = found, self._loop.time()
                 if self._closing.is_set() or call.abandoned:
                     self._turn_away(call)
             if now >= call.expires:
@@ -227,6 +230,17 @@ class RequestPool:
             if self._retrying or self._waiting:
                 self._pump()
 
+    def _is_worth_waiting(self, call: Call, error: AuthError) -> bool:
+        """Whether a token will be there again: there was one, and now nobody answers.
+
+        Before the first one, an endpoint that does not answer may be a wrong one.
+        """
+        now = self._loop.time()
+        if self._tokenless_since is None:
+            self._tokenless_since = now
+        is_out = call.outlasts_outages and self.tokens.has_served and not error.is_final
+        return is_out and now - self._tokenless_since < self._config.retry.patience
+
     def _begin(self, call: Call, token: Token) -> dict[str, str]:
         """Count one more attempt, and return its headers."""
         call.attempts += 1
@@ -239,8 +253,11 @@ class RequestPool:
             headers["Content-Type"] = "application/json"
         return headers
 
-    async def _token(self, call: Call) -> Token:
-        """Wait for a token, no longer than the call may take, nor once it is given up."""
+    async def _token(self, call: Call) -> Token | AuthError:
+        """Wait for a token, no longer than the call may take, nor once it is given up.
+
+        Returns why there is none, where it is worth to try again.
+        """
         waiter = call.waiter = self._loop.create_future()
 
         def wake(fetch: asyncio.Task[Token]) -> None:
@@ -254,11 +271,18 @@ class RequestPool:
         try:
             async with asyncio.timeout_at(call.expires):
                 await waiter
-            return await fetch
+            token = await fetch
         except TimeoutError:
             raise _out_of_time(call) from call.error
+        except AuthError as failure:
+            if not self._is_worth_waiting(call, failure):
+                raise
+            self._window.failed(self._loop.time())
+            return failure
         finally:
             fetch.cancel()
+        self._tokenless_since = None
+        return token
 
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
         """Return what is wrong with an answer, or None."""
@@ -328,6 +352,8 @@ class RequestPool:
         """Return the seconds until the next attempt, or None when there is none."""
         policy, now = self._config.retry, self._loop.time()
         if isinstance(error, AuthError):
+            if not error.is_final:  # the token endpoint is down
+                return policy.pause(error, 1)
             return None if call.refused or call.rejections >= MAX_REJECTIONS else 0.0
         if is_throttle(error):
             call.throttles += 1

@@ -87,6 +87,7 @@ class TokenStore:
 
     Attributes:
         requests: Token requests sent so far.
+        has_served: Whether there has been a token yet: its endpoint is the right one.
     """
 
     def __init__(self, config: Config, transport: Transport) -> None:
@@ -99,6 +100,7 @@ class TokenStore:
         self._refused: dict[str, AuthError] = {}
         self._quiet_until: dict[str, float] = {}
         self.requests = 0
+        self.has_served = False
 
     def current(self, scope: str, now: float) -> Token | None:
         """Return the token for `scope`, renewing it in the background when that is due.
@@ -176,6 +178,7 @@ class TokenStore:
         error = fetch.exception()
         if error is None:
             self._tokens[key] = fetch.result()
+            self.has_served = True
             return
         log.warning("the token was not renewed: %s", error)
         self._quiet_until[key] = self._loop.time() + FETCH_POLICY.ceiling

@@ -11,7 +11,7 @@ import pytest
 
 from tests.wire import After, FakeTransport, Sent, Step, answer, config, grant, simulated, until
 from timeback_async import Outcome, Report, Response, Student, TimebackSession, _token
-from timeback_async.errors import AuthError, ForbiddenError, TimebackError
+from timeback_async.errors import AuthError, ForbiddenError, TimebackError, TimedOutError
 from timeback_async.testing import Faults
 
 from .case import CANARY, Case, case, figure, student, students
@@ -256,3 +256,57 @@ async def test_refusals_of_a_fresh_token_stop_a_wide_run_too(status: int) -> Non
         assert report.counts[Outcome.SAVED] == 0
         assert report.submitted <= 64 + 2
         figure(f"{status} for ever, 64 in flight: requests", it.server.requests)
+
+
+@pytest.mark.parametrize("in_flight", [1, 64])
+@pytest.mark.parametrize("adaptive", [True, False])
+@pytest.mark.parametrize("gone", [answer(503), TimedOutError("no answer in time")])
+def test_a_token_that_is_lost_in_an_outage_is_waited_for(
+    gone: Step, adaptive: bool, in_flight: int
+) -> None:
+    @simulated
+    async def run() -> None:
+        # Ten seconds' worth of records, a restart that forgets the token, and a minute of nobody.
+        transport = FakeTransport(grants=[grant("old")], latency=0.05)
+        report = asyncio.ensure_future(
+            upsert(transport, paced(40, 0.25), adaptive=adaptive, max_in_flight=in_flight)
+        )
+        await asyncio.sleep(5)
+        transport.script, transport.grants = [answer(401)], [gone]
+        await asyncio.sleep(60)
+        transport.script, transport.grants = [answer()], [grant("new")]
+        ended = await report
+
+        assert ended.ok
+        assert ended.saved == 40
+        assert ended.token_requests <= 60
+        figure(f"token lost for a minute, {in_flight} in flight: requests", ended.token_requests)
+
+    run()
+
+
+@simulated
+async def test_a_token_that_is_never_to_be_had_again_ends_the_run_after_our_patience() -> None:
+    transport = FakeTransport(grants=[grant("old")], latency=0.05)
+    running = asyncio.ensure_future(upsert(transport, paced(10_000, 0.25)))
+    await asyncio.sleep(5)
+    transport.script, transport.grants = [answer(401)], [answer(503)]
+    begun = asyncio.get_running_loop().time()
+
+    with pytest.raises(AuthError) as caught:
+        await running
+
+    report = caught.value.report
+    assert report is not None
+    assert 300 <= asyncio.get_running_loop().time() - begun <= 330
+    assert report.submitted == report.saved + len(report.failures) < 10_000
+
+
+@simulated
+async def test_an_endpoint_that_never_gave_a_token_is_told_of_at_once() -> None:
+    transport = FakeTransport(grants=[answer(503)])
+
+    with pytest.raises(AuthError):
+        await upsert(transport, paced(10, 0.0))
+
+    assert len(transport.asked) == 5
