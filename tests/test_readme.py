@@ -39,7 +39,7 @@ async def test_the_first_example_saves_a_student(timeback_server: MockServer) ->
 
 
 async def test_the_bulk_example_saves_a_school_twice(timeback_server: MockServer) -> None:
-    printed = await run_example("raise_for_failures", timeback_server)
+    printed = await run_example("def school", timeback_server)
 
     assert printed.startswith("3,000 records: 3,000 saved; 3,000 requests")
     assert printed.count("\n") == 1

@@ -11,7 +11,7 @@ import pytest
 
 from tests.sync.rosters import adult, child, csv_text, folder, manifest, role, school
 from timeback_async import Config, Outcome, RetryPolicy, TimebackSession
-from timeback_async.errors import AuthError, ServerError, SessionError
+from timeback_async.errors import AuthError, ServerError, SessionError, TimebackError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import (
     Change,
@@ -527,6 +527,35 @@ async def test_a_run_that_is_stopped_among_the_people_removes_nobody(
     assert len(server.agents) == 2
 
 
+async def test_a_run_that_ended_early_says_so_and_how_much_it_did_not_reach(
+    district: District, server: MockServer
+) -> None:
+    district.settings = {"client_secret": "wrong", "max_in_flight": 1}
+
+    report = (await district.sync(school(*FAMILY))).report
+
+    assert report.not_reached == report.as_dict()["not_reached"] > 0
+    assert report.not_reached + report.counts.total() == report.planned == 5
+    assert f"{report.not_reached} not reached" in str(report)
+    with pytest.raises(TimebackError, match=r"stopped: .*client_secret.*; the first: student s-1"):
+        report.raise_for_failures()
+
+
+async def test_failures_are_told_the_worst_first_and_three_of_a_kind(
+    district: District, server: MockServer
+) -> None:
+    server.faults, district.settings = Faults(statuses={422: 1.0}), {"retry": ONCE}
+
+    report = (
+        await district.sync(school(*(child(f"s-{n}", "u-1") for n in range(5)), adult("u-1")))
+    ).report
+
+    told = [(each.who, each.outcome) for each in report.examples(6)]
+    assert [outcome for _, outcome in told] == ["failed"] * 3 + ["not_sent"] * 3
+    assert told[3][0] == "s-0 with u-1"
+    assert report.more(len(told)) == 11 - 6
+
+
 async def test_a_session_closed_under_a_run_costs_no_outcome(
     district: District, server: MockServer
 ) -> None:
@@ -666,12 +695,12 @@ def failing_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
     monkeypatch.setattr(State, "write", write)
 
 
-@pytest.mark.parametrize("number", [3, 1200])
+@pytest.mark.parametrize("number", [3, 4000])
 async def test_a_full_disk_ends_a_run_in_order_and_the_next_one_completes_it(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     with monkeypatch.context() as disk:
-        failing_after(disk, number // 1000)
+        failing_after(disk, number // 4000)
         running = await district.sync(crowd(number))
     sent = server.requests
     fingerprint = district.facts("fingerprint")
@@ -682,7 +711,7 @@ async def test_a_full_disk_ends_a_run_in_order_and_the_next_one_completes_it(
     assert not running.report.ok
     assert fingerprint is None
     assert counted(running)["saved"] == sent == running.report.requests
-    assert sent == 3 or sent < 1200
+    assert sent == 3 or sent < 4000
     assert last.report.ok
     assert len(server.students) == number
 
@@ -714,7 +743,10 @@ async def test_a_report_tells_what_there_was_and_what_became_of_it(district: Dis
 
     assert report.done == 5
     assert not report.ok
-    assert str(report) == "5 changes: 5 saved; 0 unchanged"
+    said = "5 changes: 5 saved; 0 unchanged; 1 findings left something out"
+    assert str(report) == said
+    with pytest.raises(TimebackError, match="1 findings left something out"):
+        report.raise_for_failures()
     facts = report.as_dict()
     assert facts["read"] == {"students": 2, "users": 1, "links": 2, "left_out": 1}
     assert {"role-unknown"} <= {each["code"] for each in facts["findings"]}

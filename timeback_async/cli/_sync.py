@@ -124,13 +124,35 @@ class _Job:
 
     async def done(self) -> int:
         """Do it all, and return the exit code."""
-        outputs, settings = self._outputs, self._settings
-        if outputs.dry_run:  # which needs no credentials
+        outputs = self._outputs
+        with _report_file(outputs.report) as file:
+            try:
+                report, error, samples = await self._carried_out()
+            except (TimebackError, asyncio.CancelledError) as refusal:
+                report = SyncReport(roster=self._path.name, stopped=str(refusal) or "interrupted")
+                _keep(report, file, outputs.report)
+                if outputs.json:
+                    code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
+                    _print_json(report, refusal, {}, code)
+                raise
+            is_kept = _keep(report, file, outputs.report)
+        code = _exit_code(report, error)
+        if code == EXIT.OK and not is_kept:
+            code = EXIT.PARTIAL
+        _tell(report, error, samples, outputs, code)
+        return code
+
+    async def _carried_out(
+        self,
+    ) -> tuple[SyncReport, TimebackError | None, dict[str, list[str]]]:
+        """Return the report, what ended the run before its plan did, and samples of a dry one."""
+        dry_run, settings = self._outputs.dry_run, self._settings
+        if dry_run:  # which needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = Config.from_env(**settings)
         with await asyncio.to_thread(read_roster, self._path, self._options) as roster:
             log.info("read %s: %s", roster.format, roster.count._asdict())
-            with _state(self._state_path, config, self._ids, outputs.dry_run) as state:
+            with _state(self._state_path, config, self._ids, dry_run) as state:
                 changes = await asyncio.to_thread(
                     plan,
                     roster,
@@ -140,19 +162,9 @@ class _Job:
                     max_removals=self._removals.max_removals,
                 )
                 log.info("planned %d changes, %d unchanged", changes.total(), changes.unchanged)
-                with _report_file(outputs.report) as report_file:
-                    if outputs.dry_run:
-                        report, error = SyncReport.of(changes, dry_run=True), None
-                        samples = _samples(changes)
-                    else:
-                        report, error = await self._carry_out(config, changes)
-                        samples = {}
-                    is_kept = _keep(report, report_file, outputs.report)
-        code = _exit_code(report, error)
-        if code == EXIT.OK and not is_kept:
-            code = EXIT.PARTIAL
-        _tell(report, error, samples, outputs, code)
-        return code
+                if dry_run:
+                    return SyncReport.of(changes, dry_run=True), None, _samples(changes)
+                return *await self._carry_out(config, changes), {}
 
     async def _carry_out(
         self, config: Config, changes: Plan
@@ -271,21 +283,30 @@ def _tell(
     if error is not None and outputs.log_format is not None:
         log.error("%s", error)
     if outputs.json:
-        ended = str(error) if error else ""
-        print_json(report.as_dict() | {"samples": samples, "error": ended, "exit": code})
+        _print_json(report, error, samples, code)
         return
     print_sync_report(report, samples, outputs.failures)
     if error is not None and outputs.log_format is None:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
+def _print_json(
+    report: SyncReport, error: BaseException | None, samples: dict[str, list[str]], code: int
+) -> None:
+    ended = str(error) if error else ""
+    print_json(report.as_dict() | {"samples": samples, "error": ended, "exit": code})
+
+
 def _samples(changes: Plan) -> dict[str, list[str]]:
-    """Return the ids of the first few of each phase; of what only the state knows, its key."""
+    """Return who the first few of each phase are; of what only the state knows, its key."""
+    is_hashed = changes.state.ids == "hashed"
+
+    def said(change: Change) -> str:
+        secret = "hashed id " if is_hashed and change.record is None else ""
+        return f"{change.action} {change.kind} {secret}{printable(change.who)}"
+
     return {
-        phase: [
-            f"{change.action} {change.kind} {printable(change.sourced_id)}"
-            for change in islice(changes.changes(phase), SAMPLES)
-        ]
+        phase: [said(change) for change in islice(changes.changes(phase), SAMPLES)]
         for phase in PHASES
         if changes.total(phase)
     }

@@ -18,6 +18,7 @@ SEVERITIES = {
     "note": "[dim]note:[/]",
 }
 KINDS = {"student": "students", "user": "users", "agent": "links"}
+READ = {"students": "students", "users": "users", "links": "links", "left_out": "rows left out"}
 SHOWN = 20
 
 
@@ -43,9 +44,12 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
     if report.dry_run:
         out.print("Dry run: everything was read and compared, nothing was sent.")
     if report.stopped:
+        advice = "Run the same command again"
+        if report.stopped != "interrupted":
+            advice = "When that is mended, run the same command again"
         out.print(
-            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. Run the same command "
-            "again: it goes on where this ended."
+            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it goes on "
+            "where this ended."
         )
 
 
@@ -57,19 +61,21 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
     table = Table(title="Not done", title_justify="left")
     for heading in ("where", "kind", "id", "outcome", "reason"):
         table.add_column(heading, overflow="fold")
-    for each in report.failures[:SHOWN]:
-        cells = each.where, each.kind, printable(each.sourced_id), each.outcome.value, each.reason
+    examples = report.examples(SHOWN)
+    for each in examples:
+        cells = each.where, each.kind, printable(each.who), each.outcome.value, each.reason
         table.add_row(*map(escape, cells))
     out.print(table)
-    more = report.planned - report.done - len(report.failures[:SHOWN])
-    if more > 0:
+    if more := report.more(len(examples)):
         out.print(f"… and {more:,} more.")
     if kept is None:
-        out.print("--failures OUT.jsonl keeps them all; the next run sends them again anyway.")
+        out.print("--failures OUT.jsonl keeps such records; the next run sends them again anyway.")
+    else:
+        out.print(f"{escape(str(kept))} holds them all.")
 
 
 def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
-    read = (f"{number:,} {what.replace('_', ' ')}" for what, number in report.read.items())
+    read = (f"{number:,} {READ[what]}" for what, number in report.read.items())
     out.print(f"[bold]{escape(report.format)}:[/] {', '.join(read)}")
     table = Table()
     table.add_column("phase")
@@ -81,6 +87,8 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
             for outcome, number in phase.counts.items()
             if number
         )
+        if phase.not_reached and not report.dry_run:
+            ended += f"{', ' if ended else ''}[yellow]{phase.not_reached:,} not reached[/]"
         table.add_row(name, f"{phase.planned:,}", ended or escape(", ".join(samples.get(name, []))))
     table.add_row("unchanged", f"{report.unchanged:,}", "not sent")
     out.print(table)
@@ -98,7 +106,8 @@ def _print_causes(causes: Iterable[Cause]) -> None:
         where = f"{first.file}:{first.line}" if first.line else first.file
         detail = f"({printable(first.detail)})" if first.detail else ""
         place = " ".join(filter(None, (where, detail)))
+        times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
-            f"{SEVERITIES[cause.severity]} {cause.count:,} times {escape(str(cause))}; first: "
+            f"{SEVERITIES[cause.severity]} {times} {escape(str(cause))}; first: "
             f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
         )

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ..errors import ConfigError
 from ._closing import Closing
 
-__all__ = ["DataFile", "Package", "packages_in", "reading"]
+__all__ = ["DataFile", "Package", "packages_in", "reading", "shown"]
 
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
 MAX_ENTRIES = 10_000
@@ -58,14 +58,14 @@ class Package(Closing):
             self.is_inside = path != given
             if path.is_dir():
                 found = [
-                    DataFile(_shown(each.name), each.suffix.lower(), partial(each.open, "rb"))
+                    DataFile(shown(each.name), each.suffix.lower(), partial(each.open, "rb"))
                     for each in sorted(path.iterdir())
                     if each.is_file()
                 ]
             elif path.suffix.lower() in SUFFIXES:
                 self.is_alone = True
                 path.open("rb").close()
-                found = [DataFile(path.name, path.suffix.lower(), partial(path.open, "rb"))]
+                found = [DataFile(shown(path.name), path.suffix.lower(), partial(path.open, "rb"))]
             elif zipfile.is_zipfile(path):
                 self._zip = zipfile.ZipFile(path)
                 found = list(_entries(path, self._zip))
@@ -154,7 +154,7 @@ def _entries(path: Path, package: zipfile.ZipFile) -> Iterator[DataFile]:
         name = names[entry.filename]
         if len(name.parts) == (2 if is_enclosed else 1):
             open_entry = partial(package.open, entry)
-            yield DataFile(_shown(name.name), name.suffix.lower(), open_entry)
+            yield DataFile(shown(name.name), name.suffix.lower(), open_entry)
 
 
 def _check(path: Path, entry: zipfile.ZipInfo) -> None:
@@ -172,6 +172,6 @@ def _is_junk(name: PurePosixPath) -> bool:
     return name.parts[0] == "__MACOSX" or any(part.startswith(".") for part in name.parts)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return a file's name without what could move a cursor or cannot be written."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)

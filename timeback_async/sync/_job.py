@@ -68,7 +68,7 @@ class SyncRun:
         self._done = 0
         self._bulk: Bulk | None = None
         self.error: TimebackError | None = None
-        self.report = SyncReport.of(plan)
+        self.report = SyncReport.of(plan, endpoint=session.config.base_url)
 
     def stop(self) -> None:
         """Begin nothing more; what is in flight is finished."""

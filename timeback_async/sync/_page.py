@@ -1,5 +1,6 @@
 """A run's report as one HTML page that needs nothing else: no network, and nobody's data."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
@@ -16,6 +17,7 @@ __all__ = ["page"]
 SLOTS = 120
 WIDTH, HEIGHT, MARGIN = 800, 140, 40
 SHOWN = 200  # findings of one cause
+TILES = {"left_out": "rows left out"}
 SAYS = {"error": "left out", "warning": "look at", "note": "note"}
 
 
@@ -27,10 +29,12 @@ def page(report: SyncReport) -> str:
         summary = f"A dry run: {planned:,} changes would be sent."
     else:
         summary = f"{done:,} of {planned:,} changes are at the server."
+    if report.not_reached:
+        summary += f" {report.not_reached:,} were not reached."
     if report.stopped:
         summary += f" It ended early: {report.stopped}. The same command goes on from there."
     tiles = {
-        **{name.replace("_", " "): number for name, number in report.read.items()},
+        **{TILES.get(name, name): number for name, number in report.read.items()},
         "unchanged": report.unchanged,
         "requests": report.requests,
         "retries": report.retries,
@@ -38,13 +42,16 @@ def page(report: SyncReport) -> str:
         "seconds": round(report.elapsed, 1),
     }
     return _template().substitute(
-        headline=f"{escape(report.format)}, {headline}",
+        headline=f"{escape(report.roster)}, {headline}",
+        facts=escape(", ".join(filter(None, (report.format, _to(report), _when(report))))),
         summary=escape(summary),
         tiles="".join(
             f'<div class="tile"><b>{number:,}</b>{escape(name)}</div>'
             for name, number in tiles.items()
         ),
-        phases="".join(_phase(name, phase) for name, phase in report.phases.items()),
+        phases="".join(
+            _phase(name, phase, report.dry_run) for name, phase in report.phases.items()
+        ),
         charts=_charts(report),
         failures=_failures(report),
         findings="".join(map(_cause, report.causes))
@@ -58,19 +65,28 @@ def _template() -> Template:
     return Template(text)
 
 
-def _phase(name: str, phase: PhaseReport) -> str:
+def _to(report: SyncReport) -> str:
+    return f"to {report.endpoint}" if report.endpoint else ""
+
+
+def _when(report: SyncReport) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.began))
+
+
+def _phase(name: str, phase: PhaseReport, dry_run: bool) -> str:
     parts = [(outcome, number) for outcome, number in phase.counts.items() if number]
     bar = "".join(
         f'<i class="{_class(outcome)}" style="width:{number / max(1, phase.planned):.2%}"></i>'
         for outcome, number in parts
     )
+    bar = "" if dry_run else f'<div class="bar">{bar}</div>'
     ended = ", ".join(f"{number:,} {outcome.value.replace('_', ' ')}" for outcome, number in parts)
     time = ""
     if phase.began is not None and phase.ended is not None:
         time = f"{phase.began:.1f} s, {phase.ended:.1f} s"
     return (
         f'<tr><td>{name}</td><td class="number">{phase.planned:,}</td>'
-        f'<td><div class="bar">{bar}</div></td><td>{ended}</td><td class="number">{time}</td></tr>'
+        f'<td>{bar}</td><td>{ended}</td><td class="number">{time}</td></tr>'
     )
 
 
@@ -84,17 +100,19 @@ def _failures(report: SyncReport) -> str:
     """Return what was not done, and why; nothing where there is nothing."""
     if not report.failures:
         return ""
+    examples = report.examples(SHOWN)
     rows = "".join(
         f"<tr><td>{escape(each.where)}</td>"
-        f"<td>{each.kind}</td><td>{escape(each.sourced_id)}</td><td>{each.outcome}</td>"
+        f"<td>{each.kind}</td><td>{escape(each.who)}</td><td>{each.outcome}</td>"
         f"<td>{escape(each.reason)}</td></tr>"
-        for each in report.failures[:SHOWN]
+        for each in examples
     )
-    more = report.planned - report.done - len(report.failures[:SHOWN])
+    more = report.more(len(examples))
     rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
     return (
-        "<h2>Not done</h2><table><thead><tr><th>where</th><th>kind</th><th>id</th><th>outcome</th>"
-        f"<th>reason</th></tr></thead><tbody>{rows}</tbody></table>{rest}"
+        '<h2>Not done</h2><div class="wide"><table>'
+        "<thead><tr><th>where</th><th>kind</th><th>id</th>"
+        f"<th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table></div>{rest}"
     )
 
 

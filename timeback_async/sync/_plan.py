@@ -65,6 +65,16 @@ class Change(NamedTuple):
     line: int
     known: Entry
 
+    @property
+    def who(self) -> str:
+        """Whose it is, for a person to read: of a link, both its people."""
+        link = self.record
+        return (
+            f"{link.student_id} with {link.user_id}"
+            if isinstance(link, AgentLink)
+            else self.sourced_id
+        )
+
 
 class Plan:
     """What a run will send, and what it will not.

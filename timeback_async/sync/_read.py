@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ._files import DataFile, Package, packages_in
+from ._files import DataFile, Package, packages_in, shown
 from ._layout import (
     ONEROSTER,
     TARGETS,
@@ -42,7 +42,7 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
             whole. What is wrong with single rows is in `findings`.
     """
     resolved = (options or ReadOptions()).resolved()
-    roster = Roster(resolved)
+    roster = Roster(shown(Path(path).name), resolved)
     try:
         with Package(Path(path), is_prefixed=resolved.layout is None) as package:
             _Reader(roster, package, resolved).read()

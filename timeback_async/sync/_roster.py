@@ -76,6 +76,7 @@ class Roster(Closing):
     """Students, users and links that a package holds. Close it, or use it in a `with` block.
 
     Attributes:
+        name: What it is called, fit to be shown.
         format: "OneRoster 1.1", "SDS v1", "JSON Lines" and so on.
         findings: What is wrong, odd or worth knowing.
         sources: The files that people and links came from, by name.
@@ -90,8 +91,8 @@ class Roster(Closing):
         fingerprint: Changes whenever the same files would become other records.
     """
 
-    def __init__(self, options: Resolved) -> None:
-        self.format = ""
+    def __init__(self, name: str, options: Resolved) -> None:
+        self.name, self.format = name, ""
         self.findings = Findings(options.strict)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
