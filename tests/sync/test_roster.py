@@ -318,7 +318,9 @@ def test_the_files_win_over_the_manifest(tmp_path: Path) -> None:
 
     roster = read(tmp_path, files)
 
-    assert sorted(wrong(roster)) == [
+    told = [each for each in wrong(roster) if "differs" in each]
+    assert codes(roster)["mode-unclear"] == 1
+    assert sorted(told) == [
         f"manifest-differs manifest.csv: the manifest and the files disagree ({what})"
         for what in (
             "demographics is not there",
@@ -336,14 +338,43 @@ def test_a_manifest_of_broken_rows_says_nothing(tmp_path: Path) -> None:
     roster = read(tmp_path, files)
 
     assert roster.format == "OneRoster of no version"
-    assert roster.sources["users.csv"].mode == "bulk"
+    assert roster.sources["users.csv"].mode == "delta"
+    assert codes(roster)["mode-unclear"] == 1
+
+
+@pytest.mark.parametrize("said", ["file.users,delta,", '"file.users","delta",""'])
+def test_blank_cells_at_the_end_of_a_manifests_rows_change_nothing(
+    tmp_path: Path, said: str
+) -> None:
+    files = school(child(), mode="delta")
+    files["manifest.csv"] = files["manifest.csv"].replace("file.users,delta", said)
+
+    roster = read(tmp_path, files)
+
+    assert roster.sources["users.csv"].mode == "delta"
+    assert "mode-unclear" not in codes(roster)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["file.users,incremental", "file.users,", 'source.systemName,"My SIS\r\nfile.users,bulk'],
+)
+def test_a_manifest_that_is_not_understood_makes_no_full_set(tmp_path: Path, said: str) -> None:
+    files = school(child())
+    files["manifest.csv"] = files["manifest.csv"].replace("file.users,bulk", said)
+
+    roster = read(tmp_path, files)
+
+    assert roster.sources["users.csv"].mode == "delta"
+    assert codes(roster)["mode-unclear"] == 1
+    assert read(tmp_path / "told", files, mode="bulk").sources["users.csv"].mode == "bulk"
 
 
 def test_what_the_manifest_does_not_speak_of_is_as_told(tmp_path: Path) -> None:
     files = school(child()) | {"manifest.csv": csv_text(manifest("1.1", orgs="bulk"))}
 
-    assert read(tmp_path, files).sources["users.csv"].mode == "bulk"
-    assert read(tmp_path, files, mode="delta").sources["users.csv"].mode == "delta"
+    assert read(tmp_path, files).sources["users.csv"].mode == "delta"
+    assert read(tmp_path, files, mode="bulk").sources["users.csv"].mode == "bulk"
 
 
 def test_a_manifest_alone_says_that_nothing_has_changed(tmp_path: Path) -> None:

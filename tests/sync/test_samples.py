@@ -52,7 +52,7 @@ SAMPLES = [
         "classlink-1p1-empty-template",
         "OneRoster 1.1",
         (0, 0, 0, 0),
-        {"manifest-differs": 1, "file-empty": 1},
+        {"manifest-differs": 1, "mode-unclear": 1, "file-empty": 1},
     ),
     (
         NICELION,

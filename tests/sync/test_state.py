@@ -455,7 +455,7 @@ def test_what_is_about_to_change_is_in_doubt_from_the_beginning(tmp_path: Path) 
         keep(state, [entry(state, "s-1"), entry(state, "s-2"), entry(state, "s-3")])
         own = [state.id_of(each) for each in ("s-1", "s-2", "s-3")]
 
-        state.begin(changing=[own[0], state.id_of("nobody")], moved=[("student", own[1])])
+        state.begin(changing=[own[0], state.id_of("nobody")], moved=[("student", own[1])], facts={})
 
         known = {each.id: (each.outcome, each.source, each.is_held) for each in state.entries()}
         assert known == {
@@ -471,7 +471,7 @@ def test_doubt_is_newer_than_the_outcomes_of_a_run_that_did_not_come_to_its_end(
     path = tmp_path / "state.db"
     with State(path, CONFIG) as state:
         state.write([entry(state)])
-        state.begin(changing=[state.id_of("s-1")], moved=[])
+        state.begin(changing=[state.id_of("s-1")], moved=[], facts={})
 
     with State(path, CONFIG) as state:
         assert state.count() == {("student", "unknown"): 1}

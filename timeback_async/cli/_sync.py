@@ -228,8 +228,10 @@ def _keep(report: SyncReport, file: RawIOBase | None, path: Path | None) -> bool
 
 
 def _wire(change: Change) -> dict[str, Any] | None:
-    """Return a record as it can be sent again; None for what is to be deleted."""
-    if change.record is None or change.phase == "unlinks":
+    """Return a record as it can be sent again, {} where none could be made; None for a removal."""
+    if change.record is None:
+        return {} if change.file else None
+    if change.phase == "unlinks":
         return None
     return {change.kind: msgspec.to_builtins(change.record)}
 

@@ -1,88 +1,86 @@
-"""Complete what a delta leaves out from what the server holds.
-
-A delta, and a set without its demographics, leave out what has not changed; and what is left out
-of a record may be deleted by sending it.
-"""
+"""Complete what the files leave open of people from what the server holds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
 
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from .._session import TimebackSession
-from ..errors import NotFoundError, RecordError
-from ..models import AgentLink, Role, Student, User, UserRecord
+from ..errors import ApiError, NotFoundError, RecordError
+from ..models import OrgRef, Role, Student, User, UserRecord
 from ..models.received import demographics_of
-from ._plan import Change, Plan
+from ._gaps import Gaps
+from ._plan import Change
 
-__all__ = ["Completer"]
+__all__ = ["completed"]
 
 TOGETHER = 64
+# Statuses that speak of one person; any other means that nobody can be looked up.
+OF_ONE = (400, 409, 410, 422, 500)
 
 
-class Completer:
-    """Looks up at the server what the files do not say.
+async def completed(
+    session: TimebackSession, changes: Iterator[Change]
+) -> AsyncIterator[tuple[Change, Any]]:
+    """Yield each change, completed, with what to send: its record, or why there is none.
 
-    Attributes:
-        is_needed: Whether the files leave anything out.
+    Of a change that could not be completed no record is left, so that nobody sends half of it.
+
+    Raises:
+        TimebackError: The server could not be asked.
     """
-
-    def __init__(self, session: TimebackSession, plan: Plan) -> None:
-        self._session, self._roster = session, plan.roster
-        self._is_delta = any(source.is_delta for source in plan.roster.sources.values())
-        was_born = self._is_delta or plan.state.meta("births")
-        self._lacks_births = bool(was_born) and not plan.roster.has_all_births
-        self._lacks_roles = plan.roster.has_delta_roles
-        self.is_needed = self._lacks_births or self._lacks_roles
-
-    async def completed(self, changes: Iterator[Change]) -> AsyncIterator[tuple[Change, Any]]:
-        """Yield each change, completed, with what to send: its record, or why there is none.
-
-        Raises:
-            TimebackError: The server could not be asked.
-        """
-        while batch := list(islice(changes, TOGETHER)):
-            records = await asyncio.gather(*map(self._one, batch), return_exceptions=True)
-            for change, record in zip(batch, records, strict=True):
-                if isinstance(record, BaseException) and not isinstance(record, RecordError):
-                    raise record
-                is_whole = not isinstance(record, RecordError)
-                yield (change._replace(record=record) if is_whole else change), record
-
-    async def _one(self, change: Change) -> Any:
-        record = change.record
-        is_old = self._is_delta or change.action == "update"
-        lacks_birth = (
-            self._lacks_births
-            and is_old
-            and isinstance(record, Student | User)
-            and record.demographics is UNSET
+    while batch := list(islice(changes, TOGETHER)):
+        records = await asyncio.gather(
+            *(_record(session, change) for change in batch), return_exceptions=True
         )
-        lacks_roles = self._lacks_roles and isinstance(record, User)
-        if isinstance(record, AgentLink) or not (lacks_birth or lacks_roles):
-            return record
-        try:
-            known = await self._session.get_user(change.sourced_id)
-        except NotFoundError:
-            return record
-        if lacks_birth and known.demographics and isinstance(record, Student | User):
-            demographics = demographics_of(known.demographics)
-            record = msgspec.structs.replace(record, demographics=demographics)
-        if isinstance(record, User) and lacks_roles:
-            record = msgspec.structs.replace(record, roles=self._merged(record, known))
-        return record
+        for change, record in zip(batch, records, strict=True):
+            if isinstance(record, ApiError) and record.status in OF_ONE:
+                reason = f"what TimeBack holds could not be looked up: {record}"
+                yield change._replace(record=None), RecordError("sourcedId", reason)
+            elif isinstance(record, RecordError):
+                yield change._replace(record=None), record
+            elif isinstance(record, BaseException):
+                raise record
+            else:
+                yield change._replace(record=record), record
 
-    def _merged(self, record: User, known: UserRecord) -> list[Role]:
-        """Return the roles of the files, and those at the server that the files do not speak of."""
-        query = """SELECT lower(role), org FROM roles
-                   WHERE user = ? AND lower(status) = 'tobedeleted'"""
-        org_of = self._roster.org_map
-        rows = self._roster.db.execute(query, (record.sourced_id,))
-        told = {(role, org_of.get(org, org)) for role, org in rows}
-        told |= {(role.role.lower(), role.org.sourced_id) for role in record.roles}
-        others = [role.as_input() for role in known.roles or ()]
-        kept = [role for role in others if (role.role.lower(), role.org.sourced_id) not in told]
-        return sorted([*record.roles, *kept], key=lambda role: role.role_type != "primary")
+
+async def _record(session: TimebackSession, change: Change) -> Any:
+    """Return the record of a change, its gaps filled."""
+    record, gaps = change.record, change.gaps
+    if not isinstance(record, Student | User) or gaps == Gaps():
+        return record
+    try:
+        known = await session.get_user(change.sourced_id)
+    except NotFoundError:
+        return record
+    if gaps.kind and _is_student(known) != isinstance(record, Student):
+        reason = "tells nobody's kind: the primary role is missing, and TimeBack has another"
+        raise RecordError("roles", reason)
+    values: dict[str, Any] = {}
+    if gaps.birth and record.demographics is UNSET and known.demographics:
+        values["demographics"] = demographics_of(known.demographics)
+    if gaps.org and known.primary_org:
+        org = known.primary_org.sourced_id
+        if org and org not in {ended for _, ended in gaps.ended}:
+            values["primary_org"] = OrgRef(org)
+    if gaps.roles and isinstance(record, User):
+        values["roles"] = _merged(record, known, gaps)
+    return structs.replace(record, **values)
+
+
+def _is_student(known: UserRecord) -> bool:
+    """Whether somebody is a student to TimeBack; who has no roles there can be nothing else."""
+    roles = known.roles or ()
+    primary = [role for role in roles if role.role_type == "primary"]
+    return not roles or any(role.role == "student" for role in primary or roles)
+
+
+def _merged(record: User, known: UserRecord, gaps: Gaps) -> list[Role]:
+    """Return the roles of the files, and those at the server that the files do not speak of."""
+    told = {(role.role, role.org.sourced_id) for role in record.roles} | set(gaps.ended)
+    others = [role.as_input() for role in known.roles or ()]
+    kept = [role for role in others if (role.role, role.org.sourced_id) not in told]
+    return sorted([*record.roles, *kept], key=lambda role: role.role_type != "primary")

@@ -50,6 +50,10 @@ CODES: dict[str, Code] = {
     "manifest-differs": _warning(
         "the manifest and the files disagree", "the files were believed; have the export mended"
     ),
+    "mode-unclear": _warning(
+        "the manifest does not say whether a file is a full set or changes",
+        "it was read as changes; have the manifest mended, or say --mode bulk",
+    ),
     "mode-doubtful": _warning(
         "the manifest says bulk, but the rows are dated as in a delta",
         "absence is not judged; have the manifest or the rows mended",

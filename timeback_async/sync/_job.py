@@ -6,7 +6,7 @@ Source: the order follows what TimeBack needs: a link's both people first.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Container, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -27,7 +27,7 @@ from ..errors import (
     TransportError,
 )
 from ..models import StudentRecord, UserRecord
-from ._completion import Completer
+from ._completion import completed
 from ._journal import Journal
 from ._plan import Change, Plan
 from ._report import MAX_FAILURES, Failure, SyncReport
@@ -83,7 +83,9 @@ class SyncRun:
     async def _run(self) -> SyncReport:
         if self._is_used:
             raise SessionError("a run can be awaited once; plan again")
-        self._is_used = True
+        if self._state.is_in_use:
+            raise SessionError("another run writes to this state; one at a time")
+        self._is_used = self._state.is_in_use = True
         self._started = time.monotonic()
         writer = asyncio.create_task(self._journal.write())
         try:
@@ -99,12 +101,14 @@ class SyncRun:
             if self._done:
                 self._draw(self.report.trace.end)
             await _to_its_end(asyncio.create_task(self._conclude()))
+            self._state.is_in_use = False
         return self.report
 
     async def _begin(self) -> None:
         plan = self._plan
+        facts = {"births": True} if plan.roster.has_births else {}
         try:
-            await asyncio.to_thread(self._state.begin, plan.changing(), plan.moved())
+            await asyncio.to_thread(self._state.begin, plan.changing(), plan.moved(), facts)
         except StateError as error:
             self._end(error)
 
@@ -112,12 +116,9 @@ class SyncRun:
         plan, session = self._plan, self._session
         if plan.total("people") + plan.total("links"):
             changes = chain(plan.changes("people"), plan.changes("links"))
-            completer = Completer(session, plan)
             await self._carry_out(
                 lambda: session.upsert_many(
-                    self._completed(completer, changes)
-                    if completer.is_needed
-                    else self._records(changes)
+                    self._completed(changes) if plan.has_gaps else self._records(changes)
                 )
             )
         if plan.total("unlinks"):
@@ -166,45 +167,42 @@ class SyncRun:
             self._on_their_way[index] = change
             yield change.record
 
-    async def _completed(
-        self, completer: Completer, changes: Iterator[Change]
-    ) -> AsyncIterator[Any]:
+    async def _completed(self, changes: Iterator[Change]) -> AsyncIterator[Any]:
         index = 0
-        async for change, record in completer.completed(changes):
+        async for change, record in completed(self._session, changes):
             self._on_their_way[index] = change
             index += 1
             yield record
 
     async def _deactivated(self) -> AsyncIterator[Any]:
-        """Yield whom the files deactivate, then whom only the state knows."""
-        absent: dict[str, Change] = {}
-        index = 0
-        for change in self._plan.changes("deactivations"):
-            if change.record is None:
-                absent[change.known.id] = change
-                continue
-            self._on_their_way[index] = change
-            index += 1
-            yield change.record
-        # All of them before the first is written, which could move the pages of the listing.
-        found = {key: person async for key, person in self._found(absent)}
-        for key, person in found.items():
-            change = absent.pop(key)
-            self._on_their_way[index] = change
-            index += 1
+        """Yield whom only the state knows, then whom the files deactivate."""
+        changes = list(self._absent())
+        absent = {change.known.id: change for change in changes}
+        # All of them before anything is written, which could move the pages of the listing.
+        found = {key: person async for key, person in self._found(absent)} if absent else {}
+        for index, (key, person) in enumerate(found.items()):
+            change = self._on_their_way[index] = absent.pop(key)
             yield _deactivated(person, change.kind)
         for change in absent.values():  # the server does not know them any more: just as well
             self._note(
                 change, ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
             )
+        told = (each for each in self._plan.changes("deactivations") if each.record is not None)
+        index = len(found)
+        async for change, record in completed(self._session, told):
+            self._on_their_way[index] = change
+            index += 1
+            yield record
 
-    async def _found(self, absent: Container[str]) -> AsyncIterator[tuple[str, UserRecord]]:
+    def _absent(self) -> Iterator[Change]:
+        return (each for each in self._plan.changes("deactivations") if each.record is None)
+
+    async def _found(self, absent: Collection[str]) -> AsyncIterator[tuple[str, UserRecord]]:
         """Yield people as the server has them, by key. Of hashed ids, it is asked for everybody."""
         if self._state.ids == "plain":
-            for change in self._plan.changes("deactivations"):
-                if change.record is None:
-                    with suppress(NotFoundError):
-                        yield change.known.id, await self._session.get_user(change.known.id)
+            for key in absent:
+                with suppress(NotFoundError):
+                    yield key, await self._session.get_user(key)
         else:
             async for person in self._session.list_users():
                 key = self._state.id_of(person.sourced_id)
@@ -264,8 +262,6 @@ class SyncRun:
         """Remember how the roster was mapped, once all of a full set has been gone through."""
         roster = self._plan.roster
         facts: dict[str, Any] = {"last_run": time.time()}
-        if roster.files.get("births") or roster.has_all_births:
-            facts["births"] = True
         if not self.report.stopped and all(s.mode == "bulk" for s in roster.sources.values()):
             facts["fingerprint"] = roster.fingerprint
         try:
@@ -307,14 +303,21 @@ def run(
     Returns:
         The run, whose report is there in any case. What ends a run early (credentials, a server
         that stays down, a full disk) is its `error`, and not raised.
+
+    Raises:
+        ConfigError: The plan's state is another endpoint's or client's.
     """
+    plan.state.claim(session.config)
     return SyncRun(session, plan, on_result)
 
 
 def _deactivated(person: UserRecord, kind: str) -> Any:
     """Return somebody as they are at the server, to be deleted; or why that cannot be sent."""
+    is_student = kind == "student"
+    if person.roles:  # which know better than a state that a run was killed over
+        is_student = any(role.role == "student" for role in person.roles)
     try:
-        if kind == "student":
+        if is_student:
             person = StudentRecord(**msgspec.structs.asdict(person))
         return msgspec.structs.replace(person.as_input(), status="tobedeleted")
     except RecordError as error:

@@ -6,12 +6,14 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from .._validate import checked
 from ..errors import RecordError
 from ..models import AgentLink, User
 from ._files import DataFile, reading
 from ._findings import Severity
+from ._gaps import Gaps
 from ._options import Resolved
 from ._people import DIFFERENT, RELATIONS, PeopleMapper, RoleRow
 from ._roster import CHUNK, RECORDS, WIRE, Roster, Source
@@ -51,7 +53,6 @@ class Loader:
     def read_roles(self, rows: Rows) -> None:
         self._roster.files["roles"] = rows.file
         self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
-        self._roster.has_delta_roles |= self._mode("roles") == "delta"
         names = ("userSourcedId", "roleType", "role", "orgSourcedId", "beginDate", "endDate",
                  "userProfileSourcedId", "grade", "status")  # fmt: skip
         self._db.executemany(
@@ -59,6 +60,9 @@ class Loader:
             ((*(row.get(name, "") for name in names), line) for line, row in rows),
         )
         self._db.execute("CREATE INDEX IF NOT EXISTS roles_user ON roles (user)")
+        strays = self._db.execute("SELECT EXISTS (SELECT 1 FROM roles WHERE user = '')").fetchone()
+        if rows.broken or strays[0] or self._mode("roles") == "delta":
+            self._roster.has_all_roles = False
 
     def read_profiles(self, rows: Rows) -> None:
         self._db.executemany(
@@ -73,7 +77,6 @@ class Loader:
 
     def read_births(self, rows: Rows) -> None:
         self._roster.files["births"] = rows.file
-        self._roster.has_all_births = self._mode("demographics") == "bulk"
         self._birth_form = rows.layout.dates.get("birthDate")
         self._db.executemany(
             "INSERT INTO births VALUES (?,?,?)",
@@ -84,6 +87,11 @@ class Loader:
             ),
         )
         self._db.execute("CREATE INDEX IF NOT EXISTS births_id ON births (id)")
+        query = "SELECT EXISTS (SELECT 1 FROM births), EXISTS (SELECT 1 FROM births WHERE id = '')"
+        is_there, has_strays = self._db.execute(query).fetchone()
+        self._roster.has_births |= bool(is_there)
+        is_whole = is_there and not has_strays and not rows.broken
+        self._roster.has_all_births = bool(is_whole) and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
         source = self._source(rows, "relationships")
@@ -105,10 +113,16 @@ class Loader:
     def read_people(self, rows: Rows) -> None:
         source = self._source(rows, "users")
         source.has_agents = "agentSourcedIds" in rows.columns.places
-        self._roster.has_all_births |= "birthDate" in rows.columns.places
-        people = _People(
-            self._roster, rows, PeopleMapper(self._options, self._orgs, self._role_form)
+        if "birthDate" in rows.columns.places:
+            self._roster.has_births = self._roster.has_all_births = True
+        mapper = PeopleMapper(
+            self._options,
+            self._orgs,
+            self._role_form,
+            has_all_births=self._roster.has_all_births,
+            has_all_roles=self._roster.has_all_roles,
         )
+        people = _People(self._roster, rows, mapper)
         has_roles, has_profiles, has_births = map(self._has, ("roles", "profiles", "births"))
         dated = total = 0
         for chunk in chunks(rows, CHUNK):
@@ -116,6 +130,7 @@ class Loader:
             roles = self._roles_of(ids) if has_roles else {}
             births = self._pairs_of("births", "id", "birth", ids) if has_births else {}
             names = self._pairs_of("profiles", "user", "username", ids) if has_profiles else {}
+            ended = {} if self._roster.has_all_roles else self._ended_roles_of(ids)
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
@@ -127,7 +142,8 @@ class Loader:
                 if names.get(own, DIFFERENT) != DIFFERENT:
                     row.setdefault("username", names[own])
                 own_roles = roles.get(own, None if "role" in row else ())
-                people.take(line, row, own_roles, births.get(own, ""), self._birth_form)
+                birth = births.get(own, ""), self._birth_form
+                people.take(line, row, own_roles, birth, ended.get(own, ()))
             people.write()
         source.unreadable += rows.broken
         if not total and not rows.broken:
@@ -148,14 +164,21 @@ class Loader:
             found.setdefault(user, []).append(RoleRow(*rest))
         return found
 
+    def _ended_roles_of(self, ids: str) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        query = """SELECT user, role, org FROM roles
+                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) = 'tobedeleted'
+                   ORDER BY rowid"""
+        for user, *role in self._db.execute(query, (ids,)):
+            found.setdefault(user, []).append((role[0], role[1]))
+        return found
+
     def _pairs_of(self, table: str, key: str, value: str, ids: str) -> dict[str, str]:
         """Return values by key; where rows with one key differ, the value is DIFFERENT."""
         query = f"""SELECT {key}, CASE WHEN min({value}) = max({value}) THEN {value} ELSE ? END
                     FROM {table} WHERE {key} IN (SELECT value FROM json_each(?)) AND {value} <> ''
                     GROUP BY {key}"""  # noqa: S608
         return dict(self._db.execute(query, (DIFFERENT, ids)))
-
-    # -- JSON Lines
 
     # -- JSON Lines
 
@@ -188,7 +211,7 @@ class Loader:
             if kind == "agent" or not isinstance(own, str):
                 return False
             self._db.execute(
-                "INSERT INTO people VALUES (?,'',?,'','',?,?,NULL,'')",
+                "INSERT INTO people VALUES (?,'',?,'','',?,?,NULL,'','')",
                 (own, kind == "student", file, line),
             )
             return True
@@ -208,10 +231,12 @@ class Loader:
             return True
         roles = [each.role for each in value.roles] if isinstance(value, User) else []
         relation = next((role for role in roles if role in RELATIONS), "")
+        gaps = Gaps(birth=value.demographics is UNSET)
+        self._roster.has_births |= not gaps.birth
         self._db.execute(
-            "INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?,?)",
             (value.sourced_id, kind, kind == "student", relation, value.status, file, line, body,
-             value.username or ""),
+             value.username or "", gaps.as_json()),
         )  # fmt: skip
         return True
 
@@ -231,21 +256,21 @@ class _People:
         line: int,
         row: dict[str, str],
         roles: Sequence[RoleRow] | None,
-        birth: str,
-        form: str | None,
+        birth: tuple[str, str | None],
+        ended: Sequence[tuple[str, str]],
     ) -> None:
-        """Map one row; `birth` and its form are those of demographics.csv."""
+        """Map one row; `birth` is the date in demographics.csv, and its form."""
 
         def tell(code: str, field: str, detail: str) -> Severity:
             return self._tell(code, self._file, line, field, detail)
 
         if "birthDate" in row:
-            birth, form = row["birthDate"], self._own_form
+            birth = row["birthDate"], self._own_form
         own = row["sourcedId"]
-        person = self._mapper.person(row, roles, birth, form, tell)
+        person = self._mapper.person(row, roles, *birth, tell, ended)
         self._people.append(
             (own, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, row.get("username", ""))
+             self._file, line, person.body, row.get("username", ""), person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
             agents = listed(row["agentSourcedIds"])
@@ -258,7 +283,7 @@ class _People:
 
     def write(self) -> None:
         """Write what has been taken in."""
-        self._db.executemany("INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?)", self._people)
+        self._db.executemany("INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?,?)", self._people)
         self._db.executemany("INSERT INTO refs VALUES (?,?,?,?,?)", self._refs)
         self._db.executemany("INSERT INTO identities VALUES (?,?)", self._identities)
         for written in (self._people, self._refs, self._identities):

@@ -22,8 +22,8 @@ class Manifest:
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
         self._properties: dict[str, str] = {}
-        for row in Table(file, encoding).rows():
-            if not isinstance(row.cells, Broken) and len(row.cells) >= 2:
+        for row in Table(file, encoding).lines():
+            if not isinstance(row.cells, Broken) and len(row.cells) >= 2 and not any(row.cells[2:]):
                 name, value = (cell.strip() for cell in row.cells[:2])
                 self._properties[name.lower()] = value
         version = self._properties.get("oneroster.version", "")

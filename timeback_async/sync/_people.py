@@ -15,6 +15,7 @@ from .._validate import checked
 from ..errors import RecordError
 from ..models import Demographics, OrgRef, Role, RoleName, RoleType, Status, Student, User
 from ._findings import Severity
+from ._gaps import Gaps
 from ._options import Resolved
 from ._values import boolean, day, listed
 
@@ -25,6 +26,7 @@ RELATIONS = ("parent", "guardian", "relative")
 ROLES: dict[str, RoleName] = {role.lower(): role for role in get_args(RoleName)}
 STATUSES = get_args(Status)
 MOST_KNOWN = 10_000
+SCHOOL = 0  # the nearest that an org can be to a primary one
 DISTRICT = {"district", "local", "state", "national"}
 # Field of the file, and what TimeBack calls it.
 TEXTS = {
@@ -71,6 +73,7 @@ class Person(NamedTuple):
         relation: The role that makes a relationship, or "".
         status: "active", "inactive" or "tobedeleted".
         body: The record as JSON, or None where the person is left out.
+        gaps: What the files leave open, as JSON.
     """
 
     kind: str
@@ -78,26 +81,31 @@ class Person(NamedTuple):
     relation: str
     status: str
     body: bytes | None
+    gaps: bytes
 
 
 class _Roles(NamedTuple):
     """What somebody is, primary roles first, and what follows from it."""
 
     roles: list[Role]
+    has_primary: bool
     is_student: bool
     is_more: bool  # than a student
     relation: str
     org: OrgRef
+    is_org_sure: bool  # or it is the first of several
 
     @classmethod
-    def of(cls, roles: list[Role]) -> Self:
+    def of(cls, roles: list[Role], is_in_school: bool) -> Self:
         primary = [role for role in roles if role.role_type == "primary"]
         return cls(
             roles,
+            has_primary=bool(primary),
             is_student=any(role.role == "student" for role in primary or roles),
             is_more=any(role.role != "student" for role in roles),
             relation=next((role.role for role in roles if role.role in RELATIONS), ""),
             org=roles[0].org if roles else OrgRef(""),
+            is_org_sure=is_in_school or len({role.org for role in primary or roles}) < 2,
         )
 
 
@@ -108,11 +116,20 @@ class PeopleMapper:
         options: What the user has said.
         orgs: The type of each org in orgs.csv, by id; None where there is no such file.
         role_form: How the dates in roles.csv are written; None for what `options` say.
+        has_all_births: Whether whoever has no birth date here has none.
+        has_all_roles: Whether roles.csv holds all of everybody's roles.
     """
 
     def __init__(
-        self, options: Resolved, orgs: Mapping[str, str] | None, role_form: str | None = None
+        self,
+        options: Resolved,
+        orgs: Mapping[str, str] | None,
+        role_form: str | None = None,
+        *,
+        has_all_births: bool = True,
+        has_all_roles: bool = True,
     ) -> None:
+        self._has_all_births, self._has_all_roles = has_all_births, has_all_roles
         self._role_form = role_form or options.date_format
         self._options = options
         self._orgs = orgs
@@ -126,6 +143,7 @@ class PeopleMapper:
         birth_date: str,
         birth_format: str | None,
         tell: Tell,
+        ended: Sequence[tuple[str, str]] = (),
     ) -> Person:
         """Return what becomes of one row.
 
@@ -135,6 +153,7 @@ class PeopleMapper:
             birth_date: Of the person, as it is written; "" where it is not known.
             birth_format: How it is written.
             tell: Is told every finding.
+            ended: Role and org of the rows of roles.csv that end a role.
         """
         told = _Told(tell)
         own = self._own_roles(row, told) if roles is None else self._roles(roles, told)
@@ -166,7 +185,17 @@ class PeopleMapper:
         struct = Student if own.is_student else User
         body = None if told.is_bad else _checked(struct, values, told)
         kind = "" if body is None else "student" if own.is_student else "user"
-        return Person(kind, own.is_student, own.relation, status, body)
+        is_partial = roles is not None and not self._has_all_roles
+        is_kind_open = is_partial and not own.has_primary
+        gaps = Gaps(
+            birth=not birth_date and not self._has_all_births,
+            org="primaryOrgSourcedId" not in row and (is_partial or not own.is_org_sure),
+            roles=is_partial,
+            kind=is_kind_open,
+            ended=[self._ended(*each) for each in ended],
+        )
+        relation = "" if is_kind_open else own.relation
+        return Person(kind, own.is_student, relation, status, body, gaps.as_json())
 
     # -- single fields
 
@@ -232,12 +261,13 @@ class PeopleMapper:
         if known is not None:
             return known
         found, told_before = [], told.number
-        for org in sorted(listed(orgs) or [""], key=self._distance):
+        nearest = sorted(listed(orgs) or [""], key=self._distance)
+        for org in nearest:
             role = self._role(text, org, told)
             mapped = self._org(org, "orgSourcedIds", told)
             if role is not None and mapped is not None:
                 found.append(Role("primary", role, OrgRef(mapped)))
-        roles = _Roles.of(found)
+        roles = _Roles.of(found, self._distance(nearest[0]) == SCHOOL)
         if told.number == told_before and len(self._known_roles) < MOST_KNOWN:
             self._known_roles[text, orgs] = roles
         return roles
@@ -245,9 +275,10 @@ class PeopleMapper:
     def _roles(self, rows: Sequence[RoleRow], told: "_Told") -> _Roles:
         """Return the roles of roles.csv, primary ones first, and the best org first."""
         found = []
-        for row in sorted(
+        nearest = sorted(
             rows, key=lambda row: (row.role_type != "primary", self._distance(row.org))
-        ):
+        )
+        for row in nearest:
             if row.role_type not in ("primary", "secondary"):
                 told("value-invalid", "roleType", "must be primary or secondary")
             role = self._role(row.role, row.org, told)
@@ -258,7 +289,12 @@ class PeopleMapper:
                 kind: RoleType = "primary" if row.role_type == "primary" else "secondary"
                 profile = row.profile or UNSET
                 found.append(Role(kind, role, OrgRef(mapped), profile, begin, end))
-        return _Roles.of(found)
+        return _Roles.of(found, bool(nearest) and self._distance(nearest[0].org) == SCHOOL)
+
+    def _ended(self, text: str, org: str) -> tuple[str, str]:
+        """Return role and org of a role that ends, as TimeBack calls them; nobody is told."""
+        told = _Told(lambda *_: "note")
+        return self._role(text, org, told) or "", self._org(org, "orgSourcedId", told) or ""
 
     def _role_day(self, text: str, field: str, told: "_Told") -> Any:
         if not text:
@@ -285,7 +321,7 @@ class PeopleMapper:
     def _distance(self, org: str) -> int:
         """Return how far an org is from being a primary one: a school, known, not even that."""
         kind = (self._orgs or {}).get(org)
-        return 0 if kind == "school" else 1 if kind is not None else 2
+        return SCHOOL if kind == "school" else 1 if kind is not None else 2
 
     def _org(self, org: str, field: str, told: "_Told") -> str | None:
         """Return TimeBack's id of an org, or None where there is none."""

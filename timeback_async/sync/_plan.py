@@ -12,11 +12,13 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from ..errors import ConfigError, SessionError
 from ..models import AgentKey, AgentLink, Student, User
 from ..models.ids import agent_id_of
-from ._roster import RECORDS, Roster
+from ._gaps import NONE, Gaps
+from ._roster import RECORDS, Roster, writing
 from ._state import Entry, State
 
 __all__ = ["PHASES", "Action", "Change", "Phase", "Plan", "plan"]
@@ -29,13 +31,13 @@ BATCH = 256
 SCHEMA = """
 CREATE TABLE changes (
     phase TEXT, action TEXT, kind TEXT, key TEXT, body BLOB, student TEXT, user TEXT, agent_id TEXT,
-    relation TEXT, hash BLOB, source TEXT, file TEXT, line INT
+    relation TEXT, hash BLOB, source TEXT, file TEXT, line INT, gaps BLOB
 );
 -- Who is in the files, whether to be sent or not.
 CREATE TABLE moved (source TEXT, key TEXT);
 CREATE TABLE seen (key TEXT PRIMARY KEY, id TEXT, is_left_out INT) WITHOUT ROWID;
 """
-INSERT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+INSERT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _removals = re.compile(r"(\d+)(%?)").fullmatch
 _decode = {
     kind: msgspec.json.Decoder(of).decode for kind, of in (("student", Student), ("user", User))
@@ -54,6 +56,7 @@ class Change(NamedTuple):
         file: Where it comes from; "" for what is absent.
         line: The line there.
         known: How the state is to keep it, once it is saved.
+        gaps: What has to be looked up before it is sent.
     """
 
     phase: Phase
@@ -64,6 +67,7 @@ class Change(NamedTuple):
     file: str
     line: int
     known: Entry
+    gaps: Gaps = NONE
 
     @property
     def who(self) -> str:
@@ -108,6 +112,7 @@ class Plan:
     def _change(
         self, phase: Phase, action: Action, kind: str, key: str, body: bytes | None, student: str,
         user: str, agent_id: str, relation: str, digest: bytes, source: str, file: str, line: int,
+        gaps: bytes,
     ) -> Change:  # fmt: skip
         record: Any = None
         sourced_id = key
@@ -121,7 +126,14 @@ class Plan:
             record = _decode[kind](body)
             sourced_id = record.sourced_id
         known = Entry(key, kind, digest, "saved", None, 0, 0.0, source, *people)
-        return Change(phase, action, kind, sourced_id, record, file, line, known)
+        where = file, line
+        return Change(phase, action, kind, sourced_id, record, *where, known, Gaps.from_json(gaps))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something has to be looked up at the server before it is sent."""
+        query = "SELECT EXISTS (SELECT 1 FROM changes WHERE gaps <> '')"
+        return bool(self.roster.db.execute(query).fetchone()[0])
 
     def changing(self) -> Iterator[str]:
         """Yield how the state keeps what is there already and is to be changed."""
@@ -174,7 +186,8 @@ def plan(
             not counted.
 
     Raises:
-        ConfigError: More would be removed than `max_removals`; or that is no number.
+        ConfigError: More would be removed than `max_removals`; or that is no number; or the disk
+            is full.
         SessionError: The roster has been planned before.
     """
     state.settle()
@@ -182,7 +195,7 @@ def plan(
     if roster.is_planned:
         raise SessionError("a roster is planned once; read it anew")
     roster.is_planned = True
-    with roster.lock, state.lock:
+    with writing(), roster.lock, state.lock:
         planner = _Planner(Plan(roster, state), deactivate_absent, unlink_absent)
         planner.compare()
         planner.judge_absence()
@@ -202,6 +215,9 @@ class _Planner:
             "student": deactivate_absent, "user": deactivate_absent, "agent": unlink_absent
         }  # fmt: skip
         self._removals: Counter[str] = Counter()
+        self._were_births = bool(self._state.meta("births")) or any(
+            source.is_delta for source in self._roster.sources.values()
+        )
         self._known = 0  # records of the files that the state knows
         self._seen: list[Any] = []
         self._changes: list[Any] = []
@@ -219,22 +235,32 @@ class _Planner:
 
     def _compare_people(self) -> None:
         id_of, hash_of, sources = self._state.id_of, self._state.hash_of, self._roster.sources
-        query = "SELECT id, kind, status, file, line, body FROM people ORDER BY rowid"
-        for own, kind, status, file, line, body in self._db.execute(query):
+        query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
+        for own, kind, status, file, line, body, gaps in self._db.execute(query):
             key = id_of(own)
             self._seen.append((key, own, body is None))
             if len(self._seen) > BATCH:
                 self._flush()
             if body is None:
                 continue
-            digest = hash_of(body)
-            source = sources[file].name
-            action = self._action(key, source, digest, status)
+            digest = hash_of(gaps + body)
+            source = sources[file]
+            action = self._action(key, source.name, digest, status)
             if action is not None:
                 phase: Phase = "deactivations" if action == "deactivate" else "people"
+                if gaps:
+                    gaps = self._to_look_up(gaps, is_new=action == "create" and not source.is_delta)
                 self._add(
-                    phase, action, kind, key, body, "", "", "", "", digest, source, file, line
-                )
+                    phase, action, kind, key, body, "", "", "", "", digest, source.name, file, line,
+                    gaps,
+                )  # fmt: skip
+
+    def _to_look_up(self, text: bytes, is_new: bool) -> bytes:
+        """Return the gaps that TimeBack may fill: none of somebody new."""
+        gaps = Gaps.from_json(text)
+        if is_new and not gaps.roles:
+            return b""
+        return text if self._were_births else structs.replace(gaps, birth=False).as_json()
 
     def _compare_links(self) -> None:
         id_of, hash_of, sources = self._state.id_of, self._state.hash_of, self._roster.sources
@@ -251,7 +277,7 @@ class _Planner:
                 action = "link" if action == "create" else "relink"
                 self._add(
                     "links", action, "agent", key, None, student, user, agent_id, relation, digest,
-                    source, file, line,
+                    source, file, line, b"",
                 )  # fmt: skip
 
     def _look_at_loose_ends(self) -> None:
@@ -279,7 +305,8 @@ class _Planner:
             return None
         if status == "tobedeleted":
             return "deactivate"
-        return "create" if before is None else "update"
+        # One that got no answer may be there all the same.
+        return "create" if before is None and outcome != "unknown" else "update"
 
     def _add(self, phase: Phase, action: Action, *rest: Any) -> None:
         self.plan.counts[phase, action] += 1
@@ -319,7 +346,7 @@ class _Planner:
                 self._removals["people"] += 1
                 self._add(
                     "deactivations", "deactivate", entry.kind, entry.id, None, "", "", "", "", b"",
-                    entry.source, "", 0,
+                    entry.source, "", 0, b"",
                 )  # fmt: skip
             if len(self._changes) > BATCH:
                 self._flush()
@@ -339,7 +366,7 @@ class _Planner:
         self._removals["links"] += 1
         self._add(
             "unlinks", "unlink", "agent", entry.id, None, seen[0], "", entry.agent_id, "", b"",
-            entry.source, "", 0,
+            entry.source, "", 0, b"",
         )  # fmt: skip
 
     def _seen_as(self, key: str) -> tuple[str, int] | None:

@@ -1,6 +1,5 @@
 """Read a roster: find out what the files are, and bring each into the roster in turn."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ._load import Loader
 from ._manifest import Manifest
 from ._options import ReadOptions, Resolved
 from ._resolve import Resolver
-from ._roster import Roster
+from ._roster import Roster, writing
 from ._rows import Rows
 from ._tables import Table
 
@@ -44,13 +43,8 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
     resolved = (options or ReadOptions()).resolved()
     roster = Roster(shown(Path(path).name), resolved)
     try:
-        with Package(Path(path), is_prefixed=resolved.layout is None) as package:
+        with writing(), Package(Path(path), is_prefixed=resolved.layout is None) as package:
             _Reader(roster, package, resolved).read()
-    except sqlite3.Error as error:
-        roster.close()
-        raise ConfigError(
-            f"the temporary database could not be written ({error}); SQLITE_TMPDIR may say where"
-        ) from None
     except BaseException:
         roster.close()
         raise
@@ -171,10 +165,18 @@ class _Reader:
                 self._tell("manifest-differs", "manifest.csv", detail=f"{target} is not there")
             elif mode == "absent" and target in by_target:
                 self._tell("manifest-differs", "manifest.csv", detail=f"{target} is there")
+            is_open = mode not in ("bulk", "delta") and self._options.mode is None
+            if is_open and target in by_target and target in ("users", "roles", "demographics"):
+                self._tell("mode-unclear", "manifest.csv", detail=target)
 
     def _mode(self, target: str) -> str:
+        """Return "bulk" or "delta". What a manifest leaves open is no full set."""
         said = self._manifest.mode(target) if self._manifest else ""
-        return said if said in ("bulk", "delta") else self._options.mode or "bulk"
+        return said if said in ("bulk", "delta") else self._options.mode or self._unsaid
+
+    @property
+    def _unsaid(self) -> str:
+        return "bulk" if self._manifest is None else "delta"
 
     def _read_table(
         self, file: DataFile, stem: str, table: Table, layout: FileLayout, read: Any

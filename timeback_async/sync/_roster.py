@@ -7,16 +7,18 @@ so memory follows neither the number of people nor the order of the files.
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ..errors import ConfigError
 from ..models import AgentLink, Student, User
 from ._closing import Closing
 from ._findings import Findings
 from ._options import Resolved
 
-__all__ = ["CHUNK", "RECORDS", "WIRE", "Count", "Roster", "Source"]
+__all__ = ["CHUNK", "RECORDS", "WIRE", "Count", "Roster", "Source", "writing"]
 
 CHUNK = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
@@ -24,7 +26,7 @@ WIRE: dict[str, Any] = {"student": Student, "user": User, "agent": AgentLink}
 SCHEMA = """
 CREATE TABLE people (
     id TEXT, kind TEXT, is_student INT, relation TEXT, status TEXT, file TEXT, line INT,
-    body BLOB, username TEXT
+    body BLOB, username TEXT, gaps BLOB
 );
 CREATE TABLE roles (
     user TEXT, role_type TEXT, role TEXT, org TEXT, begin TEXT, end TEXT, profile TEXT, grade TEXT,
@@ -81,8 +83,9 @@ class Roster(Closing):
         findings: What is wrong, odd or worth knowing.
         sources: The files that people and links came from, by name.
         files: What the files of roles and demographics ("births") are called.
-        has_all_births: Whether it has a full set of birth dates.
-        has_delta_roles: Whether it has only those roles that have changed.
+        has_births: Whether it has any birth dates.
+        has_all_births: Whether it has a full set of them.
+        has_all_roles: Whether it has all roles, and not only those that have changed.
         db: Where it lies.
         lock: Held by whichever thread is in it.
         is_planned: Whether it has been compared with a state.
@@ -96,7 +99,8 @@ class Roster(Closing):
         self.findings = Findings(options.strict)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
-        self.has_all_births = self.has_delta_roles = self.is_planned = False
+        self.has_births = self.has_all_births = self.is_planned = False
+        self.has_all_roles = True
         self.org_map = options.org_map or {}
         self.fingerprint = options.fingerprint()
         self.count = Count(0, 0, 0, 0)
@@ -123,3 +127,14 @@ class Roster(Closing):
 
     def __repr__(self) -> str:
         return f"<Roster {self.format}: {self.count}>"
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Explain why a roster's database cannot be written, such as on a full disk."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"the temporary database could not be written ({error}); SQLITE_TMPDIR may say where"
+        ) from None

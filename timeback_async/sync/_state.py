@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -91,8 +91,8 @@ class Entry(NamedTuple):
 
     @property
     def is_held(self) -> bool:
-        """Whether the server is known to hold it because of us."""
-        return bool(self.hash) and self.outcome not in REMOVED
+        """Whether the server holds it because of us, or may: nobody saw the answer."""
+        return (bool(self.hash) and self.outcome not in REMOVED) or self.outcome == "unknown"
 
 
 class State(Closing):
@@ -113,6 +113,7 @@ class State(Closing):
 
     Attributes:
         lock: Held by whichever thread is in it.
+        is_in_use: Whether a run writes to it.
 
     Raises:
         ConfigError: It is another endpoint's, in use, damaged, newer than this version, or kept
@@ -129,6 +130,7 @@ class State(Closing):
     ) -> None:
         self.path = Path(":memory:" if path is None else path)
         self.lock = threading.RLock()
+        self.is_in_use = False
         self._db: sqlite3.Connection
         with self._explained():
             if path is not None:
@@ -183,15 +185,21 @@ class State(Closing):
             self.ids = ids
         self._tenant: dict[str, str] = {}
         if config is not None:
-            self._check_tenant(config)
+            self.claim(config)
 
-    def _check_tenant(self, config: Config) -> None:
+    def claim(self, config: Config) -> None:
+        """Have it be the state of an endpoint and a client.
+
+        Raises:
+            ConfigError: It is another one's.
+        """
         own = f"{config.base_url}\n{config.client_id}"
         tenant = _keyed(own.encode(), self._key).hex()
-        if self.meta("tenant") not in (None, tenant):
+        if (self.meta("tenant") or self._tenant.get("tenant", tenant)) != tenant:
+            endpoint = self.meta("endpoint") or self._tenant["endpoint"]
             raise ConfigError(
-                f"{self.path}: belongs to another endpoint or client ({self.meta('endpoint')}); "
-                "give each its own state"
+                f"{self.path}: belongs to another endpoint or client ({endpoint}); give each its "
+                "own state"
             )
         # Written with the first outcome: a wrong client id must not keep a state for ever.
         self._tenant = {"tenant": tenant, "endpoint": config.base_url}
@@ -257,10 +265,10 @@ class State(Closing):
         return {(kind, outcome): count for kind, outcome, count in self._db.execute(query)}
 
     def held(self) -> dict[str, int]:
-        """Return how many records of each kind the server is known to hold because of us."""
+        """Return how many records of each kind are held, as `Entry.is_held` has it."""
         self.settle()
-        query = f"""SELECT kind, count(*) FROM records WHERE length(hash) > 0
-                    AND outcome NOT IN {REMOVED} GROUP BY kind"""  # noqa: S608
+        query = f"""SELECT kind, count(*) FROM records WHERE outcome = 'unknown'
+                    OR (length(hash) > 0 AND outcome NOT IN {REMOVED}) GROUP BY kind"""  # noqa: S608
         return dict(self._db.execute(query).fetchall())
 
     # -- what is new
@@ -290,14 +298,20 @@ class State(Closing):
         """Bring outcomes to their records."""
         self._db.execute(
             """INSERT INTO records SELECT * FROM outcomes WHERE true ORDER BY id, rowid
-               ON CONFLICT (id) DO UPDATE SET kind = excluded.kind,
+               ON CONFLICT (id) DO UPDATE SET
+               kind = iif(excluded.hash IS NULL, kind, excluded.kind),
                hash = coalesce(excluded.hash, hash), outcome = excluded.outcome,
                status = excluded.status, attempts = excluded.attempts, time = excluded.time,
                source = CASE excluded.source WHEN 'records' THEN source ELSE excluded.source END"""
         )
         self._db.execute("DELETE FROM outcomes")
 
-    def begin(self, changing: Iterable[str], moved: Iterable[tuple[str, str]]) -> None:
+    def begin(
+        self,
+        changing: Iterable[str],
+        moved: Iterable[tuple[str, str]],
+        facts: Mapping[str, object],
+    ) -> None:
         """Prepare for a run.
 
         Args:
@@ -305,16 +319,22 @@ class State(Closing):
                 unknown from now on: a run that is killed must not leave behind that the version
                 before is saved.
             moved: The source, and how the id is kept, of what comes from another file by now.
+            facts: What is to be known of the state as a whole.
 
         Raises:
             StateError: The disk is full or has failed.
         """
+        # It has to outlive a power cut too, which may cost outcomes, but no doubt.
+        with self._failing():
+            self._db.execute("PRAGMA synchronous=FULL")
         with self._together():
             self._fold()  # an earlier outcome must not come after this
             self._db.executemany(
                 "UPDATE records SET outcome = 'unknown' WHERE id = ?", ((own,) for own in changing)
             )
             self._db.executemany("UPDATE records SET source = ? WHERE id = ?", moved)
+            self._set_meta(**facts)
+        self._db.execute("PRAGMA synchronous=NORMAL")
 
     def settle(self) -> None:
         """Have the records show what has been written since the state was opened.

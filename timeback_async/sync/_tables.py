@@ -72,7 +72,7 @@ class Table:
             yield from _parquet_rows(self._file)
             return
         width, widths = len(self.header), self._widths
-        for row in self._lines():
+        for row in self.lines():
             cells = row.cells
             if isinstance(cells, Broken):
                 yield row
@@ -80,7 +80,8 @@ class Table:
                 is_whole = len(cells) == width or (len(cells) in widths and not any(cells[width:]))
                 yield row if is_whole else Row(row.line, Broken("row-width"))
 
-    def _lines(self) -> Iterator[Row]:
+    def lines(self) -> Iterator[Row]:
+        """Yield every row below the header, empty or not, with as many cells as it has."""
         with self._text() as text:
             text.readline()
             # Strict: text behind a closing quote, or none, would swallow the rows that follow.
@@ -106,7 +107,7 @@ class Table:
         A single row that is too wide has a stray comma in it: its cells stand in wrong columns.
         """
         width = len(self.header)
-        rows = [row.cells for row in islice(self._lines(), 2)]
+        rows = [row.cells for row in islice(self.lines(), 2)]
         if len(rows) < 2 or any(isinstance(row, Broken) or any(row[width:]) for row in rows):
             return width
         one, two = map(len, rows)
