@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from .errors import RecordError
-from .models import AgentKey, AgentLink, RoleName, RoleType, Status, Student, User
+from .models import RoleName, RoleType, Status
 from .models.ids import ID_RULE
 
 __all__ = ["checked", "encoded"]
@@ -21,9 +21,7 @@ __all__ = ["checked", "encoded"]
 T = TypeVar("T", bound=msgspec.Struct)
 
 _encode = msgspec.json.Encoder().encode
-_decode: dict[type, Callable[[bytes], Any]] = {
-    struct: msgspec.json.Decoder(struct).decode for struct in (Student, User, AgentLink, AgentKey)
-}
+_decode: dict[type, Callable[[bytes], Any]] = {}
 # Left as they are, so that the check refuses them: msgspec would send them as Base64 text.
 _BINARY = (bytes, bytearray, memoryview)
 
@@ -50,7 +48,9 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
     Raises:
         RecordError: A value does not fit. The first such field is named.
     """
-    decode = _decode[struct]
+    decode = _decode.get(struct)
+    if decode is None:
+        decode = _decode[struct] = msgspec.json.Decoder(struct).decode
     if type(value) is struct:
         # What decodes to an equal struct is what was meant; this is the quickest way to know.
         try:

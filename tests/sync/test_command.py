@@ -18,7 +18,7 @@ from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from typer.testing import Result
 
-from tests.sync.rosters import adult, child, folder, mapping, school, users
+from tests.sync.rosters import adult, child, folder, mapping, role, school, users
 from tests.test_cli import interrupt, run, when
 from tests.test_trace import Clock, statistics
 from timeback_async import Config
@@ -522,6 +522,25 @@ def test_of_much_that_was_not_done_the_first_is_named_and_the_rest_counted(
     assert done.stdout.count("HTTP 422") == 3
     assert "… and 22 more." in done.stdout
     assert "failures.jsonl holds them all" in done.stdout
+
+
+def test_a_failure_that_could_not_be_completed_is_kept_without_a_record(
+    server: MockServer,
+) -> None:
+    teacher = {name: cell for name, cell in adult("t-1").items() if name != "role"}
+    del teacher["orgSourcedIds"]
+    sync(family(teacher, version="1.2", roles=[role("t-1", "teacher")]))
+    coach = {"roleType": "secondary", "role": "ext:coach", "org": {"sourcedId": "school"}}
+    server.users["t-1"]["roles"].append(coach)
+    before = list(server.users["t-1"]["roles"])
+
+    aide = family(teacher, version="1.2", mode="delta", roles=[role("t-1", "aide", "secondary")])
+    sync(aide, "--failures", "failures.jsonl")
+    (kept,) = lines(Path("failures.jsonl"))
+    sync("failures.jsonl")
+
+    assert kept.keys() == {"_failure"}
+    assert server.users["t-1"]["roles"] == before
 
 
 def test_failures_of_a_delta_keep_the_birth_dates_that_the_server_has(

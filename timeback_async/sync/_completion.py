@@ -11,13 +11,15 @@ from .._session import TimebackSession
 from ..errors import ApiError, NotFoundError, RecordError
 from ..models import OrgRef, Role, Student, User, UserRecord
 from ..models.received import demographics_of
-from ._gaps import Gaps
+from ..models.sent import Person
+from ._gaps import NONE, Gaps, Untold
 from ._plan import Change
 
 __all__ = ["completed"]
 
 TOGETHER = 64
 # Statuses that speak of one person; any other means that nobody can be looked up.
+KINDS: dict[type, str] = {Student: "student", User: "user"}
 OF_ONE = (400, 409, 410, 422, 500)
 
 
@@ -44,19 +46,25 @@ async def completed(
             elif isinstance(record, BaseException):
                 raise record
             else:
-                yield change._replace(record=record), record
+                kind = KINDS.get(type(record), change.kind)
+                known = change.known._replace(kind=kind)
+                yield change._replace(record=record, kind=kind, known=known), record
 
 
 async def _record(session: TimebackSession, change: Change) -> Any:
     """Return the record of a change, its gaps filled."""
     record, gaps = change.record, change.gaps
-    if not isinstance(record, Student | User) or gaps == Gaps():
+    if not isinstance(record, Person) or gaps == NONE:
         return record
     try:
         known = await session.get_user(change.sourced_id)
     except NotFoundError:
+        if isinstance(record, Untold):
+            raise RecordError("roles", "are in no file, and TimeBack knows nobody of it") from None
         return record
-    if gaps.kind and _is_student(known) != isinstance(record, Student):
+    if isinstance(record, Untold):
+        record = _told(record, known, gaps)
+    elif gaps.kind and _is_student(known) != isinstance(record, Student):
         reason = "tells nobody's kind: the primary role is missing, and TimeBack has another"
         raise RecordError("roles", reason)
     values: dict[str, Any] = {}
@@ -66,8 +74,8 @@ async def _record(session: TimebackSession, change: Change) -> Any:
         org = known.primary_org.sourced_id
         if org and org not in {ended for _, ended in gaps.ended}:
             values["primary_org"] = OrgRef(org)
-    if gaps.roles and isinstance(record, User):
-        values["roles"] = _merged(record, known, gaps)
+    if gaps.roles and isinstance(change.record, User):
+        values["roles"] = _merged(change.record, known, gaps)
     return structs.replace(record, **values)
 
 
@@ -76,6 +84,24 @@ def _is_student(known: UserRecord) -> bool:
     roles = known.roles or ()
     primary = [role for role in roles if role.role_type == "primary"]
     return not roles or any(role.role == "student" for role in primary or roles)
+
+
+def _told(record: Untold, known: UserRecord, gaps: Gaps) -> Student | User:
+    """Return somebody as the student or the user that TimeBack has."""
+    values = {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
+    org = known.primary_org
+    if org and org.sourced_id:
+        values = {"primary_org": OrgRef(org.sourced_id), **values}
+    if _is_student(known):
+        if "primary_org" not in values:
+            raise RecordError("primaryOrg", "is in no file, and TimeBack has none")
+        grades, username = known.grades or [], known.username or None
+        return Student(**{"grades": grades, "username": username, **values})
+    roles = [role.as_input() for role in known.roles or ()]
+    kept = [role for role in roles if (role.role, role.org.sourced_id) not in gaps.ended]
+    if not kept and record.status != "tobedeleted":
+        raise RecordError("roles", "have all ended; send the new one with them, or tobedeleted")
+    return User(**values, roles=kept or roles)
 
 
 def _merged(record: User, known: UserRecord, gaps: Gaps) -> list[Role]:

@@ -5,8 +5,20 @@ has not changed; and what is left out of a record may be deleted by sending it.
 """
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-__all__ = ["Gaps"]
+from ..models import OrgRef
+from ..models.sent import Person
+
+__all__ = ["NONE", "Gaps", "Untold"]
+
+
+class Untold(Person, frozen=True, kw_only=True):
+    """Somebody without a role in the files of a delta: TimeBack has to tell what they are."""
+
+    username: str | UnsetType = UNSET
+    primary_org: OrgRef | UnsetType = UNSET
+    grades: list[str] | UnsetType = UNSET
 
 
 class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

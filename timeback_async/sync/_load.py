@@ -115,12 +115,13 @@ class Loader:
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
             self._roster.has_births = self._roster.has_all_births = True
+        lacks_roles = source.is_delta and "roles" not in self._roster.files
         mapper = PeopleMapper(
             self._options,
             self._orgs,
             self._role_form,
             has_all_births=self._roster.has_all_births,
-            has_all_roles=self._roster.has_all_roles,
+            has_all_roles=self._roster.has_all_roles and not lacks_roles,
         )
         people = _People(self._roster, rows, mapper)
         has_roles, has_profiles, has_births = map(self._has, ("roles", "profiles", "births"))

@@ -15,7 +15,7 @@ from .._validate import checked
 from ..errors import RecordError
 from ..models import Demographics, OrgRef, Role, RoleName, RoleType, Status, Student, User
 from ._findings import Severity
-from ._gaps import Gaps
+from ._gaps import Gaps, Untold
 from ._options import Resolved
 from ._values import boolean, day, listed
 
@@ -26,6 +26,7 @@ RELATIONS = ("parent", "guardian", "relative")
 ROLES: dict[str, RoleName] = {role.lower(): role for role in get_args(RoleName)}
 STATUSES = get_args(Status)
 MOST_KNOWN = 10_000
+KINDS: dict[type, str] = {Student: "student", User: "user", Untold: "person"}
 SCHOOL = 0  # the nearest that an org can be to a primary one
 DISTRICT = {"district", "local", "state", "national"}
 # Field of the file, and what TimeBack calls it.
@@ -68,8 +69,9 @@ class Person(NamedTuple):
     """What became of a row.
 
     Attributes:
-        kind: "student" or "user"; "" where the person is left out.
-        is_student: Whether one of the roles is a student's.
+        kind: "student" or "user"; "person" where TimeBack has to tell; "" where the person is
+            left out.
+        is_student: Whether one of the roles is a student's; None where TimeBack has to tell.
         relation: The role that makes a relationship, or "".
         status: "active", "inactive" or "tobedeleted".
         body: The record as JSON, or None where the person is left out.
@@ -77,7 +79,7 @@ class Person(NamedTuple):
     """
 
     kind: str
-    is_student: bool
+    is_student: bool | None
     relation: str
     status: str
     body: bytes | None
@@ -170,10 +172,18 @@ class PeopleMapper:
             values["primary_org"] = OrgRef(org or "")
         if birth_date:
             values["demographics"] = self._demographics(birth_date, birth_format, told)
-        if not own.roles and not told.is_bad:
+        is_partial = roles is not None and not self._has_all_roles
+        is_untold = is_partial and not roles
+        if not own.roles and not told.is_bad and not is_untold:
             told("role-missing", "role")
         grades = self._grades(row, roles, told)
-        if own.is_student:
+        struct: type[Student | User | Untold] = Student if own.is_student else User
+        if is_untold:
+            struct = Untold
+            values |= {"username": row.get("username", UNSET), "grades": grades or UNSET}
+            if "primaryOrgSourcedId" not in row:
+                values["primary_org"] = UNSET
+        elif own.is_student:
             values["username"] = _needed(row, "username", told)
             values["grades"] = grades
             if own.is_more:
@@ -182,10 +192,8 @@ class PeopleMapper:
             values["username"] = row.get("username", UNSET)
             values["grades"] = grades or UNSET
             values["roles"] = own.roles
-        struct = Student if own.is_student else User
         body = None if told.is_bad else _checked(struct, values, told)
-        kind = "" if body is None else "student" if own.is_student else "user"
-        is_partial = roles is not None and not self._has_all_roles
+        kind = "" if body is None else KINDS[struct]
         is_kind_open = is_partial and not own.has_primary
         gaps = Gaps(
             birth=not birth_date and not self._has_all_births,
@@ -195,7 +203,8 @@ class PeopleMapper:
             ended=[self._ended(*each) for each in ended],
         )
         relation = "" if is_kind_open else own.relation
-        return Person(kind, own.is_student, relation, status, body, gaps.as_json())
+        is_student = None if is_untold else own.is_student
+        return Person(kind, is_student, relation, status, body, gaps.as_json())
 
     # -- single fields
 
@@ -359,7 +368,9 @@ class _Told:
                 self.is_bad = True
 
 
-def _checked(struct: type[Student | User], values: dict[str, Any], told: _Told) -> bytes | None:
+def _checked(
+    struct: type[Student | User | Untold], values: dict[str, Any], told: _Told
+) -> bytes | None:
     """Return a record as JSON, or None where it is not valid."""
     try:
         return checked(struct(**values), struct)[1]

@@ -17,7 +17,7 @@ from msgspec import structs
 from ..errors import ConfigError, SessionError
 from ..models import AgentKey, AgentLink, Student, User
 from ..models.ids import agent_id_of
-from ._gaps import NONE, Gaps
+from ._gaps import NONE, Gaps, Untold
 from ._roster import RECORDS, Roster, writing
 from ._state import Entry, State
 
@@ -40,7 +40,8 @@ CREATE TABLE seen (key TEXT PRIMARY KEY, id TEXT, is_left_out INT) WITHOUT ROWID
 INSERT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _removals = re.compile(r"(\d+)(%?)").fullmatch
 _decode = {
-    kind: msgspec.json.Decoder(of).decode for kind, of in (("student", Student), ("user", User))
+    kind: msgspec.json.Decoder(of).decode
+    for kind, of in (("student", Student), ("user", User), ("person", Untold))
 }
 
 
@@ -50,7 +51,7 @@ class Change(NamedTuple):
     Attributes:
         phase: When: "people", "links", "unlinks", then "deactivations".
         action: What: "create", "update", "link", "relink", "unlink", "deactivate".
-        kind: "student", "user" or "agent".
+        kind: "student", "user" or "agent"; "person" where TimeBack has to tell which.
         sourced_id: Whose: of a link the student's. Of somebody absent, as the state keeps it.
         record: What is sent; None for people who are known from the state alone.
         file: Where it comes from; "" for what is absent.
@@ -63,7 +64,7 @@ class Change(NamedTuple):
     action: Action
     kind: str
     sourced_id: str
-    record: Student | User | AgentLink | AgentKey | None
+    record: Student | User | Untold | AgentLink | AgentKey | None
     file: str
     line: int
     known: Entry
@@ -324,6 +325,7 @@ class _Planner:
         """Find what earlier runs wrote and the files no longer hold; plan what is asked for."""
         sources = {source.name: (file, source) for file, source in self._roster.sources.items()}
         is_bulk = all(source.mode == "bulk" for _, source in sources.values())
+        unreadable = any(source.unreadable for _, source in sources.values())
         before = self._state.meta("fingerprint")
         if before not in (None, self._roster.fingerprint) and not is_bulk:
             self._tell("options-changed")
@@ -336,7 +338,7 @@ class _Planner:
             if self._seen_as(entry.id) is not None:
                 continue
             self.plan.absent[entry.kind] += 1
-            if source.unreadable:
+            if unreadable:  # who moved from one file to another may be among them
                 self._tell("absence-doubtful", file)
             elif not self._is_wanted[entry.kind]:
                 self._tell("absent", file, detail=entry.kind)

@@ -26,8 +26,8 @@ REFERENCES = """
                 ?
             ) AS relation,
             CASE
-                WHEN one.id IS NULL THEN r.person
-                WHEN other.id IS NULL THEN r.agent
+                WHEN one.is_student IS NULL THEN r.person
+                WHEN other.is_student IS NULL THEN r.agent
             END AS unknown,
             one.kind AS one_kind, one.is_student AS one_is_student, one.status AS one_status,
             other.kind AS other_kind, other.is_student AS other_is_student,
@@ -62,7 +62,7 @@ class Resolver:
         self._find_same_people()
         self._link()
         one = self._db.execute(
-            """SELECT total(kind = 'student'), total(kind = 'user'),
+            """SELECT total(kind = 'student'), total(kind IN ('user', 'person')),
                (SELECT count(*) FROM links), total(body IS NULL) FROM people"""
         ).fetchone()
         unreadable = sum(source.unreadable for source in self._roster.sources.values())

@@ -112,8 +112,8 @@ class Roster(Closing):
         self.db.execute("BEGIN")  # one transaction that never ends: a commit costs more than a row
 
     def records(self) -> Iterator[Student | User | AgentLink]:
-        """Yield every record that can be sent, people before links."""
-        query = "SELECT kind, body FROM people WHERE body IS NOT NULL ORDER BY rowid"
+        """Yield every record that is whole, people before links."""
+        query = "SELECT kind, body FROM people WHERE kind IN ('student', 'user') ORDER BY rowid"
         for kind, body in self.db.execute(query):
             yield msgspec.json.decode(body, type=WIRE[kind])
         for row in self.db.execute("SELECT student, user, relation, agent_id FROM links"):

@@ -299,7 +299,7 @@ class State(Closing):
         self._db.execute(
             """INSERT INTO records SELECT * FROM outcomes WHERE true ORDER BY id, rowid
                ON CONFLICT (id) DO UPDATE SET
-               kind = iif(excluded.hash IS NULL, kind, excluded.kind),
+               kind = iif(excluded.outcome = 'failed', kind, excluded.kind),
                hash = coalesce(excluded.hash, hash), outcome = excluded.outcome,
                status = excluded.status, attempts = excluded.attempts, time = excluded.time,
                source = CASE excluded.source WHEN 'records' THEN source ELSE excluded.source END"""
