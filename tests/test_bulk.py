@@ -1323,7 +1323,7 @@ async def test_a_number_out_of_range_is_a_config_error(
 
 @pytest.mark.parametrize("records", [student(), {"student": {}}, "s-1", None])
 async def test_a_single_record_is_a_type_error(
-    records: object, timeback_session: TimebackSession
+    records: Any, timeback_session: TimebackSession
 ) -> None:
     with pytest.raises(TypeError, match="wrap a single record"):
         timeback_session.upsert_many(records)

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["TimebackSession"]
 
 OrderBy = Literal["ASC", "DESC"]
+# What is wrong with a single one is its result, so any object may come.
+Records = Iterable[object] | AsyncIterable[object]
 
 
 class TimebackSession:
@@ -231,7 +233,7 @@ class TimebackSession:
 
     def upsert_many(
         self,
-        records: object,
+        records: Records,
         *,
         in_flight: int | None = None,
         ordered: bool = False,
@@ -268,7 +270,7 @@ class TimebackSession:
 
     def delete_many(
         self,
-        keys: object,
+        keys: Records,
         *,
         in_flight: int | None = None,
         ordered: bool = False,
@@ -287,7 +289,7 @@ class TimebackSession:
 
     def get_many_user_agents(
         self,
-        user_ids: object,
+        user_ids: Records,
         *,
         in_flight: int | None = None,
         ordered: bool = False,
@@ -350,7 +352,7 @@ class TimebackSession:
             if not records or (total is not None and offset >= total):
                 return
 
-    def _bulk(self, prepare: Any, records: object, in_flight: int | None, **how: Any) -> Bulk:
+    def _bulk(self, prepare: Any, records: Records, in_flight: int | None, **how: Any) -> Bulk:
         return Bulk(
             self._opened(),
             prepare,

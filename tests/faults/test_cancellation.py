@@ -316,7 +316,7 @@ async def test_who_stops_reading_stops_the_sending(ordered: bool, held: int) -> 
 
 # -- sources
 
-Stream = Callable[[Iterator[Student], BaseException | None], object]
+Stream = Callable[[Iterator[Student], BaseException | None], Any]
 
 
 def raising(records: Iterator[Student], error: BaseException | None) -> object:

@@ -1,5 +1,6 @@
 """`sync` and `state` as an operator runs them, against a mock server that runs beside them."""
 
+import io
 import json
 import logging
 import os
@@ -178,13 +179,15 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
         (["gone.zip"], {}, "gone.zip: No such file or directory"),
         (["empty"], {}, "there is no file to read people from; expected users.csv"),
         (["text.txt"], {}, "is no folder, no zip, and no CSV"),
+        (["cut.zip"], {}, "cut.zip: is no zip, or cut off"),
+        (["family", "--state", "empty"], {}, "empty: is a folder; name a file"),
         (["family"], {"TIMEBACK_CLIENT_ID": ""}, "TIMEBACK_CLIENT_ID: is not set"),
         (["family"], {"TIMEBACK_BASE_URL": "ftp://x"}, "base_url: must begin with https"),
         (["family", "--max-rate", "0"], {}, "max_rate"),
         (["family", "--max-removals", "many"], {}, "--max-removals: must be a number, or a share"),
         (["family", "--encoding", "utf-9"], {}, "--encoding: 'utf-9' is not known"),
         (["family", "--date-format", "%m/%Y"], {}, "--date-format: must hold %d, %m and %Y"),
-        (["family", "--grades", "gone.toml"], {}, "gone.toml: No such file or directory"),
+        (["family", "--grades", "gone.toml"], {}, "--grades: gone.toml: No such file or directory"),
         (["family", "--org-map", "text.txt"], {}, 'text.txt: must be lines of the form "from"'),
         (["family", "--map", "text.txt"], {}, "text.txt: is not a map"),
         (["family", "--state", "no/such.db"], {}, "such.db: No such file or directory"),
@@ -198,6 +201,7 @@ def test_what_cannot_even_begin_is_exit_code_2_says_why_and_sends_nothing(
     server: MockServer, arguments: list[str], environ: dict[str, str], words: str
 ) -> None:
     family(*FAMILY)
+    Path("cut.zip").write_bytes(b"PK\x03\x04")
     folder(Path("empty"), {})
     Path("text.txt").write_text("a roster?")
 
@@ -710,7 +714,8 @@ def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for done in (100, 400):
         clock.now += 1
         trace.note(done, statistics(throttled=done // 100))
-    screen = Console(record=True, width=80)
+    file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    screen = Console(record=True, width=80, file=file)
     monkeypatch.setattr(_chart, "out", screen)
 
     _chart.print_chart(trace)
@@ -718,9 +723,54 @@ def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     drawn = screen.export_text().splitlines()
     assert drawn[0].strip() == "Over 2.0 s"
-    assert re.fullmatch(r" records/s +▃{24}█{24} +≤ 300 *", drawn[1])
-    assert re.fullmatch(r" throttled/s +.{48} +≤ 3 *", drawn[3])
+    assert re.fullmatch(r" records/s +▃{24}█{24} +max 300 *", drawn[1])
+    assert re.fullmatch(r" throttled/s +.{48} +max 3 *", drawn[3])
     assert len(drawn) == 4
+
+
+def test_a_chart_is_drawn_with_plain_characters_where_there_are_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(_chart, "out", Console(width=80, file=file))
+    clock = Clock()
+    trace = Trace(clock)
+    clock.now += 1
+    trace.note(100, statistics())
+
+    _chart.print_chart(trace)
+
+    file.flush()
+    assert "@" * 48 in file.buffer.getvalue().decode("ascii")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_whatever_the_screen_can_show_a_run_ends_as_it_would(
+    server: MockServer, tmp_path: Path, encoding: str
+) -> None:
+    command = [sys.executable, "-m", "timeback_async", "sync", str(family(*FAMILY)), "--dry-run"]
+
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
+    )
+
+    assert done.returncode == 0
+    assert b"nothing was sent" in done.stdout
+    assert done.stderr == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["--dry-run"], ["--dry-run", "--json"]])
+def test_an_output_that_cannot_be_written_is_one_line(
+    server: MockServer, arguments: list[str]
+) -> None:
+    command = [sys.executable, "-m", "timeback_async", "sync", str(family(*FAMILY)), *arguments]
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "error: the output could not be written: No space left on device\n"
 
 
 # -- interruptions

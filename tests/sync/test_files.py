@@ -240,7 +240,7 @@ def test_a_zip_that_was_cut_off_is_refused(tmp_path: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
 
-    with pytest.raises(ConfigError, match=r"is no folder, no zip"):
+    with pytest.raises(ConfigError, match=r"is no zip, or cut off"):
         opened(path)
 
 

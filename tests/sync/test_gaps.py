@@ -426,6 +426,22 @@ async def test_who_came_back_in_doubt_and_leaves_again_is_removed_again(
     assert server.students["s-2"]["status"] == "tobedeleted" or len(server.agents) == 1
 
 
+async def test_a_failure_takes_no_doubt_away(district: District, server: MockServer) -> None:
+    await district.sync(school(*FAMILY))
+    less = school(FAMILY[0], FAMILY[2])
+    await district.sync(less, **EVERYTHING)
+    for faults in (Faults(drop_after=1.0), Faults(statuses={503: 1.0})):
+        server.faults, district.settings = faults, {"retry": ONCE}
+        await district.sync(school(*FAMILY))
+    server.faults = Faults()
+    back = server.students["s-2"]["status"]
+
+    await district.sync(less, **EVERYTHING)
+
+    assert back == "active"
+    assert server.students["s-2"]["status"] == "tobedeleted"
+
+
 async def test_people_are_listed_before_anybody_is_deactivated(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.sync.rosters import adult, child, codes, read, role, school
+from tests.sync.rosters import adult, child, codes, csv_text, manifest, read, role, school
 from timeback_async import AgentKey, AgentLink, Student, User
 from timeback_async.errors import ConfigError, SessionError
 from timeback_async.models.ids import agent_id_of
@@ -554,3 +554,31 @@ def test_no_repr_of_a_plan_shows_anything_personal(tmp_path: Path, state: State)
         "<Plan {('people', 'create'): 3, ('links', 'link'): 2}, 0 unchanged>"
     )
     assert not re.search("canary", repr(found.changes), re.IGNORECASE)
+
+
+def test_everything_is_sent_again_where_that_is_asked_for(tmp_path: Path, state: State) -> None:
+    night(state, tmp_path, school(*FAMILY))
+
+    again = compared(state, tmp_path, school(*FAMILY), resend=True)
+
+    assert len(again.said) == 5
+    assert again.plan.unchanged == 0
+
+
+def test_files_that_hold_nobody_remove_nobody(tmp_path: Path, state: State) -> None:
+    night(state, tmp_path, school(*FAMILY))
+    nobody = school() | {"users.csv": csv_text([child("")]).partition("\r\n")[0] + "\r\n"}
+    nobody["manifest.csv"] = csv_text(manifest(users="bulk", orgs="bulk"))
+
+    with pytest.raises(ConfigError, match="holds nobody, so everybody would be removed"):
+        compared(state, tmp_path, nobody, **EVERYTHING)
+
+
+def test_that_changes_alone_tell_nobody_absent_is_said(tmp_path: Path, state: State) -> None:
+    night(state, tmp_path, school(*FAMILY))
+
+    asked = compared(state, tmp_path, school(FAMILY[0], mode="delta"), **EVERYTHING)
+    not_asked = compared(state, tmp_path, school(FAMILY[0], mode="delta"))
+
+    assert asked.codes["absence-unjudged"] == 1
+    assert "absence-unjudged" not in not_asked.codes

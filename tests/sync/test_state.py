@@ -103,14 +103,14 @@ def test_a_removal_keeps_whose_link_it_was() -> None:
         assert list(state.entries()) == [known._replace(hash=b"", outcome="deleted")]
 
 
-def test_only_what_the_server_has_because_of_us_is_held() -> None:
+def test_what_the_server_may_have_because_of_us_is_held() -> None:
     with State(None) as state:
         keep(
             state,
             [
                 entry(state, "saved"),
                 entry(state, "changed", outcome="unknown"),
-                entry(state, "never", hash=None, outcome="failed"),
+                entry(state, "perhaps", hash=None, outcome="failed"),
                 entry(state, "gone", hash=b"", outcome="deactivated"),
                 entry(state, "told", outcome="deactivated"),
                 entry(state, "user", kind="user"),
@@ -119,8 +119,8 @@ def test_only_what_the_server_has_because_of_us_is_held() -> None:
             ],
         )
 
-        assert state.held() == {"student": 2, "user": 1, "agent": 1}
-        assert sum(each.is_held for each in state.entries()) == 4
+        assert state.held() == {"student": 3, "user": 1, "agent": 1}
+        assert sum(each.is_held for each in state.entries()) == 5
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -288,7 +288,9 @@ def test_a_state_that_has_to_be_there_is_not_made(tmp_path: Path) -> None:
 
 def test_where_it_cannot_be_is_told(tmp_path: Path) -> None:
     assert "No such file or directory" in refusal(tmp_path / "missing" / "state.db", CONFIG)
-    assert "cannot be opened" in refusal(tmp_path, CONFIG)
+    assert "is a folder" in refusal(tmp_path, CONFIG)
+    (tmp_path / "state.db-wal").mkdir()
+    assert "cannot be opened" in refusal(tmp_path / "state.db", CONFIG)
 
 
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The command `timeback-async`; it needs the extra `cli`."""
 
+import io
+import os
 import signal
 import sys
 
@@ -15,7 +17,16 @@ def main() -> None:
             raise
         print(f"{error.name} is not installed: pip install 'timeback-async[cli]'", file=sys.stderr)
         sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file in cp1252 has no blocks for a chart
+            stream.reconfigure(errors="replace")
     try:
-        app()
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: no traceback on top of it
+        try:
+            app()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: no traceback on top of it
+            sys.stdout.flush()
+    except OSError as error:
+        print(f"error: the output could not be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+        sys.exit(1)

@@ -24,7 +24,7 @@ from ._input import read_files
 from ._run import EXIT, Run, on_signals, run_async
 from ._screen import err, out, print_failures, print_json, print_report
 from ._state import state_export, state_forget, state_show
-from ._sync import Outputs, Removals
+from ._sync import Comparing, Outputs
 from ._sync import sync as run_sync
 
 __all__ = ["app"]
@@ -207,14 +207,21 @@ def sync_(
         bool, typer.Option("--strict", help="Take nothing that is not by the letter of OneRoster.")
     ] = False,
     deactivate_absent: Annotated[
-        bool, typer.Option(help="Deactivate people whom a full file no longer has.")
+        bool,
+        typer.Option(
+            "--deactivate-absent", help="Deactivate people whom a full file no longer has."
+        ),
     ] = False,
     unlink_absent: Annotated[
-        bool, typer.Option(help="Delete links that a full file no longer has.")
+        bool, typer.Option("--unlink-absent", help="Delete links that a full file no longer has.")
     ] = False,
     max_removals: Annotated[
         str, typer.Option(help="The most people, and the most links, to remove: N or P%.")
     ] = "5%",
+    resend: Annotated[
+        bool,
+        typer.Option("--resend", help="Send everything in the files, whatever the state knows."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, send nothing.")
     ] = False,
@@ -250,7 +257,7 @@ def sync_(
                 date_format=date_format,
                 mode=mode,
             ),
-            Removals(deactivate_absent, unlink_absent, max_removals),
+            Comparing(deactivate_absent, unlink_absent, max_removals, resend),
             Outputs(failures, report, json, log_format, dry_run),
         )
     )

@@ -10,7 +10,7 @@ from ._screen import out
 __all__ = ["print_chart"]
 
 WIDTH = 48  # with its legend it fits 80 columns
-LEVELS = " ▁▂▃▄▅▆▇█"
+LEVELS, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
 def print_chart(trace: Trace) -> None:
@@ -25,11 +25,12 @@ def print_chart(trace: Trace) -> None:
         ("window", "cyan", [slot.window for slot in slots]),
         ("throttled/s", "yellow", [slot.throttled for slot in slots]),
     ):
-        table.add_row(what, f"[{colour}]{sparkline(values)}[/]", f"≤ {max(values):,.0f}")
+        line = sparkline(values, PLAIN if out.options.ascii_only else LEVELS)
+        table.add_row(what, f"[{colour}]{line}[/]", f"max {max(values):,.3g}")
     out.print(table)
 
 
-def sparkline(values: Sequence[float]) -> str:
+def sparkline(values: Sequence[float], levels: str = LEVELS) -> str:
     """Return one character for each value; the largest is a full block."""
-    full = (len(LEVELS) - 1) / (max(values) or 1)
-    return "".join(LEVELS[round(max(0.0, value) * full)] for value in values)
+    full = (len(levels) - 1) / (max(values) or 1)
+    return "".join(levels[round(max(0.0, value) * full)] for value in values)

@@ -40,19 +40,20 @@ from ._run import EXIT, interruptible
 from ._screen import REDRAW, columns, err, facts_of, print_json, printable
 from ._sync_screen import print_sync_report
 
-__all__ = ["Outputs", "Removals", "sync"]
+__all__ = ["Comparing", "Outputs", "sync"]
 
 log = logging.getLogger("timeback_async.sync")
 
 SAMPLES = 3
 
 
-class Removals(msgspec.Struct, frozen=True):
-    """What may be removed because it is absent; see `timeback_async.sync.plan`."""
+class Comparing(msgspec.Struct, frozen=True):
+    """How the files are compared with the state; see `timeback_async.sync.plan`."""
 
     deactivate_absent: bool
     unlink_absent: bool
     max_removals: str
+    resend: bool
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ async def sync(
     ids: Ids | None,
     settings: dict[str, Any],
     options: ReadOptions,
-    removals: Removals,
+    comparing: Comparing,
     outputs: Outputs,
 ) -> int:
     """Read, compare, send, report; return the exit code.
@@ -79,7 +80,7 @@ async def sync(
     Raises:
         TimebackError: Nothing was sent.
     """
-    job = _Job(path, state_path, ids, settings, options, removals, outputs)
+    job = _Job(path, state_path, ids, settings, options, comparing, outputs)
     say = log.warning if outputs.log_format else err.print
     try:
         with logged(outputs.log_format), interruptible(job.stop, say):
@@ -104,12 +105,12 @@ class _Job:
         ids: Ids | None,
         settings: dict[str, Any],
         options: ReadOptions,
-        removals: Removals,
+        comparing: Comparing,
         outputs: Outputs,
     ) -> None:
         self._path, self._state_path, self._ids = path, state_path, ids
         self._settings, self._options = settings, options
-        self._removals, self._outputs = removals, outputs
+        self._comparing, self._outputs = comparing, outputs
         task = asyncio.current_task()
         assert task is not None
         self._task = task
@@ -157,9 +158,7 @@ class _Job:
                     plan,
                     roster,
                     state,
-                    deactivate_absent=self._removals.deactivate_absent,
-                    unlink_absent=self._removals.unlink_absent,
-                    max_removals=self._removals.max_removals,
+                    **msgspec.structs.asdict(self._comparing),
                 )
                 log.info("planned %d changes, %d unchanged", changes.total(), changes.unchanged)
                 if dry_run:

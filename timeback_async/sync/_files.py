@@ -69,6 +69,9 @@ class Package(Closing):
             elif zipfile.is_zipfile(path):
                 self._zip = zipfile.ZipFile(path)
                 found = list(_entries(path, self._zip))
+            elif path.suffix.lower() == ".zip":
+                path.open("rb").close()
+                raise ConfigError(f"{path}: is no zip, or cut off; have it exported again")
             else:
                 path.open("rb").close()
                 raise ConfigError(

@@ -170,6 +170,12 @@ CODES: dict[str, Code] = {
         "--deactivate-absent or --unlink-absent, if that is meant",
         "note",
     ),
+    "absence-unjudged": Code(
+        "warning",
+        "nobody is absent from files that hold changes alone",
+        "send a full set, or say --mode bulk if this is one",
+        "warning",
+    ),
     "absence-doubtful": _warning(
         "absence cannot be judged: rows without a readable sourcedId might be the absent ones",
         "mend those rows",

@@ -64,12 +64,12 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             check_date_format("--date-format", self.date_format)
         grades: dict[str, str] | None = CEDS_TO_TIMEBACK
         if self.grades != "ceds-to-timeback":
-            grades = None if self.grades == "none" else _pairs(self.grades)
+            grades = None if self.grades == "none" else _pairs("--grades", self.grades)
         return Resolved(
             strict=self.strict,
             encoding=self.encoding,
             layout=read_layout(Path(self.layout)) if self.layout else None,
-            org_map=_pairs(self.org_map) if self.org_map else None,
+            org_map=_pairs("--org-map", self.org_map) if self.org_map else None,
             default_org=self.default_org,
             grades=grades,
             relationship=self.relationship,
@@ -100,11 +100,11 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.blake2b(msgspec.json.encode(mapping, order="sorted")).hexdigest()[:32]
 
 
-def _pairs(path: str | Path) -> dict[str, str]:
+def _pairs(option: str, path: str | Path) -> dict[str, str]:
     try:
         text = Path(path).read_text(encoding="utf-8")
         return msgspec.convert(tomllib.loads(text), dict[str, str])
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{option}: {path}: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise ConfigError(f'{path}: must be lines of the form "from" = "to"') from None
+        raise ConfigError(f'{option}: {path}: must be lines of the form "from" = "to"') from None

@@ -171,6 +171,7 @@ def plan(
     deactivate_absent: bool = False,
     unlink_absent: bool = False,
     max_removals: int | str = "5%",
+    resend: bool = False,
 ) -> Plan:
     """Compare a roster with the state, record by record.
 
@@ -185,6 +186,7 @@ def plan(
         max_removals: The most people, and the most links, to remove because they are absent: a
             number, or a share of those held, such as "5%". What a file says is to be deleted is
             not counted.
+        resend: Send what the state calls saved too, such as to a TimeBack that was restored.
 
     Raises:
         ConfigError: More would be removed than `max_removals`; or that is no number; or the disk
@@ -197,7 +199,7 @@ def plan(
         raise SessionError("a roster is planned once; read it anew")
     roster.is_planned = True
     with writing(), roster.lock, state.lock:
-        planner = _Planner(Plan(roster, state), deactivate_absent, unlink_absent)
+        planner = _Planner(Plan(roster, state), deactivate_absent, unlink_absent, resend)
         planner.compare()
         planner.judge_absence()
         planner.check(allowed)
@@ -207,7 +209,10 @@ def plan(
 class _Planner:
     """Fills a plan."""
 
-    def __init__(self, empty: Plan, deactivate_absent: bool, unlink_absent: bool) -> None:
+    def __init__(
+        self, empty: Plan, deactivate_absent: bool, unlink_absent: bool, resend: bool
+    ) -> None:
+        self._resend = resend
         self.plan = empty
         self._roster, self._state = empty.roster, empty.state
         self._tell = empty.roster.findings.tell
@@ -299,7 +304,7 @@ class _Planner:
         known = self._state.lookup(key)
         before, outcome, old_source = known or (None, "", "")
         self._known += known is not None
-        if before == digest and outcome in ("saved", "deactivated"):
+        if before == digest and outcome in ("saved", "deactivated") and not self._resend:
             self.plan.unchanged += 1
             if source not in (old_source, RECORDS):
                 self._db.execute("INSERT INTO moved VALUES (?,?)", (source, key))
@@ -326,6 +331,8 @@ class _Planner:
         sources = {source.name: (file, source) for file, source in self._roster.sources.items()}
         is_bulk = all(source.mode == "bulk" for _, source in sources.values())
         unreadable = any(source.unreadable for _, source in sources.values())
+        if any(self._is_wanted.values()) and all(s.mode != "bulk" for _, s in sources.values()):
+            self._tell("absence-unjudged")
         before = self._state.meta("fingerprint")
         if before not in (None, self._roster.fingerprint) and not is_bulk:
             self._tell("options-changed")
@@ -383,6 +390,11 @@ class _Planner:
         Raises:
             ConfigError: More would be removed than is allowed.
         """
+        if self._removals and not any(self._roster.count):
+            raise ConfigError(
+                f"{self._roster.name}: holds nobody, so everybody would be removed. Nothing was "
+                "sent. Is the export complete?"
+            )
         if self._removals and not self._known:
             raise ConfigError(
                 f"{self._state.path}: knows nobody of this roster, so nobody can be missing from "

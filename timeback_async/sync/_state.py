@@ -91,8 +91,8 @@ class Entry(NamedTuple):
 
     @property
     def is_held(self) -> bool:
-        """Whether the server holds it because of us, or may: nobody saw the answer."""
-        return (bool(self.hash) and self.outcome not in REMOVED) or self.outcome == "unknown"
+        """Whether the server holds it because of us, or may: an earlier answer may be lost."""
+        return self.outcome not in REMOVED
 
 
 class State(Closing):
@@ -148,6 +148,8 @@ class State(Closing):
 
     def _make_private(self, create: bool) -> None:
         """Make the file, if it is not there: sqlite would let everybody read it."""
+        if self.path.is_dir():
+            raise ConfigError(f"{self.path}: is a folder; name a file for the state")
         if self.path.exists() and self.path.stat().st_size:
             return
         if not create:
@@ -267,8 +269,8 @@ class State(Closing):
     def held(self) -> dict[str, int]:
         """Return how many records of each kind are held, as `Entry.is_held` has it."""
         self.settle()
-        query = f"""SELECT kind, count(*) FROM records WHERE outcome = 'unknown'
-                    OR (length(hash) > 0 AND outcome NOT IN {REMOVED}) GROUP BY kind"""  # noqa: S608
+        query = f"""SELECT kind, count(*) FROM records WHERE outcome NOT IN {REMOVED}
+                    GROUP BY kind"""  # noqa: S608
         return dict(self._db.execute(query).fetchall())
 
     # -- what is new
