@@ -43,7 +43,7 @@ from timeback_async.sync._job import SyncRun
 def records(self, changes, real=SyncRun._records):
     def noted():
         for change in changes:
-            self._journal.add(change.known)
+            self._state.write([change.known])
             yield change
     return real(self, noted())
 

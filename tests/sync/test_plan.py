@@ -33,6 +33,7 @@ class Night(NamedTuple):
     codes: dict[str, int]
     changing: list[str]
     moved: list[tuple[str, str]]
+    plan_has_gaps: bool
 
     @property
     def said(self) -> list[str]:
@@ -49,7 +50,8 @@ def compared(
     """Compare files with a state, and send nothing."""
     with read(path, files, **options or {}) as roster:
         found = plan(roster, state, **how)
-        return Night(list(found), found, codes(roster), list(found.changing()), list(found.moved()))
+        ids = list(found.changing()), list(found.moved())
+        return Night(list(found), found, codes(roster), *ids, found.has_gaps)
 
 
 def night(state: State, path: Path, files: Files, **how: Any) -> Night:
@@ -563,6 +565,18 @@ def test_everything_is_sent_again_where_that_is_asked_for(tmp_path: Path, state:
 
     assert len(again.said) == 5
     assert again.plan.unchanged == 0
+
+
+def test_nobody_is_looked_up_where_the_files_say_everything(tmp_path: Path, state: State) -> None:
+    first = compared(state, tmp_path, school(*FAMILY))
+    night(state, tmp_path, school(*FAMILY))
+    changed = school(child("s-1", phone="1"), *FAMILY[1:])
+
+    assert not first.plan_has_gaps
+    assert not compared(state, tmp_path, changed).plan_has_gaps
+    assert compared(
+        state, tmp_path, changed | {"manifest.csv": csv_text(manifest(users="delta", orgs="bulk"))}
+    ).plan_has_gaps
 
 
 def test_files_that_hold_nobody_remove_nobody(tmp_path: Path, state: State) -> None:

@@ -133,7 +133,7 @@ class Plan:
     @property
     def has_gaps(self) -> bool:
         """Whether something has to be looked up at the server before it is sent."""
-        query = "SELECT EXISTS (SELECT 1 FROM changes WHERE gaps <> '')"
+        query = "SELECT EXISTS (SELECT 1 FROM changes WHERE length(gaps) > 0)"
         return bool(self.roster.db.execute(query).fetchone()[0])
 
     def changing(self) -> Iterator[str]:
