@@ -1,5 +1,6 @@
 """The commands as a user runs them, against a mock server that runs beside them."""
 
+import io
 import json
 import os
 import signal
@@ -616,3 +617,15 @@ def test_of_an_odd_roster_what_can_be_sent_is_sent_and_the_rest_is_named(
     assert (len(server.students), len(server.users), len(server.agents)) == stored
     assert sorted(failure["where"] for failure in failures) == places
     assert all(": " in failure["reason"] for failure in failures)
+
+
+def test_a_stream_of_another_kind_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "argv", ["timeback-async", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 0
+    assert screen.getvalue() == f"{__version__}\n"

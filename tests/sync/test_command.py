@@ -266,6 +266,34 @@ def test_no_file_is_written_over_the_roster_or_over_another(
     assert server.requests == 0
 
 
+def test_a_refusal_is_told_to_machines_and_takes_the_place_of_an_older_report(
+    server: MockServer,
+) -> None:
+    sync(family(*FAMILY), "--report", "report.html")
+
+    arguments = ("--deactivate-absent", "--report", "report.html", "--json")
+    done = sync(family(FAMILY[0], FAMILY[2]), *arguments)
+
+    told = json.loads(done.stdout)
+    assert done.exit_code == told["exit"] == 2
+    assert "--max-removals allows 0" in told["error"] == told["stopped"]
+    assert not told["ok"]
+    assert "all is well" not in Path("report.html").read_text("utf-8")
+    assert "--max-removals allows 0" in Path("report.html").read_text("utf-8")
+
+
+def test_who_is_to_be_deactivated_is_named_as_far_as_the_state_knows(server: MockServer) -> None:
+    for ids, words in (("plain", "deactivate student s-2"), ("hashed", "student hashed id ")):
+        state = ("--state", f"{ids}.db", "--state-ids", ids)
+        sync(family(*FAMILY), *state)
+
+        fewer = family(FAMILY[0], FAMILY[2], name="fewer")
+        absent = ("--deactivate-absent", "--max-removals", "1", "--dry-run", "--json")
+        (sample,) = json.loads(sync(fewer, *state, *absent).stdout)["samples"]["deactivations"]
+
+        assert words in sample
+
+
 # -- options
 
 

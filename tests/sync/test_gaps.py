@@ -245,6 +245,18 @@ async def test_a_delta_removes_people_together_with_their_roles(
     assert roles_of(server, "t-1") == ["teacher"]
 
 
+async def test_a_primary_org_that_a_delta_says_is_where_they_go(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(full(STUDENT, TEACHER, roles=[role("s-1"), TEACHES]))
+
+    moved = {"primaryOrgSourcedId": "two"}
+    await district.sync(delta(STUDENT | moved, TEACHER | moved, orgs=[org("two")]))
+
+    assert server.students["s-1"]["primaryOrg"]["sourcedId"] == "two"
+    assert server.users["t-1"]["primaryOrg"]["sourcedId"] == "two"
+
+
 @pytest.mark.parametrize(
     ("first", "roles", "reason"),
     [

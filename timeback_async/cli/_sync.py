@@ -31,6 +31,7 @@ from ..sync import (
     read_roster,
     run,
 )
+from ..sync._files import shown
 from ..sync._page import page
 from ..sync._state import Ids
 from ._failures import Failures
@@ -130,7 +131,9 @@ class _Job:
             try:
                 report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
-                report = SyncReport(roster=self._path.name, stopped=str(refusal) or "interrupted")
+                report = SyncReport(
+                    roster=shown(self._path.name), stopped=str(refusal) or "interrupted"
+                )
                 _keep(report, file, outputs.report)
                 if outputs.json:
                     code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
