@@ -9,10 +9,11 @@ Reading and planning block: from an event loop, hand them to `asyncio.to_thread`
 roster is kept but hashes; what a run has done is in the state, and running again goes on there.
 """
 
+from ._compare import plan
 from ._findings import CODES, Cause, Finding, Findings
 from ._job import SyncRun, run
 from ._options import ReadOptions
-from ._plan import PHASES, Change, Plan, plan
+from ._plan import PHASES, Change, Plan
 from ._read import read_roster
 from ._report import Failure, PhaseReport, SyncReport
 from ._roster import Roster
