@@ -598,3 +598,113 @@ def test_a_full_temporary_disk_is_told(tmp_path: Path) -> None:
         roster.db.execute(f"PRAGMA max_page_count={pages + 5}")
         with pytest.raises(ConfigError, match="SQLITE_TMPDIR"):
             plan(roster, state)
+
+
+# -- a state that was lost, and files that hold less than they seem
+
+
+async def test_a_delta_keeps_the_birth_dates_of_whom_the_state_does_not_know(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(child("s-1"), demographics=BIRTHS[:1]))
+    district.state_path.unlink()  # as is advised where it is damaged
+
+    await district.sync(school(child("s-1", phone="1"), mode="delta"))
+
+    assert server.students["s-1"]["phone"] == "1"
+    assert server.students["s-1"]["demographics"] == BORN
+
+
+async def test_roles_of_whom_the_state_does_not_know_are_kept_where_the_file_has_only_changes(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(full(TEACHER, roles=[TEACHES]))
+    district.state_path.unlink()
+    files = full(TEACHER, roles=[role("t-1", "aide", "secondary")])
+    modes = manifest("1.2", users="bulk", orgs="bulk", roles="delta")
+
+    await district.sync(files | {"manifest.csv": csv_text(modes)})
+
+    assert roles_of(server, "t-1") == ["aide", "teacher"]
+
+
+async def test_a_role_without_a_user_in_a_full_set_ends_nobodys_other_role(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(full(TEACHER, roles=[TEACHES, IS_PARENT]))
+
+    await district.sync(full(TEACHER | {"phone": "1"}, roles=[TEACHES, role("", "parent")]))
+
+    assert server.users["t-1"]["phone"] == "1"
+    assert roles_of(server, "t-1") == ["parent", "teacher"]
+
+
+async def test_birth_dates_of_some_json_lines_are_remembered(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(child("s-1"), child("s-2")))
+    records = [dict(server.students[own]) for own in ("s-1", "s-2")]
+    records[0]["demographics"] = BORN
+    path = district.path / "some.jsonl"
+    path.write_text("\n".join(json.dumps({"student": each}) for each in records))
+    with State(district.state_path, server.config()) as state, read_roster(path) as roster:
+        async with TimebackSession(server.config()) as session:
+            await run(session, plan(roster, state))
+
+    await district.sync(school(child("s-1", phone="1"), child("s-2")))
+
+    assert server.students["s-1"]["demographics"] == BORN
+
+
+async def test_a_role_of_a_delta_takes_the_place_of_the_one_at_the_server(
+    district: District, server: MockServer
+) -> None:
+    first = [role("t-1", name) for name in ("siteAdministrator", "districtAdministrator")]
+    await district.sync(full(TEACHER, roles=[*first, TEACHES]))
+    changed = [
+        role("t-1", "siteAdministrator", endDate="2026-07-31"),
+        role("t-1", "DistrictAdministrator", status="toBeDeleted"),
+    ]
+
+    await district.sync(delta(TEACHER, roles=changed))
+
+    roles = [(each["role"], each.get("endDate")) for each in server.users["t-1"]["roles"]]
+    assert roles == [("siteAdministrator", "2026-07-31"), ("teacher", None)]
+
+
+async def test_a_primary_role_in_a_delta_makes_somebody_what_it_says(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(full(TEACHER, roles=[role("t-1", "aide")]))
+
+    running = await district.sync(delta(TEACHER, roles=[role("t-1", "student")]))
+
+    assert running.report.ok
+    assert server.students.keys() == {"t-1"}
+
+
+async def test_a_birth_date_that_a_full_set_no_longer_has_is_not_looked_up(
+    district: District, server: MockServer
+) -> None:
+    people = child("s-1"), child("s-2")
+    await district.sync(school(*people, demographics=BIRTHS))
+
+    running = await district.sync(school(*people, demographics=BIRTHS[1:]))
+
+    assert running.report.requests == 1
+    assert not server.students["s-1"].get("demographics")
+
+
+async def test_an_absent_student_with_other_roles_is_deactivated_as_a_student(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(child("s-1"), child("s-2")))
+    server.students["s-2"]["roles"] = [
+        {"roleType": kind, "role": name, "org": {"sourcedId": "school"}}
+        for kind, name in (("primary", "student"), ("secondary", "aide"))
+    ]
+
+    await district.sync(school(child("s-1")), deactivate_absent=True, max_removals=1)
+
+    assert server.students["s-2"]["status"] == "tobedeleted"
+    assert "s-2" not in server.users

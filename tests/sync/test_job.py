@@ -21,6 +21,7 @@ from timeback_async.sync import (
     StateError,
     SyncReport,
     SyncRun,
+    _job,
     plan,
     read_roster,
     run,
@@ -761,3 +762,58 @@ async def test_a_report_of_nothing_sent_says_so(district: District, tmp_path: Pa
 
     assert report.ok
     assert str(report) == "5 changes: nothing sent; 0 unchanged"
+
+
+@pytest.mark.parametrize("method", ["begin", "write", "note"])
+async def test_an_error_that_nobody_expected_of_the_state_is_raised(
+    district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(self: State, *facts: Any, **more: Any) -> None:
+        raise RuntimeError("not expected")
+
+    monkeypatch.setattr(State, method, fail)
+
+    with pytest.raises(RuntimeError, match="not expected"):
+        await district.sync(crowd(5))
+    assert server.requests == (0 if method == "begin" else 5)
+
+
+async def test_a_report_counts_the_requests_of_every_phase(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(*FAMILY))
+    rows = [child("s-1"), child("s-2", status="tobedeleted"), adult("u-1", phone="1")]
+
+    report = (await district.sync(school(*rows), **EVERYTHING)).report
+
+    assert [phase.planned for phase in report.phases.values()] == [1, 0, 2, 1]
+    assert report.requests == 4
+    assert 0 < report.elapsed < 60
+
+
+async def test_of_many_failures_the_first_are_kept_and_all_counted(
+    district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_job, "MAX_FAILURES", 3)
+    server.faults = Faults(statuses={422: 1.0})
+
+    report = (await district.sync(crowd(5))).report
+
+    assert len(report.failures) == 3
+    assert report.counts[Outcome.FAILED] == 5
+    assert report.more(len(report.failures)) == 2
+
+
+async def test_why_somebody_absent_cannot_be_sent_is_said(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(*FAMILY))
+    del server.users["u-1"]["primaryOrg"], server.users["u-1"]["givenName"]
+
+    running = await district.sync(
+        school(child("s-1"), child("s-2")), deactivate_absent=True, max_removals=1
+    )
+
+    (failure,) = running.report.failures
+    assert (failure.where, failure.kind) == ("", "user")
+    assert failure.reason == "givenName: is missing in the record received"

@@ -566,3 +566,36 @@ def test_a_finding_is_told_once_for_a_person(tmp_path: Path) -> None:
     roster = read(tmp_path, school(row))
 
     assert codes(roster) == {"org-unknown": 1, "grade-unmapped": 1}
+
+
+def test_who_has_a_student_among_several_primary_roles_is_a_student(tmp_path: Path) -> None:
+    rows = [role("s-1", "aide"), role("s-1", "student")]
+
+    roster = read(tmp_path, school(modern(), version="1.2", roles=rows))
+
+    assert roster.count == (1, 0, 0, 0)
+
+
+def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:
+    found = records(read(tmp_path, school(adult("t-1", "teacher", grades="05,06"))))["t-1"]
+
+    assert isinstance(found, User)
+    assert found.grades == ["5", "6"]
+
+
+def test_a_birth_date_is_not_hidden_by_a_row_without_one(tmp_path: Path) -> None:
+    births = [{"sourcedId": "s-1", "birthDate": text} for text in ("2010-04-01", "")]
+
+    roster = read(tmp_path, school(child(), demographics=births))
+
+    assert roster.count.students == 1
+    assert wrong(roster) == []
+
+
+@pytest.mark.parametrize("kind", ["district", "local", "state", "national"])
+def test_an_administrator_of_anything_above_a_school_is_one_of_the_district(
+    tmp_path: Path, kind: str
+) -> None:
+    roster = read(tmp_path, school(adult(role="administrator"), orgs=[org(kind=kind)]))
+
+    assert roles_of(records(roster)["u-1"]) == [("primary", "districtAdministrator", "school")]

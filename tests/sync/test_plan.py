@@ -6,9 +6,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
-from tests.sync.rosters import adult, child, codes, csv_text, manifest, read, role, school
+from tests.sync.rosters import (
+    adult,
+    child,
+    codes,
+    csv_text,
+    manifest,
+    opened,
+    read,
+    role,
+    school,
+    users,
+    wrong,
+)
 from timeback_async import AgentKey, AgentLink, Student, User
 from timeback_async.errors import ConfigError, SessionError
 from timeback_async.models.ids import agent_id_of
@@ -596,3 +609,123 @@ def test_that_changes_alone_tell_nobody_absent_is_said(tmp_path: Path, state: St
 
     assert asked.codes["absence-unjudged"] == 1
     assert "absence-unjudged" not in not_asked.codes
+
+
+# -- links with ids of their own, and records from JSON Lines
+
+
+def json_lines(path: Path, *records: Any) -> Path:
+    return users(path, b"\n".join(map(msgspec.json.encode, records)), "records.jsonl")
+
+
+def students_of(path: Path, files: Files) -> list[Any]:
+    with read(path, files) as roster:
+        return [{"student": each} for each in roster.records() if isinstance(each, Student)]
+
+
+def test_links_of_the_same_people_with_ids_of_their_own_are_known_apart(
+    tmp_path: Path, state: State
+) -> None:
+    links = [{"agent": AgentLink("s-1", "u-1", "parent", own)} for own in ("rel-7", "rel-8")]
+    path = json_lines(tmp_path, *links)
+    state.write(ended(plan(opened(path), state)))
+
+    again = plan(opened(path), state)
+
+    assert (again.unchanged, again.total()) == (2, 0)
+    assert state.held() == {"agent": 2}
+
+
+def test_a_link_is_the_same_whether_its_file_derives_its_id_or_says_it(
+    tmp_path: Path, state: State
+) -> None:
+    night(state, tmp_path, school(*FAMILY))
+    said = AgentLink("s-1", "u-1", "parent", agent_id_of("s-1", "u-1"))
+
+    again = plan(opened(json_lines(tmp_path, {"agent": said})), state)
+
+    assert (again.unchanged, again.total()) == (1, 0)
+
+
+def test_a_record_of_json_lines_stays_with_the_file_it_is_from(
+    tmp_path: Path, state: State
+) -> None:
+    night(state, tmp_path, school(*FAMILY))
+
+    path = json_lines(tmp_path, *students_of(tmp_path, school(*FAMILY)))
+    state.write(ended(plan(opened(path), state)))
+    state.settle()
+
+    fewer = compared(state, tmp_path, school(adult("u-1")))
+    assert fewer.plan.absent["student"] == 2
+
+
+def test_json_lines_that_are_a_full_set_tell_who_is_absent(tmp_path: Path, state: State) -> None:
+    both = students_of(tmp_path, school(*FAMILY))
+    first = json_lines(tmp_path / "both", *both)
+    fewer = json_lines(tmp_path / "one", both[0])
+    state.write(ended(plan(opened(first, mode="bulk"), state)))
+
+    found = {mode: plan(opened(fewer, mode=mode), state).absent for mode in ("bulk", "delta")}
+
+    assert found == {"bulk": {"student": 1}, "delta": {}}
+
+
+def test_a_link_that_a_file_of_relations_no_longer_has_is_absent(
+    tmp_path: Path, state: State
+) -> None:
+    path = tmp_path / "map.toml"
+    path.write_text('[users]\ntarget = "users"\n[relations]\ntarget = "relationships"\n')
+    people = csv_text(without("agentSourcedIds", child("s-1"), child("s-2"), adult("u-1")))
+    rows = [{"userSourcedId": own, "relationshipUserSourcedId": "u-1"} for own in ("s-1", "s-2")]
+    both, one = (
+        {"users.csv": people, "relations.csv": csv_text(some)} for some in (rows, rows[1:])
+    )
+    night(state, tmp_path / "1", both, options={"layout": path})
+
+    tonight = compared(state, tmp_path / "2", one, options={"layout": path}, **EVERYTHING)
+
+    assert tonight.said == ["unlink agent s-1"]
+
+
+# -- what is told
+
+
+def test_two_people_who_name_each_other_without_a_relation_stand_in_no_way(
+    tmp_path: Path, state: State
+) -> None:
+    aide = adult("u-1", "aide", agents="s-1")
+
+    assert compared(state, tmp_path, school(child("s-1", "u-1"), aide)).said == [
+        "create student s-1",
+        "create user u-1",
+    ]
+
+
+def test_everybody_who_is_absent_is_counted(tmp_path: Path, state: State) -> None:
+    night(state, tmp_path, school(*FAMILY, child("s-3")))
+
+    assert compared(state, tmp_path, school(adult("u-1"))).plan.absent == {"student": 3}
+
+
+def test_the_first_run_has_no_options_before_it(tmp_path: Path, state: State) -> None:
+    assert "options-changed" not in compared(state, tmp_path, school(*FAMILY, mode="delta")).codes
+
+
+def test_only_the_agent_whom_nobody_knows_is_told_of_a_delta(tmp_path: Path, state: State) -> None:
+    night(state, tmp_path, school(*FAMILY))
+    with read(tmp_path, school(child("s-1", "u-1,u-9"), mode="delta")) as roster:
+        plan(roster, state)
+
+        assert wrong(roster) == [
+            "agent-unknown users.csv:2: agentSourcedIds: an agent is not in users.csv (u-9)"
+        ]
+
+
+def test_an_agent_of_a_delta_who_is_there_is_not_taken_for_unknown(
+    tmp_path: Path, state: State
+) -> None:
+    delta = school(child("s-1", "u-1"), adult("u-1", "aide"), mode="delta")
+
+    assert compared(state, tmp_path, delta).codes["agent-role"] == 1
+    assert "agent-unknown" not in compared(state, tmp_path, delta).codes

@@ -733,3 +733,77 @@ def test_people_of_several_files_are_one_roster(tmp_path: Path) -> None:
     parent = records(roster)["u-1"]
     assert isinstance(parent, User)
     assert (parent.username, bool(parent.demographics)) == ("canary-u-1", True)
+
+
+def test_in_a_full_set_the_only_role_makes_the_relation_though_it_is_secondary(
+    tmp_path: Path,
+) -> None:
+    people = [
+        {name: cell for name, cell in row.items() if name not in ("role", "orgSourcedIds")}
+        for row in (child("s-1", "u-1"), adult("u-1"))
+    ]
+    roles = [role("s-1"), role("u-1", "guardian", "secondary")]
+
+    between = records(read(tmp_path, school(*people, version="1.2", roles=roles)))["s-1+u-1"]
+
+    assert isinstance(between, AgentLink)
+    assert between.relationship_type == "guardian"
+
+
+@pytest.mark.parametrize("names", [("", "Canary"), ("Canary", "")])
+def test_of_two_rows_of_one_id_one_that_is_wrong_is_not_the_other(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    roster = read(tmp_path, school(*(child("s-1", givenName=name) for name in names)))
+
+    assert list(roster.records()) == []
+    assert codes(roster)["value-missing"] == 1
+    assert codes(roster)["duplicate-different"] == 2
+
+
+def test_a_few_dated_rows_make_no_delta(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(dated(child("s-1")), child("s-2"), child("s-3")))
+
+    assert not roster.sources["users.csv"].is_doubtful
+
+
+def test_every_row_of_a_long_file_is_read_once(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(*(child(f"s-{n}") for n in range(1001))))
+
+    assert roster.count == (1001, 0, 0, 0)
+    assert "duplicate-same" not in codes(roster)
+
+
+def test_a_relation_of_somebody_who_is_not_there_is_told(tmp_path: Path) -> None:
+    roster = related(tmp_path, "s-9,u-1,aunt\n", adult("u-1"))
+
+    assert wrong(roster) == [
+        "agent-unknown relationships.csv:2: agentSourcedIds: an agent is not in users.csv (s-9)"
+    ]
+
+
+def test_a_relation_that_both_sides_tell_alike_is_one(tmp_path: Path) -> None:
+    rows = "s-1,u-1,aunt\nu-1,s-1,aunt\ns-2,u-1,mother\n"
+
+    roster = related(tmp_path, rows, child("s-1"), child("s-2"), adult("u-1"))
+
+    assert wrong(roster) == []
+
+
+def test_people_without_usernames_are_not_taken_for_one(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(adult("u-1", username=""), adult("u-2", username="")))
+
+    assert "same-person" not in codes(roster)
+
+
+def test_a_link_of_a_delta_between_two_students_is_told(tmp_path: Path) -> None:
+    people = child("s-1", "s-2"), child("s-2")
+
+    assert codes(read(tmp_path, school(*people, mode="delta")))["agent-neither"] == 1
+
+
+def test_every_row_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
+    torn = related(tmp_path, "s-1,,x\n,u-1,\n", child("s-1"), adult("u-1"))
+    broken = opened(users(tmp_path / "lines", b"{\n{\n", "records.jsonl"))
+
+    assert torn.count.left_out == broken.count.left_out == 2

@@ -560,3 +560,34 @@ def test_an_empty_file_becomes_a_state_that_only_its_owner_can_read(tmp_path: Pa
     filled(path)
 
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("outcomes", [("saved", "unknown"), ("unknown", "saved")])
+def test_of_several_outcomes_of_one_record_the_last_is_kept(outcomes: tuple[str, str]) -> None:
+    with State(None) as state:
+        for number, outcome in enumerate(outcomes, 1):
+            state.write([entry(state, outcome=outcome, attempts=number)])
+        state.settle()
+
+        (known,) = state.entries()
+        assert (known.outcome, known.attempts) == (outcomes[-1], 2)
+
+
+def test_a_new_state_says_how_it_keeps_ids_and_of_which_version(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with State(path, CONFIG) as state:
+        keep(state, [entry(state)])
+
+    with State(path, ids="hashed") as state:
+        assert state.ids == "hashed"
+        assert state._db.execute("PRAGMA user_version").fetchone() == (_state.VERSION,)
+
+
+@pytest.mark.parametrize("value", [None, "text", 7])
+def test_a_state_whose_key_is_damaged_is_refused(tmp_path: Path, value: object) -> None:
+    path = filled(tmp_path / "state.db")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'key'", (value,))
+    db.close()
+
+    assert "is damaged, or no state" in refusal(path, CONFIG)

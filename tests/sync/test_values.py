@@ -110,3 +110,16 @@ def test_what_is_no_date_is_not_read(text: str) -> None:
 )
 def test_a_form_that_was_told_is_kept_to(text: str, form: str, value: date | str) -> None:
     assert day(text, form) == value
+
+
+@pytest.mark.parametrize("text", ["12/13/2010", "13/12/2010"])
+def test_a_number_above_twelve_is_the_day(text: str) -> None:
+    assert day(text, None) == date(2010, 12, 13)
+
+
+def test_numbers_of_a_json_list_are_texts() -> None:
+    assert listed('[5, "6", ""]') == ["5", "6"]
+
+
+def test_an_identifier_of_a_json_object_may_have_no_type() -> None:
+    assert user_ids('[{"identifier": "7"}, {"type": "LDAP"}]') == [":7"]

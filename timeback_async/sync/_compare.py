@@ -52,7 +52,6 @@ def plan(
             is full.
         SessionError: The roster has been planned before.
     """
-    state.settle()
     allowed = _allowed(max_removals, state.held())
     if roster.is_planned:
         raise SessionError("a roster is planned once; read it anew")

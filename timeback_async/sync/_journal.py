@@ -7,7 +7,7 @@ from ._state import Entry, State, StateError
 
 __all__ = ["Journal"]
 
-# Handing a batch to a thread costs as much as writing a hundred rows.
+# Fewer batches cost less, and more records are sent again after a kill.
 TOGETHER = 1024
 AT_LEAST_EVERY = 0.1  # s
 MOST_WAITING = 4 * TOGETHER
@@ -28,7 +28,7 @@ class Journal:
     def __init__(self, state: State) -> None:
         self._state = state
         self._waiting: list[Entry] = []
-        self._is_closed = False
+        self._is_closed = self._is_over = False
         self._wake = asyncio.Event()
         self._written = asyncio.Event()
         self.error: StateError | None = None
@@ -41,7 +41,7 @@ class Journal:
 
     async def room(self) -> None:
         """Wait where writing cannot keep up."""
-        while len(self._waiting) >= MOST_WAITING and self.error is None:
+        while len(self._waiting) >= MOST_WAITING and not self._is_over:
             self._written.clear()
             await self._written.wait()
 
@@ -52,15 +52,18 @@ class Journal:
 
     async def write(self) -> None:
         """Write what comes, until it is closed or the disk fails."""
-        while self.error is None and not (self._is_closed and not self._waiting):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AT_LEAST_EVERY):
-                    await self._wake.wait()
-            self._wake.clear()
-            entries, self._waiting = self._waiting, []
-            if entries:
-                try:
+        try:
+            while not (self._is_closed and not self._waiting):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AT_LEAST_EVERY):
+                        await self._wake.wait()
+                self._wake.clear()
+                entries, self._waiting = self._waiting, []
+                if entries:
                     await asyncio.to_thread(self._state.write, entries)
-                except StateError as error:
-                    self.error = error
+                self._written.set()
+        except StateError as error:
+            self.error = error
+        finally:  # whatever ended it, nobody is to wait for it
+            self._is_over = True
             self._written.set()

@@ -10,12 +10,12 @@ from msgspec import UNSET
 
 from .._validate import checked
 from ..errors import RecordError
-from ..models import AgentLink, User
+from ..models import AgentLink
 from ._files import DataFile, reading
 from ._findings import Severity
 from ._gaps import Gaps
 from ._options import Resolved
-from ._people import DIFFERENT, RELATIONS, PeopleMapper, RoleRow
+from ._people import DIFFERENT, PeopleMapper, RoleRow
 from ._roster import CHUNK, RECORDS, WIRE, Roster, Source
 from ._rows import Rows
 from ._values import listed, user_ids
@@ -230,13 +230,11 @@ class Loader:
                 ),
             )
             return True
-        roles = [each.role for each in value.roles] if isinstance(value, User) else []
-        relation = next((role for role in roles if role in RELATIONS), "")
         gaps = Gaps(birth=value.demographics is UNSET)
         self._roster.has_births |= not gaps.birth
         self._db.execute(
             "INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (value.sourced_id, kind, kind == "student", relation, value.status, file, line, body,
+            (value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
              value.username or "", gaps.as_json()),
         )  # fmt: skip
         return True

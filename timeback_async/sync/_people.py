@@ -19,7 +19,7 @@ from ._gaps import Gaps, Untold
 from ._options import Resolved
 from ._values import boolean, day, listed
 
-__all__ = ["DIFFERENT", "RELATIONS", "PeopleMapper", "Person", "RoleRow"]
+__all__ = ["DIFFERENT", "PeopleMapper", "Person", "RoleRow"]
 
 DIFFERENT = "\0"  # in place of a value, where several rows say different things
 RELATIONS = ("parent", "guardian", "relative")

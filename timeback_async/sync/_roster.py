@@ -89,7 +89,6 @@ class Roster(Closing):
         db: Where it lies.
         lock: Held by whichever thread is in it.
         is_planned: Whether it has been compared with a state.
-        org_map: TimeBack's orgs by those of the files, where they differ.
         count: How many of each there are, and rows that are left out.
         fingerprint: Changes whenever the same files would become other records.
     """
@@ -101,7 +100,6 @@ class Roster(Closing):
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self.is_planned = False
         self.has_all_roles = True
-        self.org_map = options.org_map or {}
         self.fingerprint = options.fingerprint()
         self.count = Count(0, 0, 0, 0)
         self.lock = threading.RLock()

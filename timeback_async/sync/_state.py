@@ -287,7 +287,7 @@ class State(Closing):
             if self._tenant:
                 self._set_meta(**self._tenant)
             # Many rows a statement: for each statement sqlite3 lets go of the interpreter, and
-            # waits until the event loop lets go of it too. Row by row that cost eight times this.
+            # waits until the event loop lets go of it too. Row by row that cost half as much again.
             remaining = iter(entries)
             while rows := list(islice(remaining, ROWS)):
                 self._db.execute(
