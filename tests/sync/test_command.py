@@ -739,9 +739,9 @@ def test_what_a_manifest_says_cannot_move_the_cursor(server: MockServer) -> None
 def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     trace = Trace(clock)
-    for done in (100, 400):
+    for done in (100, 12_400):
         clock.now += 1
-        trace.note(done, statistics(throttled=done // 100))
+        trace.note(done, statistics(throttled=done // 100, window=0.25))
     file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     screen = Console(record=True, width=80, file=file)
     monkeypatch.setattr(_chart, "out", screen)
@@ -751,8 +751,9 @@ def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     drawn = screen.export_text().splitlines()
     assert drawn[0].strip() == "Over 2.0 s"
-    assert re.fullmatch(r" records/s +▃{24}█{24} +max 300 *", drawn[1])
-    assert re.fullmatch(r" throttled/s +.{48} +max 3 *", drawn[3])
+    assert re.fullmatch(r" records/s +.{24}█{24} +max 12,300 *", drawn[1])
+    assert re.fullmatch(r" window +.{48} +max 0.25 *", drawn[2])
+    assert re.fullmatch(r" throttled/s +.{48} +max 123 *", drawn[3])
     assert len(drawn) == 4
 
 

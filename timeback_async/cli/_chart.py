@@ -26,7 +26,9 @@ def print_chart(trace: Trace) -> None:
         ("throttled/s", "yellow", [slot.throttled for slot in slots]),
     ):
         line = sparkline(values, PLAIN if out.options.ascii_only else LEVELS)
-        table.add_row(what, f"[{colour}]{line}[/]", f"max {max(values):,.3g}")
+        top = max(values)
+        said = f"{top:,.0f}" if top >= 10 else f"{top:.2g}"  # a window may be below 1
+        table.add_row(what, f"[{colour}]{line}[/]", f"max {said}")
     out.print(table)
 
 
