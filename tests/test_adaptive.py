@@ -399,3 +399,15 @@ def test_whatever_happens_it_stays_within_its_bounds_and_lets_the_next_one_in(
     while (wait := window.admit(now + waited)) != 0.0:
         waited += wait
         assert waited <= longest + 1e-6
+
+
+def test_failures_while_the_gate_is_shut_say_nothing_new() -> None:
+    window = opened(size=64)
+    window.throttled(30.0, 1.0)
+    size, mode = window.size(40.0), window.mode
+
+    for _ in range(3 * DRY_FROM):
+        window.failed(2.0)
+
+    assert window.size(40.0) == size
+    assert window.mode is mode
