@@ -4,12 +4,13 @@ import csv
 import io
 import weakref
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from timeback_async import AgentLink, Student, User
-from timeback_async.sync import ReadOptions, Roster, read_roster
+from timeback_async.sync import Entry, ReadOptions, Roster, read_roster
+from timeback_async.sync._state import line
 
 __all__ = [
     "adult",
@@ -17,6 +18,7 @@ __all__ = [
     "codes",
     "csv_text",
     "folder",
+    "lines",
     "manifest",
     "mapping",
     "opened",
@@ -177,3 +179,8 @@ def wrong(roster: Roster) -> list[str]:
     """Return the findings that are no notes, as a person reads them."""
     causes = (cause for cause in roster.findings.causes if cause.severity != "note")
     return [f"{each.code} {each}" for cause in causes for each in cause.examples]
+
+
+def lines(entries: Iterable[Entry]) -> bytes:
+    """Return outcomes as a state writes them."""
+    return b"".join(map(line, entries))

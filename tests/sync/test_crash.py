@@ -39,11 +39,12 @@ sys.exit(not asyncio.run(main(*sys.argv[1:])).ok)
 """
 JOURNAL_FIRST = """
 from timeback_async.sync._job import SyncRun
+from timeback_async.sync._state import line
 
 def records(self, changes, real=SyncRun._records):
     def noted():
         for change in changes:
-            self._state.write([change.known])
+            self._state.write(line(change.known))
             yield change
     return real(self, noted())
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from timeback_async.errors import AuthError, ServerError, SessionError, Timeback
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import (
     Change,
-    Entry,
     ReadOptions,
     State,
     StateError,
@@ -580,9 +579,9 @@ async def test_a_session_closed_under_a_run_costs_no_outcome(
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     real = State.write
 
-    def write(self: State, entries: Iterable[Entry]) -> None:
+    def write(self: State, batch: bytes | bytearray) -> None:
         time.sleep(0.3)
-        real(self, entries)
+        real(self, batch)
 
     monkeypatch.setattr(State, "write", write)
 
@@ -686,12 +685,12 @@ def failing_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
     """Let the disk be full after so many batches."""
     real, count = State.write, 0
 
-    def write(self: State, entries: Iterable[Entry]) -> None:
+    def write(self: State, batch: bytes | bytearray) -> None:
         nonlocal count
         count += 1
         if count > batches:
             raise StateError("state.db: could not be written (disk full); run again to go on")
-        real(self, entries)
+        real(self, batch)
 
     monkeypatch.setattr(State, "write", write)
 

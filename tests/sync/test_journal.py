@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,14 +23,13 @@ class FakeState(State):
         self.threads: set[int] = set()
         self.fails_at: int | None = None
 
-    def write(self, entries: Iterable[Entry]) -> None:
-        batch = list(entries)
+    def write(self, batch: bytes | bytearray) -> None:
         self.may_write.wait(5)  # never for ever, were a test to fail meanwhile
         self.threads.add(threading.get_ident())
         if self.fails_at == len(self.batches):
             raise StateError("the disk is full")
         super().write(batch)
-        self.batches.append(len(batch))
+        self.batches.append(batch.count(b"\n"))
 
     def saved(self) -> int:
         self.settle()

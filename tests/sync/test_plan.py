@@ -14,6 +14,7 @@ from tests.sync.rosters import (
     child,
     codes,
     csv_text,
+    lines,
     manifest,
     opened,
     read,
@@ -70,7 +71,7 @@ def compared(
 def night(state: State, path: Path, files: Files, **how: Any) -> Night:
     """Compare files with a state, and note everything as done."""
     tonight = compared(state, path, files, **how)
-    state.write(ended(tonight.changes))
+    state.write(lines(ended(tonight.changes)))
     state.settle()
     return tonight
 
@@ -179,7 +180,7 @@ def test_a_user_who_becomes_a_student_is_sent_as_one(tmp_path: Path, state: Stat
 @pytest.mark.parametrize("outcome", ["failed", "unknown"])
 def test_what_did_not_end_well_is_sent_again(tmp_path: Path, state: State, outcome: str) -> None:
     first = compared(state, tmp_path, school(*FAMILY))
-    state.write(each._replace(hash=None) for each in ended(first.changes, outcome))
+    state.write(lines(each._replace(hash=None) for each in ended(first.changes, outcome)))
     state.settle()
 
     second = night(state, tmp_path, school(*FAMILY))
@@ -196,7 +197,7 @@ def test_a_change_in_doubt_is_sent_again_though_the_file_goes_back(
 ) -> None:
     night(state, tmp_path, school(child("s-1", givenName="Canary")))
     changed = compared(state, tmp_path, school(child("s-1", givenName="Canary B")))
-    state.write(each._replace(hash=None) for each in ended(changed.changes, outcome))
+    state.write(lines(each._replace(hash=None) for each in ended(changed.changes, outcome)))
     state.settle()
 
     back = compared(state, tmp_path, school(child("s-1", givenName="Canary")))
@@ -271,7 +272,7 @@ def test_a_removal_in_doubt_is_repeated_and_undone_when_they_come_back(
     night(state, tmp_path, school(*FAMILY))
     fewer = school(child("s-1"), adult("u-1"))
     removed = compared(state, tmp_path, fewer, **EVERYTHING)
-    state.write(each._replace(hash=None) for each in ended(removed.changes, outcome))
+    state.write(lines(each._replace(hash=None) for each in ended(removed.changes, outcome)))
     state.settle()
 
     assert compared(state, tmp_path, fewer, **EVERYTHING).said == removed.said
@@ -628,7 +629,7 @@ def test_links_of_the_same_people_with_ids_of_their_own_are_known_apart(
 ) -> None:
     links = [{"agent": AgentLink("s-1", "u-1", "parent", own)} for own in ("rel-7", "rel-8")]
     path = json_lines(tmp_path, *links)
-    state.write(ended(plan(opened(path), state)))
+    state.write(lines(ended(plan(opened(path), state))))
 
     again = plan(opened(path), state)
 
@@ -653,7 +654,7 @@ def test_a_record_of_json_lines_stays_with_the_file_it_is_from(
     night(state, tmp_path, school(*FAMILY))
 
     path = json_lines(tmp_path, *students_of(tmp_path, school(*FAMILY)))
-    state.write(ended(plan(opened(path), state)))
+    state.write(lines(ended(plan(opened(path), state))))
     state.settle()
 
     fewer = compared(state, tmp_path, school(adult("u-1")))
@@ -664,7 +665,7 @@ def test_json_lines_that_are_a_full_set_tell_who_is_absent(tmp_path: Path, state
     both = students_of(tmp_path, school(*FAMILY))
     first = json_lines(tmp_path / "both", *both)
     fewer = json_lines(tmp_path / "one", both[0])
-    state.write(ended(plan(opened(first, mode="bulk"), state)))
+    state.write(lines(ended(plan(opened(first, mode="bulk"), state))))
 
     found = {mode: plan(opened(fewer, mode=mode), state).absent for mode in ("bulk", "delta")}
 

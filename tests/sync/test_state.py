@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.sync.rosters import lines
 from timeback_async import Config
 from timeback_async.errors import ConfigError
 from timeback_async.sync import Entry, State, StateError, _state
@@ -36,7 +37,7 @@ def entry(state: State, own: str = "s-1", **changes: Any) -> Entry:
 
 def keep(state: State, entries: Iterable[Entry]) -> None:
     """Write outcomes, and end the run that they came of."""
-    state.write(entries)
+    state.write(lines(entries))
     state.settle()
 
 
@@ -45,9 +46,13 @@ def link(state: State, student: str, user: str, **changes: Any) -> Entry:
     return entry(state, f"{student}\n{user}", kind="agent", **people | changes)
 
 
-def filled(path: Path, number: int = 1, ids: _state.Ids = "hashed") -> Path:
+def filled(
+    path: Path, number: int = 1, ids: _state.Ids = "hashed", *, killed: bool = False
+) -> Path:
     with State(path, CONFIG, ids) as state:
-        state.write(entry(state, f"person-{n}") for n in range(number))
+        state.write(lines(entry(state, f"person-{n}") for n in range(number)))
+        if killed:
+            state._db.close()  # before it is settled
     return path
 
 
@@ -310,13 +315,17 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     assert "is a database, but no state of a sync" in refusal(path, CONFIG)
 
 
-def test_a_newer_state_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, _state.VERSION + 1])
+def test_a_state_of_another_version_is_refused_with_advice(tmp_path: Path, version: int) -> None:
     path = filled(tmp_path / "state.db")
     with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version = {_state.VERSION + 1}")
+        db.execute(f"PRAGMA user_version = {version}")
     db.close()
 
-    assert "was written by a newer version; use that one" in refusal(path, CONFIG)
+    why = refusal(path, CONFIG)
+
+    assert "was written by another version; use that one, or" in why
+    assert ADVICE in why
 
 
 def test_a_state_cut_off_at_any_length_is_refused_with_advice(tmp_path: Path) -> None:
@@ -340,13 +349,28 @@ def test_a_row_out_of_order_is_refused(tmp_path: Path) -> None:
         assert ADVICE in refusal(path, CONFIG)
 
 
+@pytest.mark.parametrize(
+    "batch", [b"{}\n", b'["s-1"]\n', b"\xff\n", b'["s-1","student","not base64","saved",'], ids=str
+)
+def test_damaged_outcomes_of_a_killed_run_are_refused_with_advice(
+    tmp_path: Path, batch: bytes
+) -> None:
+    path = tmp_path / "state.db"
+    with State(path, CONFIG) as state:
+        state.write(lines([entry(state)]) + batch)
+        state._db.close()
+
+    assert ADVICE in refusal(path, CONFIG)
+
+
+@pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_damage_is_refused_or_only_sends_more(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int, killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = random.Random(seed)
     monkeypatch.setattr(os, "urandom", moments.randbytes)  # the same ids each time
-    whole = filled(tmp_path / "state.db", 300).read_bytes()
+    whole = filled(tmp_path / "state.db", 300, killed=killed).read_bytes()
     path = tmp_path / "damaged.db"
     opened = 0
     for _ in range(50):
@@ -394,6 +418,7 @@ def test_on_a_full_disk_nothing_of_a_batch_is_kept_and_the_rest_stays(tmp_path: 
 FAILING = """
 import resource, signal, sys
 from timeback_async.sync import Entry, State, StateError
+from timeback_async.sync._state import line
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with State(sys.argv[1]) as state:
@@ -401,17 +426,17 @@ with State(sys.argv[1]) as state:
         Entry(state.id_of(f"{n}"), "user", b"hash", "saved", 201, 1, 1.0, "users")
         for n in range(5000)
     ]
-    state.write(entries[:10])
+    state.write(b"".join(map(line, entries[:10])))
     state.settle()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
     try:
-        state.write(entries)
+        state.write(b"".join(map(line, entries)))
     except StateError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     print(state.count())
-    state.write(entries)
+    state.write(b"".join(map(line, entries)))
     state.settle()
     print(state.count())
 """
@@ -486,7 +511,7 @@ def test_doubt_is_newer_than_the_outcomes_of_a_run_that_did_not_come_to_its_end(
 ) -> None:
     path = tmp_path / "state.db"
     with State(path, CONFIG) as state:
-        state.write([entry(state)])
+        state.write(lines([entry(state)]))
         state.begin(changing=[state.id_of("s-1")], moved=[], facts={})
 
     with State(path, CONFIG) as state:
@@ -495,7 +520,7 @@ def test_doubt_is_newer_than_the_outcomes_of_a_run_that_did_not_come_to_its_end(
 
 def test_who_is_forgotten_does_not_come_back_with_the_end_of_a_run() -> None:
     with State(None) as state:
-        state.write([entry(state)])
+        state.write(lines([entry(state)]))
 
         assert state.forget(["s-1"]) == 1
         state.settle()
@@ -580,7 +605,7 @@ def test_an_empty_file_becomes_a_state_that_only_its_owner_can_read(tmp_path: Pa
 def test_of_several_outcomes_of_one_record_the_last_is_kept(outcomes: tuple[str, str]) -> None:
     with State(None) as state:
         for number, outcome in enumerate(outcomes, 1):
-            state.write([entry(state, outcome=outcome, attempts=number)])
+            state.write(lines([entry(state, outcome=outcome, attempts=number)]))
         state.settle()
 
         (known,) = state.entries()

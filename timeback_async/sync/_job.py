@@ -231,12 +231,11 @@ class SyncRun:
         is_done = outcome in (Outcome.SAVED, DELETED)
         if outcome not in UNTOLD:
             self._journal.add(
-                change.known._replace(
-                    hash=change.known.hash if is_done else None,
-                    outcome=ENDED[change.phase] if is_done else outcome.value,
-                    status=result.status,
-                    attempts=result.attempts,
-                    time=time.time(),
+                change.known.after(
+                    ENDED[change.phase] if is_done else outcome.value,
+                    change.known.hash if is_done else None,
+                    result.status,
+                    result.attempts,
                 )
             )
         if not is_done and len(self.report.failures) < MAX_FAILURES:

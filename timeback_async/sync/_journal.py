@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from ._state import Entry, State, StateError
+from ._state import Entry, State, StateError, line
 
 __all__ = ["Journal"]
 
@@ -27,7 +27,9 @@ class Journal:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._waiting: list[Entry] = []
+        # As bytes: thousands of entries kept alive cost a run more than writing them does.
+        self._waiting = bytearray()
+        self._number = 0
         self._is_closed = self._is_over = False
         self._wake = asyncio.Event()
         self._written = asyncio.Event()
@@ -35,13 +37,14 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Take an outcome in."""
-        self._waiting.append(entry)
-        if len(self._waiting) >= TOGETHER:
+        self._waiting += line(entry)
+        self._number += 1
+        if self._number >= TOGETHER:
             self._wake.set()
 
     async def room(self) -> None:
         """Wait where writing cannot keep up."""
-        while len(self._waiting) >= MOST_WAITING and not self._is_over:
+        while self._number >= MOST_WAITING and not self._is_over:
             self._written.clear()
             await self._written.wait()
 
@@ -58,9 +61,9 @@ class Journal:
                     async with asyncio.timeout(AT_LEAST_EVERY):
                         await self._wake.wait()
                 self._wake.clear()
-                entries, self._waiting = self._waiting, []
-                if entries:
-                    await asyncio.to_thread(self._state.write, entries)
+                batch, self._waiting, self._number = self._waiting, bytearray(), 0
+                if batch:
+                    await asyncio.to_thread(self._state.write, batch)
                 self._written.set()
         except StateError as error:
             self.error = error
