@@ -112,7 +112,7 @@ def line(entry: Entry) -> bytes:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_lines = msgspec.json.Decoder(Entry).decode_lines
+_decode = msgspec.json.Decoder(Entry).decode
 
 
 class State(Closing):
@@ -182,6 +182,7 @@ class State(Closing):
         db = self._db
         # The lock is the process's, and is gone when it is, in whatever way.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute("PRAGMA page_size=16384")  # a quarter of the calls to write; for new files
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("BEGIN IMMEDIATE")
@@ -319,7 +320,7 @@ class State(Closing):
     def _fold(self) -> None:
         """Bring outcomes to their records."""
         for (batch,) in self._db.execute("SELECT lines FROM outcomes ORDER BY rowid"):
-            remaining = iter(_decode_lines(batch))
+            remaining = map(_decode, batch.splitlines())
             while rows := list(islice(remaining, ROWS)):
                 self._db.execute(
                     f"INSERT INTO unsorted VALUES {','.join([ROW] * len(rows))}",  # noqa: S608
