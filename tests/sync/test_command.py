@@ -658,9 +658,12 @@ def test_a_log_of_json_lines_has_nothing_else_on_stderr(server: MockServer) -> N
     done = sync(family(child("s-1", familyName="")), "--log-format", "json")
 
     logged = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [set(each) for each in logged] == [{"time", "level", "logger", "message"}] * len(logged)
-    assert logged[0]["message"].startswith("read OneRoster 1.1")
-    assert logged[0]["level"] == "info"
+    assert all({"time", "level", "logger", "message"} <= set(each) for each in logged)
+    read, planned = logged[:2]
+    assert read["message"].startswith("read OneRoster 1.1")
+    assert read["level"] == "info"
+    assert (read["students"], read["left_out"]) == (0, 1)
+    assert (planned["planned"], planned["unchanged"]) == (0, 0)
     assert "━" not in done.stderr
     assert "left out" in done.stdout
 
@@ -704,6 +707,33 @@ def test_a_log_of_text_is_a_line_for_each_event(server: MockServer) -> None:
         for line in done.stderr.splitlines()
     )
     assert "5 changes: 5 saved; 0 unchanged" in done.stderr
+
+
+def test_the_log_tells_now_and_then_how_far_a_run_has_come(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sync, "REDRAW", -1.0)
+    monkeypatch.setattr(_sync, "LOG_EVERY", -1.0)
+    children = [child(f"s-{n}", "u-1") for n in range(50)]
+
+    done = sync(family(adult("u-1"), *children), "--log-format", "json")
+
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [each for each in logged if "phase" in each]
+    assert {each["phase"]: each["planned"] for each in told} == {"people": 51, "links": 50}
+    for phase, planned in (("people", 51), ("links", 50)):
+        reached = [each["done"] for each in told if each["phase"] == phase]
+        assert sorted(set(reached)) == list(range(1, planned))
+    one = next(each for each in told if each["phase"] == "links" and each["done"] == 10)
+    assert one["message"].startswith("links: 10 of 50 · ")
+    assert one["per_second"] > 0
+    assert one["seconds_left"] >= 0
+    assert (one["retries"], one["throttled"]) == (0, 0)
+    assert one["window"] > 0
+
+
+def test_a_short_run_logs_no_progress(server: MockServer) -> None:
+    assert "· window" not in sync(family(), "--log-format", "text").stderr
 
 
 def test_each_phase_with_something_to_do_has_a_bar(

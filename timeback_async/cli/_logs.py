@@ -13,7 +13,7 @@ LogFormat = Literal["text", "json"]
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object to a line."""
+    """One JSON object to a line, with whatever `fields` the caller gave in `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(
@@ -23,6 +23,7 @@ class _JsonFormatter(logging.Formatter):
                 "logger": record.name,
                 "message": record.getMessage(),
             }
+            | getattr(record, "fields", {})
         )
 
 

@@ -46,6 +46,7 @@ __all__ = ["Comparing", "Outputs", "sync"]
 log = logging.getLogger("timeback_async.sync")
 
 SAMPLES = 3
+LOG_EVERY = 10.0  # s, how often the log tells how far a run has come
 
 
 class Comparing(msgspec.Struct, frozen=True):
@@ -155,7 +156,8 @@ class _Job:
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = Config.from_env(**settings)
         with await asyncio.to_thread(read_roster, self._path, self._options) as roster:
-            log.info("read %s: %s", roster.format, roster.count._asdict())
+            read = roster.count._asdict()
+            log.info("read %s: %s", roster.format, read, extra={"fields": read})
             with _state(self._state_path, config, self._ids, dry_run) as state:
                 changes = await asyncio.to_thread(
                     plan,
@@ -163,7 +165,12 @@ class _Job:
                     state,
                     **msgspec.structs.asdict(self._comparing),
                 )
-                log.info("planned %d changes, %d unchanged", changes.total(), changes.unchanged)
+                planned = {"planned": changes.total(), "unchanged": changes.unchanged}
+                log.info(
+                    "planned %(planned)d changes, %(unchanged)d unchanged",
+                    planned,
+                    extra={"fields": planned},
+                )
                 if dry_run:
                     return SyncReport.of(changes, dry_run=True), None, _samples(changes)
                 return *await self._carry_out(config, changes), {}
@@ -239,7 +246,7 @@ def _wire(change: Change) -> dict[str, Any] | None:
 
 
 class _Bars:
-    """A progress bar for each phase that has something to do."""
+    """How far each phase that has something to do has come: in bars, and in the log."""
 
     def __init__(self, progress: Progress, changes: Plan, session: TimebackSession) -> None:
         self._progress, self._statistics = progress, session.statistics
@@ -249,22 +256,45 @@ class _Bars:
             if (total := changes.total(phase))
         }
         self._done = dict.fromkeys(self._tasks, 0)
-        self._drawn_at = 0.0
+        self._drawn_at = self._logged_at = time.monotonic()
 
     def count(self, change: Change) -> None:
         self._done[change.phase] += 1
-        if time.monotonic() - self._drawn_at > REDRAW:
+        now = time.monotonic()
+        if now - self._drawn_at > REDRAW:
+            self._drawn_at = now
             self.draw()
+        if now - self._logged_at > LOG_EVERY:
+            self._logged_at = now
+            self._log()
 
     def draw(self) -> None:
-        self._drawn_at = time.monotonic()
         statistics = self._statistics()
-        for phase, task in self._tasks.items():
+        for phase, number in self._tasks.items():
             if self._done[phase]:
-                self._progress.start_task(task)
-                rate = self._progress.tasks[task].speed or 0.0
-                facts = facts_of(rate, statistics)
-                self._progress.update(task, completed=self._done[phase], facts=facts)
+                self._progress.start_task(number)
+                facts = facts_of(self._progress.tasks[number].speed or 0.0, statistics)
+                self._progress.update(number, completed=self._done[phase], facts=facts)
+
+    def _log(self) -> None:
+        statistics = self._statistics()
+        for phase, number in self._tasks.items():
+            task, done = self._progress.tasks[number], self._done[phase]
+            if not task.started or task.finished:
+                continue
+            rate, left = task.speed or 0.0, task.time_remaining
+            fields = {
+                "phase": phase,
+                "done": done,
+                "planned": int(task.total or 0),
+                "per_second": round(rate, 1),
+                "seconds_left": left and round(left),
+                "retries": statistics.retries,
+                "throttled": statistics.throttled,
+                "window": round(statistics.window, 1),
+            }
+            said = f"{done:,} of {task.total:,.0f} · {facts_of(rate, statistics)}"
+            log.info("%s: %s", phase, said, extra={"fields": fields})
 
 
 def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
