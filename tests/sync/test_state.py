@@ -350,7 +350,15 @@ def test_a_row_out_of_order_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "batch", [b"{}\n", b'["s-1"]\n', b"\xff\n", b'["s-1","student","not base64","saved",'], ids=str
+    "batch",
+    [
+        b"{}\n",
+        b'["s-1"]\n',
+        b"\xff\n",
+        b'["s-1","student","not base64","saved",',
+        b'["s-1","student","aGFzaA==","saved",200,99999999999999999999,1.0,"users"]\n',
+    ],
+    ids=str,
 )
 def test_damaged_outcomes_of_a_killed_run_are_refused_with_advice(
     tmp_path: Path, batch: bytes
@@ -359,6 +367,16 @@ def test_damaged_outcomes_of_a_killed_run_are_refused_with_advice(
     with State(path, CONFIG) as state:
         state.write(lines([entry(state)]) + batch)
         state._db.close()
+
+    assert ADVICE in refusal(path, CONFIG)
+
+
+@pytest.mark.parametrize("value", ["NULL", "7", "'text'"])
+def test_a_batch_that_is_no_longer_one_is_refused_with_advice(tmp_path: Path, value: str) -> None:
+    path = filled(tmp_path / "state.db", killed=True)
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE outcomes SET lines = {value}")  # noqa: S608
+    db.close()
 
     assert ADVICE in refusal(path, CONFIG)
 
@@ -449,7 +467,7 @@ def test_a_disk_that_fails_is_told_and_used_again_when_it_is_mended(tmp_path: Pa
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
 
     why, before, after = ended.stdout.splitlines()
-    assert why.endswith("; make room, and run again to go on")
+    assert why.endswith("; make room, there and for temporary files, and run again to go on")
     assert "could not be written" in why
     assert before == "{('user', 'saved'): 10}"
     assert after == "{('user', 'saved'): 5000}"

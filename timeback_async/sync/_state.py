@@ -241,7 +241,13 @@ class State(Closing):
             raise ConfigError(
                 f"{self.path}: cannot be opened ({error}); if it is damaged, {ADVICE}"
             ) from None
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+        except (
+            sqlite3.DatabaseError,
+            msgspec.MsgspecError,
+            TypeError,
+            UnicodeDecodeError,
+            OverflowError,  # a number that no column holds
+        ):
             raise ConfigError(f"{self.path}: is damaged, or no state; {ADVICE}") from None
         except OSError as error:
             raise ConfigError(f"{self.path}: {error.strerror}") from None
@@ -320,7 +326,8 @@ class State(Closing):
     def _fold(self) -> None:
         """Bring outcomes to their records."""
         for (batch,) in self._db.execute("SELECT lines FROM outcomes ORDER BY rowid"):
-            remaining = map(_decode, batch.splitlines())
+            # A TypeError where damage has made something else of it.
+            remaining = map(_decode, bytes.splitlines(batch))
             while rows := list(islice(remaining, ROWS)):
                 self._db.execute(
                     f"INSERT INTO unsorted VALUES {','.join([ROW] * len(rows))}",  # noqa: S608
@@ -425,7 +432,8 @@ class State(Closing):
             yield
         except sqlite3.Error as error:
             raise StateError(
-                f"{self.path}: could not be written ({error}); make room, and run again to go on"
+                f"{self.path}: could not be written ({error}); make room, there and for temporary "
+                "files, and run again to go on"
             ) from None
 
 
