@@ -709,27 +709,50 @@ def test_a_log_of_text_is_a_line_for_each_event(server: MockServer) -> None:
     assert "5 changes: 5 saved; 0 unchanged" in done.stderr
 
 
-def test_the_log_tells_now_and_then_how_far_a_run_has_come(
-    server: MockServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_sync, "REDRAW", -1.0)
-    monkeypatch.setattr(_sync, "LOG_EVERY", -1.0)
+def progress(*arguments: object, **environ: str) -> list[dict[str, Any]]:
+    """Run `sync` and return the lines of its log that tell how far it has come."""
+    done = sync(*arguments, "--log-format", "json", **environ)
+    assert done.exit_code == 0
+    return [line for text in done.stderr.splitlines() if "phase" in (line := json.loads(text))]
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log a run's progress more often than anybody wants."""
+    monkeypatch.setattr(_sync, "REDRAW", 0.005)
+    monkeypatch.setattr(_sync, "LOG_EVERY", 0.02)
+
+
+@pytest.mark.usefixtures("often")
+def test_the_log_tells_now_and_then_how_far_a_run_has_come(server: MockServer) -> None:
+    server.faults = Faults(latency=0.02)
     children = [child(f"s-{n}", "u-1") for n in range(50)]
 
-    done = sync(family(adult("u-1"), *children), "--log-format", "json")
+    told = progress(family(adult("u-1"), *children), TIMEBACK_MAX_IN_FLIGHT="4")
 
-    logged = [json.loads(line) for line in done.stderr.splitlines()]
-    told = [each for each in logged if "phase" in each]
-    assert {each["phase"]: each["planned"] for each in told} == {"people": 51, "links": 50}
     for phase, planned in (("people", 51), ("links", 50)):
-        reached = [each["done"] for each in told if each["phase"] == phase]
-        assert sorted(set(reached)) == list(range(1, planned))
-    one = next(each for each in told if each["phase"] == "links" and each["done"] == 10)
-    assert one["message"].startswith("links: 10 of 50 · ")
-    assert one["per_second"] > 0
-    assert one["seconds_left"] >= 0
-    assert (one["retries"], one["throttled"]) == (0, 0)
-    assert one["window"] > 0
+        own = [line for line in told if line["phase"] == phase]
+        reached = [line["done"] for line in own]
+        assert {line["planned"] for line in own} == {planned}
+        assert reached == sorted(reached)
+        assert max(reached) < planned
+    moved = next(line for line in told if line["per_second"] > 0)
+    assert moved["message"].startswith(f"{moved['phase']}: {moved['done']} of ")
+    left = (moved["planned"] - moved["done"]) / moved["per_second"]
+    assert moved["seconds_left"] == pytest.approx(left, abs=1)
+    assert (moved["retries"], moved["throttled"], moved["window"]) == (0, 0, 4)
+
+
+@pytest.mark.usefixtures("often")
+def test_the_log_tells_of_a_server_that_does_not_answer(server: MockServer) -> None:
+    server.faults = Faults(latency=0.3)
+
+    told = progress(family())
+
+    first = told[0]
+    assert (first["phase"], first["done"], first["planned"]) == ("people", 0, 3)
+    assert (first["per_second"], first["seconds_left"]) == (0, None)
+    assert {line["phase"] for line in told if not line["done"]} == {"people", "links"}
 
 
 def test_a_short_run_logs_no_progress(server: MockServer) -> None:

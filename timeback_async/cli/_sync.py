@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from rich.markup import escape
-from rich.progress import Progress, TaskID, TextColumn
+from rich.progress import Progress, TextColumn
 
 from .._config import Config
 from .._results import ItemResult
@@ -195,8 +195,10 @@ class _Job:
                         failures.write(Entry(wire, change.file, change.line), result)
 
                 self._running = running = run(session, changes, on_result=take)
+                telling = asyncio.create_task(bars.keep_telling())
                 with suppress(asyncio.CancelledError):  # the second Ctrl-C: the report tells
                     await running
+                telling.cancel()
                 bars.draw()
         return running.report, running.error
 
@@ -250,51 +252,55 @@ class _Bars:
 
     def __init__(self, progress: Progress, changes: Plan, session: TimebackSession) -> None:
         self._progress, self._statistics = progress, session.statistics
-        self._tasks: dict[str, TaskID] = {
+        self._planned = {phase: total for phase in PHASES if (total := changes.total(phase))}
+        self._tasks = {
             phase: progress.add_task(phase, total=total, facts="", start=False)
-            for phase in PHASES
-            if (total := changes.total(phase))
+            for phase, total in self._planned.items()
         }
-        self._done = dict.fromkeys(self._tasks, 0)
-        self._drawn_at = self._logged_at = time.monotonic()
+        self._done = dict.fromkeys(self._planned, 0)
+        self._logged, self._logged_at = self._done.copy(), time.monotonic()
 
     def count(self, change: Change) -> None:
         self._done[change.phase] += 1
-        now = time.monotonic()
-        if now - self._drawn_at > REDRAW:
-            self._drawn_at = now
+
+    async def keep_telling(self) -> None:
+        """Draw and log until it is cancelled: while no answer comes, too."""
+        while True:
+            await asyncio.sleep(REDRAW)
             self.draw()
-        if now - self._logged_at > LOG_EVERY:
-            self._logged_at = now
-            self._log()
+            if time.monotonic() - self._logged_at > LOG_EVERY:
+                self._log()
 
     def draw(self) -> None:
         statistics = self._statistics()
-        for phase, number in self._tasks.items():
+        for phase, task in self._tasks.items():
             if self._done[phase]:
-                self._progress.start_task(number)
-                facts = facts_of(self._progress.tasks[number].speed or 0.0, statistics)
-                self._progress.update(number, completed=self._done[phase], facts=facts)
+                self._progress.start_task(task)
+                facts = facts_of(self._progress.tasks[task].speed or 0.0, statistics)
+                self._progress.update(task, completed=self._done[phase], facts=facts)
 
     def _log(self) -> None:
-        statistics = self._statistics()
-        for phase, number in self._tasks.items():
-            task, done = self._progress.tasks[number], self._done[phase]
-            if not task.started or task.finished:
+        """Tell of the phases on their way, with the rate since the last time."""
+        statistics, now = self._statistics(), time.monotonic()
+        unfinished = [phase for phase in self._planned if self._done[phase] < self._planned[phase]]
+        for phase in unfinished:
+            done, planned = self._done[phase], self._planned[phase]
+            if not done and phase != unfinished[0]:
                 continue
-            rate, left = task.speed or 0.0, task.time_remaining
+            rate = (done - self._logged[phase]) / (now - self._logged_at)
             fields = {
                 "phase": phase,
                 "done": done,
-                "planned": int(task.total or 0),
+                "planned": planned,
                 "per_second": round(rate, 1),
-                "seconds_left": left and round(left),
+                "seconds_left": round((planned - done) / rate) if rate else None,
                 "retries": statistics.retries,
                 "throttled": statistics.throttled,
                 "window": round(statistics.window, 1),
             }
-            said = f"{done:,} of {task.total:,.0f} · {facts_of(rate, statistics)}"
+            said = f"{done:,} of {planned:,} · {facts_of(rate, statistics)}"
             log.info("%s: %s", phase, said, extra={"fields": fields})
+        self._logged, self._logged_at = self._done.copy(), now
 
 
 def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
