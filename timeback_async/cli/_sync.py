@@ -196,9 +196,11 @@ class _Job:
 
                 self._running = running = run(session, changes, on_result=take)
                 telling = asyncio.create_task(bars.keep_telling())
-                with suppress(asyncio.CancelledError):  # the second Ctrl-C: the report tells
-                    await running
-                telling.cancel()
+                try:
+                    with suppress(asyncio.CancelledError):  # the second Ctrl-C: the report tells
+                        await running
+                finally:
+                    telling.cancel()
                 bars.draw()
         return running.report, running.error
 

@@ -54,7 +54,7 @@ SCHEMA = (
 )
 # Outcomes on their way to the records, which takes half the time where they are sorted by id.
 UNSORTED = "CREATE TEMP TABLE unsorted AS SELECT * FROM records WHERE false"
-ROWS, ROW = 64, "(?,?,?,?,?,?,?,?,?,?,?)"  # many rows a statement: half the cost of one
+ROWS, ROW = 64, "(?,?,?,?,?,?,?,?,?,?,?)"  # in one statement: half the cost of one each
 
 
 class StateError(ConfigError):
@@ -96,12 +96,12 @@ class Entry(NamedTuple):
         return self.outcome not in REMOVED
 
     def after(
-        self, outcome: str, content: bytes | None, status: int | None, attempts: int
+        self, outcome: str, saved: bytes | None, status: int | None, attempts: int
     ) -> "Entry":
         """Return what is known once a request for it has ended, now."""
         # As `_replace` would, in a third of the time.
         return Entry(
-            self.id, self.kind, content, outcome, status, attempts, time.time(),
+            self.id, self.kind, saved, outcome, status, attempts, time.time(),
             self.source, self.student, self.user, self.agent_id,
         )  # fmt: skip
 
