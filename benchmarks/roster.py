@@ -110,7 +110,7 @@ def measured(step: str, *arguments: object) -> dict[str, Any]:
 
 def main(step: str, users: str, url: str = "") -> None:
     from timeback_async.sync import State, plan, read_roster
-    from timeback_async.sync._journal import Journal
+    from timeback_async.sync._running.journal import Journal
 
     facts: dict[str, Any] = {}
     if step == "unkept":

@@ -27,7 +27,7 @@ from timeback_async._trace import Trace
 from timeback_async.cli import _chart, _sync
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions, State, StateError
-from timeback_async.sync._compare import _Planner
+from timeback_async.sync._planning.compare import _Planner
 from timeback_async.testing import Faults, MockServer, _server
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -38,8 +38,8 @@ async def main(url, path, state):
 sys.exit(not asyncio.run(main(*sys.argv[1:])).ok)
 """
 JOURNAL_FIRST = """
-from timeback_async.sync._job import SyncRun
-from timeback_async.sync._state import line
+from timeback_async.sync._running.job import SyncRun
+from timeback_async.sync._planning.state import line
 
 def records(self, changes, real=SyncRun._records):
     def noted():

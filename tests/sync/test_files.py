@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from timeback_async.errors import ConfigError
-from timeback_async.sync import _files, read_roster
-from timeback_async.sync._files import Package, reading
+from timeback_async.sync import read_roster
+from timeback_async.sync._reading import files as _files
+from timeback_async.sync._reading.files import Package, reading
 
 from .rosters import child, codes, csv_text, folder, mapping, opened, org, records, school, zipped
 

@@ -11,7 +11,7 @@ from tests.sync.test_job import EVERYTHING, FAMILY, ONCE, District, crowd, distr
 from timeback_async import RetryPolicy, TimebackSession
 from timeback_async.errors import ConfigError, SessionError
 from timeback_async.sync import ReadOptions, State, plan, read_roster, run
-from timeback_async.sync._gaps import Gaps
+from timeback_async.sync._reading.gaps import Gaps
 from timeback_async.testing import Faults, MockServer
 from timeback_async.testing._server import _Refusal
 

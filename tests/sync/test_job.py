@@ -20,11 +20,11 @@ from timeback_async.sync import (
     StateError,
     SyncReport,
     SyncRun,
-    _job,
     plan,
     read_roster,
     run,
 )
+from timeback_async.sync._running import job as _job
 from timeback_async.testing import Faults, MockServer
 
 Files = Mapping[str, str]

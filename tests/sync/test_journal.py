@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from timeback_async.sync import Entry, State, StateError
-from timeback_async.sync._journal import AT_LEAST_EVERY, MOST_WAITING, TOGETHER, Journal
+from timeback_async.sync._running.journal import AT_LEAST_EVERY, MOST_WAITING, TOGETHER, Journal
 
 
 class FakeState(State):

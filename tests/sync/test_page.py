@@ -19,8 +19,8 @@ from tests.test_trace import Clock, statistics
 from timeback_async import Outcome
 from timeback_async._trace import Trace
 from timeback_async.sync import PHASES, Findings, PhaseReport, SyncReport
-from timeback_async.sync._page import SHOWN, page
-from timeback_async.sync._report import Failure
+from timeback_async.sync._running.page import SHOWN, page
+from timeback_async.sync._running.report import Failure
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://elsewhere.invalid/x onerror=alert(2)>"
 PUNCTUATION = "a & b $headline &lt;"

@@ -27,8 +27,8 @@ from timeback_async import AgentKey, AgentLink, Student, User
 from timeback_async.errors import ConfigError, SessionError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import Entry, Plan, State, plan
-from timeback_async.sync._job import ENDED
-from timeback_async.sync._plan import Change
+from timeback_async.sync._planning.plan import Change
+from timeback_async.sync._running.job import ENDED
 
 Files = Mapping[str, str]
 FAMILY = [child("s-1", "u-1"), child("s-2", "u-1"), adult("u-1")]

@@ -11,7 +11,8 @@ import pytest
 from timeback_async import AgentLink, User
 from timeback_async.errors import ConfigError
 from timeback_async.models.ids import agent_id_of
-from timeback_async.sync import CODES, Finding, Findings, ReadOptions, _roster, read_roster
+from timeback_async.sync import CODES, Finding, Findings, ReadOptions, read_roster
+from timeback_async.sync._reading import roster as _roster
 
 from ..samples import link, student, user
 from .rosters import (

@@ -15,7 +15,8 @@ import pytest
 from tests.sync.rosters import lines
 from timeback_async import Config
 from timeback_async.errors import ConfigError
-from timeback_async.sync import Entry, State, StateError, _state
+from timeback_async.sync import Entry, State, StateError
+from timeback_async.sync._planning import state as _state
 
 CONFIG = Config(client_id="client", client_secret="secret", base_url="https://one.example")
 ADVICE = "move it away and run again"
@@ -436,7 +437,7 @@ def test_on_a_full_disk_nothing_of_a_batch_is_kept_and_the_rest_stays(tmp_path: 
 FAILING = """
 import resource, signal, sys
 from timeback_async.sync import Entry, State, StateError
-from timeback_async.sync._state import line
+from timeback_async.sync._planning.state import line
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with State(sys.argv[1]) as state:
@@ -557,7 +558,8 @@ def test_records_sent_again_from_their_own_file_stay_with_the_file_they_are_from
 
 KILLED = """
 import os, sqlite3, sys
-from timeback_async.sync import State, _state
+from timeback_async.sync import State
+from timeback_async.sync._planning import state as _state
 
 class Connection(sqlite3.Connection):
     left = int(sys.argv[2])

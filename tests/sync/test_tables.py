@@ -11,10 +11,10 @@ from timeback_async import Student, User
 from timeback_async.errors import ConfigError
 from timeback_async.models import Demographics
 from timeback_async.sync import Findings
-from timeback_async.sync._files import Package
-from timeback_async.sync._layout import FileLayout, columns_of
-from timeback_async.sync._rows import Rows
-from timeback_async.sync._tables import Table
+from timeback_async.sync._reading.files import Package
+from timeback_async.sync._reading.layout import FileLayout, columns_of
+from timeback_async.sync._reading.rows import Rows
+from timeback_async.sync._reading.tables import Table
 
 from .rosters import child, codes, csv_text, opened, read, records, school, users, wrong
 

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from timeback_async.sync._values import AMBIGUOUS, boolean, day, listed, user_ids
+from timeback_async.sync._reading.values import AMBIGUOUS, boolean, day, listed, user_ids
 
 
 @pytest.mark.parametrize(

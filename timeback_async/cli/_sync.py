@@ -31,9 +31,9 @@ from ..sync import (
     read_roster,
     run,
 )
-from ..sync._files import shown
-from ..sync._page import page
-from ..sync._state import Ids
+from ..sync._planning.state import Ids
+from ..sync._reading.files import shown
+from ..sync._running.page import page
 from ._failures import Failures
 from ._input import Entry
 from ._logs import LogFormat, logged

@@ -9,15 +9,15 @@ Reading and planning block: from an event loop, hand them to `asyncio.to_thread`
 roster is kept but hashes; what a run has done is in the state, and running again goes on there.
 """
 
-from ._compare import plan
-from ._findings import CODES, Cause, Finding, Findings
-from ._job import SyncRun, run
-from ._options import ReadOptions
-from ._plan import PHASES, Change, Plan
-from ._read import read_roster
-from ._report import Failure, PhaseReport, SyncReport
-from ._roster import Roster
-from ._state import Entry, State, StateError
+from ._planning.compare import plan
+from ._planning.plan import PHASES, Change, Plan
+from ._planning.state import Entry, State, StateError
+from ._reading.findings import CODES, Cause, Finding, Findings
+from ._reading.options import ReadOptions
+from ._reading.read import read_roster
+from ._reading.roster import Roster
+from ._running.job import SyncRun, run
+from ._running.report import Failure, PhaseReport, SyncReport
 
 __all__ = [
     "CODES",

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import ConfigError
-from ..models import AgentLink, Student, User
-from ._closing import Closing
-from ._findings import Findings
-from ._options import Resolved
+from ...errors import ConfigError
+from ...models import AgentLink, Student, User
+from .._closing import Closing
+from .findings import Findings
+from .options import Resolved
 
 __all__ = ["CHUNK", "RECORDS", "WIRE", "Count", "Roster", "Source", "writing"]
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Self, get_args
 
 from msgspec import UNSET
 
-from .._validate import checked
-from ..errors import RecordError
-from ..models import Demographics, OrgRef, Role, RoleName, RoleType, Status, Student, User
-from ._findings import Severity
-from ._gaps import Gaps, Untold
-from ._options import Resolved
-from ._values import boolean, day, listed
+from ..._validate import checked
+from ...errors import RecordError
+from ...models import Demographics, OrgRef, Role, RoleName, RoleType, Status, Student, User
+from .findings import Severity
+from .gaps import Gaps, Untold
+from .options import Resolved
+from .values import boolean, day, listed
 
 __all__ = ["DIFFERENT", "PeopleMapper", "Person", "RoleRow"]
 

@@ -1,7 +1,7 @@
 """What can be told only when all files of a roster are read: duplicates, strays and links."""
 
-from ._load import chunks
-from ._roster import CHUNK, Count, Roster
+from .load import chunks
+from .roster import CHUNK, Count, Roster
 
 __all__ = ["Resolver"]
 

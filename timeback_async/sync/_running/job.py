@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from .._bulk import Bulk
-from .._pool import Statistics
-from .._report import Report
-from .._results import ItemResult, Outcome
-from .._session import TimebackSession
-from ..errors import (
+from ..._bulk import Bulk
+from ..._pool import Statistics
+from ..._report import Report
+from ..._results import ItemResult, Outcome
+from ..._session import TimebackSession
+from ...errors import (
     NotFoundError,
     RecordError,
     SessionError,
@@ -26,12 +26,12 @@ from ..errors import (
     TimebackError,
     TransportError,
 )
-from ..models import StudentRecord, UserRecord
-from ._completion import completed
-from ._journal import Journal
-from ._plan import Change, Plan
-from ._report import MAX_FAILURES, Failure, SyncReport
-from ._state import StateError
+from ...models import StudentRecord, UserRecord
+from .._planning.plan import Change, Plan
+from .._planning.state import StateError
+from .completion import completed
+from .journal import Journal
+from .report import MAX_FAILURES, Failure, SyncReport
 
 __all__ = ["SyncRun", "run"]
 

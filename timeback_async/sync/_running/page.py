@@ -7,10 +7,10 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from .._results import OK, Outcome
-from .._trace import Slot
-from ._findings import CODES, Cause
-from ._report import PhaseReport, SyncReport
+from ..._results import OK, Outcome
+from ..._trace import Slot
+from .._reading.findings import CODES, Cause
+from .report import PhaseReport, SyncReport
 
 __all__ = ["page"]
 

@@ -7,8 +7,8 @@ Source: OneRoster 1.1 and 1.2 CSV bindings (manifest.csv).
 
 import re
 
-from ._files import DataFile
-from ._tables import Broken, Table
+from .files import DataFile
+from .tables import Broken, Table
 
 __all__ = ["Manifest"]
 

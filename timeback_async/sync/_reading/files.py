@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
-from ..errors import ConfigError
-from ._closing import Closing
+from ...errors import ConfigError
+from .._closing import Closing
 
 __all__ = ["DataFile", "Package", "packages_in", "reading", "shown"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from .._results import ItemResult, Outcome
-from .._trace import Trace
-from ..errors import TimebackError
-from ._findings import Cause
-from ._plan import PHASES, Change, Phase, Plan
+from ..._results import ItemResult, Outcome
+from ..._trace import Trace
+from ...errors import TimebackError
+from .._planning.plan import PHASES, Change, Phase, Plan
+from .._reading.findings import Cause
 
 __all__ = ["MAX_FAILURES", "Failure", "PhaseReport", "SyncReport"]
 

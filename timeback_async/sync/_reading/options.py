@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from ..errors import ConfigError
-from ._layout import Layout, check_date_format, read_layout
+from ...errors import ConfigError
+from .layout import Layout, check_date_format, read_layout
 
 __all__ = ["CEDS_TO_TIMEBACK", "ReadOptions", "Resolved"]
 

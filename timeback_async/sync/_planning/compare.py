@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import structs
 
-from ..errors import ConfigError, SessionError
-from ..models.ids import agent_id_of
-from ._gaps import Gaps
-from ._plan import INSERT_CHANGE, SCHEMA, Action, Phase, Plan
-from ._roster import RECORDS, Roster, writing
-from ._state import Entry, State
+from ...errors import ConfigError, SessionError
+from ...models.ids import agent_id_of
+from .._reading.gaps import Gaps
+from .._reading.roster import RECORDS, Roster, writing
+from .plan import INSERT_CHANGE, SCHEMA, Action, Phase, Plan
+from .state import Entry, State
 
 __all__ = ["plan"]
 

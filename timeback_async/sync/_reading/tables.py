@@ -13,8 +13,8 @@ from itertools import islice
 from math import isnan
 from typing import Any, NamedTuple, cast
 
-from ..errors import ConfigError
-from ._files import DataFile, reading
+from ...errors import ConfigError
+from .files import DataFile, reading
 
 __all__ = ["Broken", "Row", "Table"]
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from ._state import Entry, State, StateError, line
+from .._planning.state import Entry, State, StateError, line
 
 __all__ = ["Journal"]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
-from ._files import DataFile, Package, packages_in, shown
-from ._layout import (
+from ...errors import ConfigError
+from .files import DataFile, Package, packages_in, shown
+from .layout import (
     ONEROSTER,
     TARGETS,
     FileLayout,
@@ -14,13 +14,13 @@ from ._layout import (
     layout_for,
     standard_columns,
 )
-from ._load import Loader
-from ._manifest import Manifest
-from ._options import ReadOptions, Resolved
-from ._resolve import Resolver
-from ._roster import Roster, writing
-from ._rows import Rows
-from ._tables import Table
+from .load import Loader
+from .manifest import Manifest
+from .options import ReadOptions, Resolved
+from .resolve import Resolver
+from .roster import Roster, writing
+from .rows import Rows
+from .tables import Table
 
 __all__ = ["read_roster"]
 

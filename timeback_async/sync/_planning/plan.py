@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from ..models import AgentKey, AgentLink, Student, User
-from ._gaps import NONE, Gaps, Untold
-from ._roster import Roster
-from ._state import Entry, State
+from ...models import AgentKey, AgentLink, Student, User
+from .._reading.gaps import NONE, Gaps, Untold
+from .._reading.roster import Roster
+from .state import Entry, State
 
 __all__ = ["INSERT_CHANGE", "PHASES", "SCHEMA", "Action", "Change", "Phase", "Plan"]
 

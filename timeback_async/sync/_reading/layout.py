@@ -26,7 +26,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 __all__ = [
     "ONEROSTER",

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from ._findings import Findings
-from ._layout import Columns, FileLayout
-from ._tables import Broken, Table
+from .findings import Findings
+from .layout import Columns, FileLayout
+from .tables import Broken, Table
 
 __all__ = ["Rows"]
 

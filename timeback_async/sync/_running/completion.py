@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from .._session import TimebackSession
-from ..errors import ApiError, NotFoundError, RecordError
-from ..models import OrgRef, Role, Student, User, UserRecord
-from ..models.received import demographics_of
-from ..models.sent import Person
-from ._gaps import NONE, Gaps, Untold
-from ._plan import Change
+from ..._session import TimebackSession
+from ...errors import ApiError, NotFoundError, RecordError
+from ...models import OrgRef, Role, Student, User, UserRecord
+from ...models.received import demographics_of
+from ...models.sent import Person
+from .._planning.plan import Change
+from .._reading.gaps import NONE, Gaps, Untold
 
 __all__ = ["completed"]
 

@@ -7,8 +7,8 @@ has not changed; and what is left out of a record may be deleted by sending it.
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..models import OrgRef
-from ..models.sent import Person
+from ...models import OrgRef
+from ...models.sent import Person
 
 __all__ = ["NONE", "Gaps", "Untold"]
 

@@ -8,17 +8,17 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from .._validate import checked
-from ..errors import RecordError
-from ..models import AgentLink
-from ._files import DataFile, reading
-from ._findings import Severity
-from ._gaps import Gaps
-from ._options import Resolved
-from ._people import DIFFERENT, PeopleMapper, RoleRow
-from ._roster import CHUNK, RECORDS, WIRE, Roster, Source
-from ._rows import Rows
-from ._values import listed, user_ids
+from ..._validate import checked
+from ...errors import RecordError
+from ...models import AgentLink
+from .files import DataFile, reading
+from .findings import Severity
+from .gaps import Gaps
+from .options import Resolved
+from .people import DIFFERENT, PeopleMapper, RoleRow
+from .roster import CHUNK, RECORDS, WIRE, Roster, Source
+from .rows import Rows
+from .values import listed, user_ids
 
 __all__ = ["Loader"]
 

@@ -21,9 +21,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from .._config import Config
-from ..errors import ConfigError
-from ._closing import Closing
+from ..._config import Config
+from ...errors import ConfigError
+from .._closing import Closing
 
 __all__ = ["Entry", "State", "StateError", "line"]
 

@@ -1,0 +1,1 @@
+"""Files become a roster: open, decode, map and check, and report what was found."""

@@ -1,0 +1,1 @@
+"""A plan is carried out, and its outcome kept and reported."""
