@@ -10,7 +10,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from timeback_async import _codec as codec
+from timeback_async._wire import codec
 
 from .contenders import as_structs
 from .measure import Result, interval, markdown

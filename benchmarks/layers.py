@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from timeback_async import Config, Response
-from timeback_async import _codec as codec
-from timeback_async._bulk import Bulk
-from timeback_async._pool import RequestPool
-from timeback_async._token import TokenStore
+from timeback_async._bulk.run import Bulk
+from timeback_async._flow.pool import RequestPool
+from timeback_async._flow.token import TokenStore
+from timeback_async._wire import codec
 
 from .contenders import as_structs
 from .measure import Result, interval, markdown

@@ -13,11 +13,11 @@ import msgspec
 from tests.clock import run_simulated
 from tests.samples import student
 from timeback_async import Config, Student
-from timeback_async._bulk import Bulk
-from timeback_async._codec import Operation, upsert
-from timeback_async._http import Response
-from timeback_async._pool import RequestPool
-from timeback_async._token import TokenStore
+from timeback_async._bulk.run import Bulk
+from timeback_async._flow.pool import RequestPool
+from timeback_async._flow.token import TokenStore
+from timeback_async._wire.codec import Operation, upsert
+from timeback_async._wire.http import Response
 from timeback_async.errors import ConnectError, ProtocolError, TimedOutError
 
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timeback_async._adaptive import (
+from timeback_async._flow.adaptive import (
     BACK_AFTER,
     CUT,
     DOUBLE_EVERY,
@@ -19,7 +19,7 @@ from timeback_async._adaptive import (
     START,
     AdaptiveWindow,
 )
-from timeback_async._window import Mode
+from timeback_async._flow.window import Mode
 
 
 def opened(limit: int = 64, size: int | None = None) -> AdaptiveWindow:

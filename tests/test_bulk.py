@@ -42,9 +42,9 @@ from timeback_async import (
     TimebackSession,
     UserRecord,
 )
-from timeback_async._bulk import Bulk
-from timeback_async._codec import Operation, delete, fetch_agents
-from timeback_async._http import CREATEPUT, Request
+from timeback_async._bulk.run import Bulk
+from timeback_async._wire.codec import Operation, delete, fetch_agents
+from timeback_async._wire.http import CREATEPUT, Request
 from timeback_async.errors import (
     AuthError,
     BadRequestError,

@@ -19,7 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from typer.testing import CliRunner, Result
 
 from timeback_async import __version__
-from timeback_async._token import Token, TokenStore
+from timeback_async._flow.token import Token, TokenStore
 from timeback_async.cli import _demo, _run, main
 from timeback_async.cli._app import app
 from timeback_async.cli._input import Entry

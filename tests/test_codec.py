@@ -16,7 +16,7 @@ from timeback_async import (
     StudentRecord,
     UserRecord,
 )
-from timeback_async._codec import (
+from timeback_async._wire.codec import (
     Operation,
     answered_id,
     delete,
@@ -28,7 +28,7 @@ from timeback_async._codec import (
     raw,
     upsert,
 )
-from timeback_async._http import CREATEPUT, READONLY, Request
+from timeback_async._wire.http import CREATEPUT, READONLY, Request
 from timeback_async.errors import ConfigError, ProtocolError, RecordError
 
 from .samples import link, student, user

@@ -3,7 +3,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from timeback_async import ItemResult, Outcome, Response
-from timeback_async._http import CREATEPUT, READONLY, Request
+from timeback_async._wire.http import CREATEPUT, READONLY, Request
 
 BODY = b'{"student": {"givenName": "canary"}}'
 

@@ -17,16 +17,17 @@ ORDER = [
     "_version",
     "errors",
     "models.ids", "models.sent", "models.received", "models",
-    "_http",
+    "_wire", "_wire.http",
     "_settings", "_retry", "_config",
-    "_window", "_adaptive", "_status", "_results", "_validate", "_codec",
+    "_flow", "_flow.window", "_flow.adaptive", "_wire.status", "_results", "_wire.validate",
+    "_wire.codec",
     "_report",
-    "_timeouts",
-    "_transport",
-    "_token",
-    "_call",
-    "_pool",
-    "_source", "_delivery", "_crew", "_bulk",
+    "_transport", "_transport.timeouts",
+    "_transport.aiohttp",
+    "_flow.token",
+    "_flow.call",
+    "_flow.pool",
+    "_bulk", "_bulk.source", "_bulk.delivery", "_bulk.workers", "_bulk.run",
     "_session",
     "_trace",
     "testing._schema", "testing._faults", "testing._stores", "testing._server", "testing",
@@ -37,7 +38,7 @@ ORDER = [
     "__main__",
 ]
 # fmt: on
-PURE = ORDER[: ORDER.index("_timeouts")]
+PURE = ORDER[: ORDER.index("_transport")]
 DOING_IO = {"aiohttp", "anyio", "asyncio", "concurrent", "http", "socket", "ssl", "threading"}
 
 
@@ -101,8 +102,8 @@ def test_a_module_imports_only_what_is_below_it(module: str) -> None:
 
 
 def test_imports_are_seen_in_each_of_their_forms() -> None:
-    assert own_imports("_session") >= {"_codec", "_bulk", "errors", "models"}
-    assert own_imports("testing._server") >= {"_http", "testing._faults"}
+    assert own_imports("_session") >= {"_wire.codec", "_bulk.run", "errors", "models"}
+    assert own_imports("testing._server") >= {"_wire.http", "testing._faults"}
     assert own_imports("__init__") >= {"errors", "models", "_session"}
     assert "_report" not in own_imports("errors")
     assert "aiohttp" not in imports("_session")
@@ -111,8 +112,10 @@ def test_imports_are_seen_in_each_of_their_forms() -> None:
 def test_aiohttp_is_imported_by_the_transport_and_the_test_server_alone() -> None:
     users = {module for module in MODULES for name in imports(module) if name.startswith("aiohttp")}
 
-    assert "_transport" in users
-    assert {module for module in users if not module.startswith("testing")} == {"_transport"}
+    assert "_transport.aiohttp" in users
+    assert {module for module in users if not module.startswith("testing")} == {
+        "_transport.aiohttp"
+    }
 
 
 @pytest.mark.parametrize("module", PURE)

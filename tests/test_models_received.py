@@ -20,7 +20,7 @@ from timeback_async import (
     User,
     UserRecord,
 )
-from timeback_async._codec import upsert
+from timeback_async._wire.codec import upsert
 from timeback_async.errors import RecordError
 
 STUDENT: dict[str, Any] = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from timeback_async import Response, RetryPolicy
-from timeback_async._call import Abandoned, Call
-from timeback_async._codec import fetch_user, upsert
-from timeback_async._http import CREATEPUT, READONLY, Request
-from timeback_async._pool import RequestPool
-from timeback_async._token import TokenStore
+from timeback_async._flow.call import Abandoned, Call
+from timeback_async._flow.pool import RequestPool
+from timeback_async._flow.token import TokenStore
+from timeback_async._wire.codec import fetch_user, upsert
+from timeback_async._wire.http import CREATEPUT, READONLY, Request
 from timeback_async.errors import (
     ApiError,
     AuthError,

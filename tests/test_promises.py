@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.samples import link, student, user
-from timeback_async import Outcome, Report, Student, TimebackSession, _transport
+from timeback_async import Outcome, Report, Student, TimebackSession
+from timeback_async._transport import aiohttp as _transport
 from timeback_async.errors import RecordError
 from timeback_async.testing import Faults, MockServer
 

@@ -21,7 +21,7 @@ from timeback_async import (
     User,
     UserRecord,
 )
-from timeback_async._http import CREATEPUT, READONLY
+from timeback_async._wire.http import CREATEPUT, READONLY
 from timeback_async.errors import (
     ApiError,
     AuthError,

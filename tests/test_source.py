@@ -7,7 +7,7 @@ import pytest
 
 from tests.bulk_helpers import Source, steps
 from tests.samples import student
-from timeback_async._source import END, AsyncSource, SyncSource, open_source
+from timeback_async._bulk.source import END, AsyncSource, SyncSource, open_source
 
 both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from timeback_async import Demographics, Response
-from timeback_async._codec import upsert
-from timeback_async._status import (
+from timeback_async._wire.codec import upsert
+from timeback_async._wire.status import (
     MAX_DETAIL,
     api_error,
     error_words,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timeback_async._timeouts import Timeouts
+from timeback_async._transport.timeouts import Timeouts
 
 from .clock import run_simulated
 from .wire import simulated

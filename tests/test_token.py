@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, quote_plus
 import pytest
 
 from timeback_async import RetryPolicy
-from timeback_async._http import CREATEPUT, READONLY
-from timeback_async._token import Token, TokenStore
+from timeback_async._flow.token import Token, TokenStore
+from timeback_async._wire.http import CREATEPUT, READONLY
 from timeback_async.errors import AuthError, ConnectError, SessionError, TimedOutError
 
 from .wire import (

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from timeback_async import Statistics
+from timeback_async._flow.window import Mode
 from timeback_async._report import Latency
 from timeback_async._trace import MOST, SHORTEST, Trace
-from timeback_async._window import Mode
 from timeback_async.cli._chart import sparkline
 
 

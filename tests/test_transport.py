@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 import trustme
 
-from timeback_async import Response, _transport
-from timeback_async._codec import upsert
-from timeback_async._transport import AiohttpTransport
+from timeback_async import Response
+from timeback_async._transport import aiohttp as _transport
+from timeback_async._transport.aiohttp import AiohttpTransport
+from timeback_async._wire.codec import upsert
 from timeback_async.errors import ConnectError, ProtocolError, TimedOutError, TransportError
 
 from .samples import user

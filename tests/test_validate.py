@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeback_async import AgentLink, Demographics, OrgRef, Role, Student, User
-from timeback_async._codec import upsert
-from timeback_async._validate import _record_error, checked, encoded
+from timeback_async._wire.codec import upsert
+from timeback_async._wire.validate import _record_error, checked, encoded
 from timeback_async.errors import RecordError
 from timeback_async.models.ids import ID_RULE
 

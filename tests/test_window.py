@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeback_async._window import GATE_FROM, RATE_SLACK, Window
+from timeback_async._flow.window import GATE_FROM, RATE_SLACK, Window
 
 
 def starts(window: Window, begin: float, end: float) -> list[float]:

@@ -9,15 +9,15 @@ import logging
 from msgspec import UNSET
 
 from . import errors
-from ._bulk import Bulk
+from ._bulk.run import Bulk
 from ._config import Config
-from ._http import Response
-from ._pool import Statistics
+from ._flow.pool import Statistics
 from ._report import Latency, Report
 from ._results import ItemResult, Outcome
 from ._retry import RetryPolicy
 from ._session import TimebackSession
 from ._version import __version__
+from ._wire.http import Response
 from .models import (
     AgentKey,
     AgentLink,

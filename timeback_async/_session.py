@@ -6,14 +6,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from . import _codec as codec
-from ._bulk import Bulk
-from ._call import Call
+from ._bulk.run import Bulk
 from ._config import Config
-from ._http import Response
-from ._pool import RequestPool, Statistics
-from ._token import TokenStore
-from ._transport import AiohttpTransport
+from ._flow.call import Call
+from ._flow.pool import RequestPool, Statistics
+from ._flow.token import TokenStore
+from ._transport.aiohttp import AiohttpTransport
+from ._wire import codec
+from ._wire.http import Response
 from .errors import ProtocolError, SessionError
 from .models import (
     AgentKey,

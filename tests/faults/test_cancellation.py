@@ -20,7 +20,7 @@ from tests.samples import link, user
 from tests.samples import student as plain_student
 from tests.wire import until
 from timeback_async import Outcome, Report, Response, Student
-from timeback_async._bulk import Bulk
+from timeback_async._bulk.run import Bulk
 from timeback_async.errors import SourceError, TimebackError
 from timeback_async.testing import Faults
 

@@ -20,10 +20,10 @@ from tests.bulk_helpers import DROPPED, LOST, STUCK, Answer, Rig, refusal, simul
 from tests.samples import student as plain_student
 from tests.samples import user
 from timeback_async import AgentKey, AgentLink, ItemResult, Outcome, RetryPolicy, Student
-from timeback_async._bulk import Bulk
-from timeback_async._call import Call
-from timeback_async._codec import Operation, delete, fetch_agents, fetch_user, upsert
-from timeback_async._delivery import Delivery
+from timeback_async._bulk.delivery import Delivery
+from timeback_async._bulk.run import Bulk
+from timeback_async._flow.call import Call
+from timeback_async._wire.codec import Operation, delete, fetch_agents, fetch_user, upsert
 from timeback_async.errors import RecordError
 from timeback_async.models import ids
 from timeback_async.testing import Faults

@@ -15,7 +15,8 @@ from tests.clock import run_simulated
 from tests.simulation.runs import Run, simulated
 from tests.simulation.servers import Bucket, Server
 from tests.wire import FakeTransport, Sent, answer, config, grant
-from timeback_async import Report, Student, TimebackSession, _status
+from timeback_async import Report, Student, TimebackSession
+from timeback_async._wire import status as _status
 from timeback_async.errors import TimebackError
 
 from .case import case, figure, student, students

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.wire import After, FakeTransport, Sent, Step, answer, config, grant, simulated, until
-from timeback_async import Outcome, Report, Response, Student, TimebackSession, _token
+from timeback_async import Outcome, Report, Response, Student, TimebackSession
+from timeback_async._flow import token as _token
 from timeback_async.errors import AuthError, ForbiddenError, TimebackError, TimedOutError
 from timeback_async.testing import Faults
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from timeback_async import Response, _transport
-from timeback_async._http import CREATEPUT
+from timeback_async import Response
+from timeback_async._transport import aiohttp as _transport
+from timeback_async._wire.http import CREATEPUT
 from timeback_async.errors import TimedOutError
 from timeback_async.testing import Faults
 

@@ -5,7 +5,7 @@ Each has the methods of `Window` that the pool calls.
 
 from math import inf
 
-from timeback_async._window import Mode
+from timeback_async._flow.window import Mode
 
 
 class Fixed:

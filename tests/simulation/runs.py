@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from tests.clock import run_simulated
 from tests.samples import student
 from timeback_async import Config, Report, Student
-from timeback_async import _codec as codec
-from timeback_async._bulk import Bulk
-from timeback_async._pool import RequestPool
-from timeback_async._token import TokenStore
+from timeback_async._bulk.run import Bulk
+from timeback_async._flow.pool import RequestPool
+from timeback_async._flow.token import TokenStore
+from timeback_async._wire import codec
 
 from .servers import Limit, Server
 

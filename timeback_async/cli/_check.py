@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from .._config import Config
-from .._http import CREATEPUT, READONLY, SCOPE_PREFIX
 from .._retry import RetryPolicy
 from .._session import TimebackSession
+from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 
 __all__ = ["Finding", "check"]

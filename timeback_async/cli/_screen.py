@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from .._pool import Statistics
+from .._flow.pool import Statistics
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._trace import Trace

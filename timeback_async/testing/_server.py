@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import web
 
 from .._config import Config
-from .._http import CREATEPUT, READONLY
+from .._wire.http import CREATEPUT, READONLY
 from ._faults import Faults, Limiter
 from ._schema import agent_problems, id_problems, student_problems, user_problems
 from ._stores import Stores, select

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from ..._validate import checked
+from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import AgentLink
 from .files import DataFile, reading

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, get_args
 
 from msgspec import UNSET
 
-from ..._validate import checked
+from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Role, RoleName, RoleType, Status, Student, User
 from .findings import Severity

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from ..._bulk import Bulk
-from ..._pool import Statistics
+from ..._bulk.run import Bulk
+from ..._flow.pool import Statistics
 from ..._report import Report
 from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession

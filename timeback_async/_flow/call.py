@@ -6,8 +6,8 @@ Whoever makes the call owns it and reads it; only `RequestPool` writes it, but f
 import asyncio
 from collections.abc import Mapping
 
-from ._http import Request
-from ._status import request_id_of
+from .._wire.http import Request
+from .._wire.status import request_id_of
 
 __all__ = ["Abandoned", "Call"]
 

@@ -18,11 +18,11 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-from ._config import Config
-from ._retry import RetryPolicy
-from ._status import api_error
-from ._transport import Transport
-from .errors import (
+from .._config import Config
+from .._retry import RetryPolicy
+from .._transport.aiohttp import Transport
+from .._wire.status import api_error
+from ..errors import (
     ApiError,
     AuthError,
     ProtocolError,

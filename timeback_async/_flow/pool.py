@@ -16,18 +16,14 @@ from typing import NoReturn
 
 import msgspec
 
-from ._adaptive import AdaptiveWindow
-from ._call import Abandoned, Call
-from ._codec import answered_id
-from ._config import Config
-from ._http import Response
-from ._report import Histogram, Latency
-from ._retry import is_throttle
-from ._status import api_error, query_values
-from ._token import Token, TokenStore
-from ._transport import Transport
-from ._window import Mode, Window
-from .errors import (
+from .._config import Config
+from .._report import Histogram, Latency
+from .._retry import is_throttle
+from .._transport.aiohttp import Transport
+from .._wire.codec import answered_id
+from .._wire.http import Response
+from .._wire.status import api_error, query_values
+from ..errors import (
     ApiError,
     AuthError,
     ConnectError,
@@ -36,6 +32,10 @@ from .errors import (
     SessionError,
     TransportError,
 )
+from .adaptive import AdaptiveWindow
+from .call import Abandoned, Call
+from .token import Token, TokenStore
+from .window import Mode, Window
 
 __all__ = ["RequestPool", "Statistics"]
 

@@ -15,11 +15,9 @@ from urllib.parse import quote, unquote, urlencode
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ._http import CREATEPUT, READONLY, Request, Response
-from ._results import Outcome
-from ._validate import checked, encoded
-from .errors import ConfigError, ProtocolError, RecordError
-from .models import (
+from .._results import Outcome
+from ..errors import ConfigError, ProtocolError, RecordError
+from ..models import (
     AgentKey,
     AgentLink,
     AgentRecord,
@@ -30,7 +28,9 @@ from .models import (
     UserRecord,
     UserRef,
 )
-from .models.ids import ID_RULE, path_segment
+from ..models.ids import ID_RULE, path_segment
+from .http import CREATEPUT, READONLY, Request, Response
+from .validate import checked, encoded
 
 __all__ = ["Operation", "answered_id", "delete", "fetch_agents", "fetch_user", "identify",
            "page_of", "page_request", "raw", "upsert"]  # fmt: skip

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-from ._window import GATE_FROM, Mode, Window
+from .window import GATE_FROM, Mode, Window
 
 __all__ = ["AdaptiveWindow"]
 

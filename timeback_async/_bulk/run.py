@@ -14,16 +14,13 @@ from typing import Any, Self
 
 import anyio
 
-from ._call import Abandoned, Call
-from ._codec import Operation, identify
-from ._crew import Crew
-from ._delivery import Delivery
-from ._pool import RequestPool
-from ._report import Report, Tally
-from ._results import ItemResult, Outcome
-from ._retry import is_throttle
-from ._source import END, SyncSource, open_source
-from .errors import (
+from .._flow.call import Abandoned, Call
+from .._flow.pool import RequestPool
+from .._report import Report, Tally
+from .._results import ItemResult, Outcome
+from .._retry import is_throttle
+from .._wire.codec import Operation, identify
+from ..errors import (
     ApiError,
     AuthError,
     ConfigError,
@@ -34,6 +31,9 @@ from .errors import (
     TimebackError,
     TransportError,
 )
+from .delivery import Delivery
+from .source import END, SyncSource, open_source
+from .workers import Crew
 
 __all__ = ["Bulk"]
 

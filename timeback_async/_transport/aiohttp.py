@@ -17,10 +17,10 @@ from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
-from ._config import Config
-from ._http import Response
-from ._timeouts import Timeouts
-from .errors import ConnectError, ProtocolError, TimedOutError, TransportError
+from .._config import Config
+from .._wire.http import Response
+from ..errors import ConnectError, ProtocolError, TimedOutError, TransportError
+from .timeouts import Timeouts
 
 __all__ = ["AiohttpTransport", "Transport"]
 

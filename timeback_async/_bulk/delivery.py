@@ -7,7 +7,7 @@ stops the sending.
 import asyncio
 from collections import deque
 
-from ._results import ItemResult
+from .._results import ItemResult
 
 __all__ = ["Delivery"]
 

@@ -12,9 +12,9 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from .errors import RecordError
-from .models import RoleName, RoleType, Status
-from .models.ids import ID_RULE
+from ..errors import RecordError
+from ..models import RoleName, RoleType, Status
+from ..models.ids import ID_RULE
 
 __all__ = ["checked", "encoded"]
 

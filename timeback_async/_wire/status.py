@@ -14,8 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ._http import Response
-from .errors import (
+from ..errors import (
     ApiError,
     BadRequestError,
     ConflictError,
@@ -25,6 +24,7 @@ from .errors import (
     RedirectError,
     ServerError,
 )
+from .http import Response
 
 __all__ = ["api_error", "error_words", "query_values", "request_id_of", "retry_after"]
 

@@ -1,0 +1,1 @@
+"""Many records, with one result for each."""

@@ -1,0 +1,1 @@
+"""When a request is sent, and what follows from its answer."""
