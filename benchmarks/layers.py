@@ -28,6 +28,9 @@ GRANT = b'{"access_token":"of-good-tidings","expires_in":3600}'
 class Memory:
     """A transport that answers with what it was sent, one turn of the event loop later."""
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:

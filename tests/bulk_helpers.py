@@ -128,6 +128,9 @@ class FakeServer:
         self.peak = self.token_requests = 0
         self._in_flight: Counter[str] = Counter()
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:

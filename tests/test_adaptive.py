@@ -19,7 +19,7 @@ from timeback_async._flow.adaptive import (
     START,
     AdaptiveWindow,
 )
-from timeback_async._flow.window import Mode
+from timeback_async._statistics import WindowMode
 
 
 def opened(limit: int = 64, size: int | None = None) -> AdaptiveWindow:
@@ -45,9 +45,9 @@ def limited(too_much: float = 20.0) -> AdaptiveWindow:
 def dry(fail: Callable[[AdaptiveWindow, float], None], size: int = 64) -> AdaptiveWindow:
     window = opened(size=size)
     for _ in range(200):
-        if window.mode is not Mode.DRY:
+        if window.mode is not WindowMode.DRY:
             fail(window, 0.0)
-    assert window.mode is Mode.DRY
+    assert window.mode is WindowMode.DRY
     return window
 
 
@@ -58,7 +58,7 @@ def test_it_begins_small_and_grows_with_every_success_up_to_its_limit() -> None:
         window.succeeded(0.05, 0.0)
 
     assert sizes == [START, START + 1, START + 2, START + 3, 8, 8]
-    assert window.mode is Mode.OPEN
+    assert window.mode is WindowMode.OPEN
 
 
 def test_a_limit_below_the_beginning_is_kept() -> None:
@@ -70,7 +70,7 @@ def test_the_first_throttle_halves_what_was_found_by_growing() -> None:
 
     throttle(window, 0.0)
 
-    assert window.mode is Mode.LIMITED
+    assert window.mode is WindowMode.LIMITED
     assert window.size(0.0) == pytest.approx(20)
 
 
@@ -151,7 +151,7 @@ def test_a_few_random_failures_change_nothing() -> None:
         else:
             window.succeeded(0.05, 0.0)
 
-    assert (window.mode, window.size(0.0)) == (Mode.OPEN, 64)
+    assert (window.mode, window.size(0.0)) == (WindowMode.OPEN, 64)
 
 
 def test_failures_that_are_most_of_what_comes_back_count_as_throttles() -> None:
@@ -162,7 +162,7 @@ def test_failures_that_are_most_of_what_comes_back_count_as_throttles() -> None:
         else:
             window.succeeded(0.05, 0.0)
 
-    assert window.mode is Mode.LIMITED
+    assert window.mode is WindowMode.LIMITED
     assert window.size(0.0) == pytest.approx(32)
 
 
@@ -171,11 +171,11 @@ def test_a_whole_window_of_failures_dries_it_up(size: int, failures: int) -> Non
     window = opened(size=size)
     for _ in range(failures - 1):
         window.failed(0.0)
-        assert window.mode is not Mode.DRY
+        assert window.mode is not WindowMode.DRY
 
     window.failed(0.0)
 
-    assert (window.mode, window.size(0.0)) == (Mode.DRY, 1.0)
+    assert (window.mode, window.size(0.0)) == (WindowMode.DRY, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ def test_after_an_outage_it_grows_quickly_to_a_little_less() -> None:
     window = dry(AdaptiveWindow.failed)
 
     window.succeeded(0.05, 30.0)
-    assert (window.mode, window.size(30.0), window._opens_at) == (Mode.OPEN, START, 30.0)
+    assert (window.mode, window.size(30.0), window._opens_at) == (WindowMode.OPEN, START, 30.0)
     for _ in range(48):
         window.succeeded(0.05, 30.1)
 
-    assert window.mode is Mode.LIMITED
+    assert window.mode is WindowMode.LIMITED
     assert window.size(30.1) == pytest.approx(64 * CUT)
     assert window.size(30.1 + BACK_AFTER) == pytest.approx(64)
 
@@ -222,7 +222,7 @@ def test_a_server_that_let_us_in_for_a_tenth_of_the_time_gets_a_tenth() -> None:
     window = opened(size=64)  # began at -0.05
     for _ in range(64):
         throttle(window, 1.2)
-    assert window.mode is Mode.DRY
+    assert window.mode is WindowMode.DRY
 
     window.succeeded(0.05, 10.0)
 
@@ -254,7 +254,7 @@ def test_a_probe_that_is_told_when_to_come_back_ends_the_probing() -> None:
 
     window.throttled(30.0, 1.0)
 
-    assert (window.mode, window.dry_since) == (Mode.LIMITED, float("inf"))
+    assert (window.mode, window.dry_since) == (WindowMode.LIMITED, float("inf"))
     assert window.size(31.0) == pytest.approx(64 * LEAST_SHARE)
 
 
@@ -318,7 +318,7 @@ def test_a_request_that_hangs_does_not_keep_the_probes_from_being_sent() -> None
     for _ in range(3):
         window.release()
 
-    assert window.mode is Mode.DRY
+    assert window.mode is WindowMode.DRY
     assert window.admit(0.1) == pytest.approx(FIRST_PROBE)
     assert window.admit(0.1 + FIRST_PROBE) == 0.0
     # Should the probe hang as well, there is another.
@@ -349,7 +349,7 @@ def test_a_late_success_does_not_make_shut_time_count_as_used() -> None:
 
 
 def test_a_change_of_mode_is_told_once() -> None:
-    told: list[Mode] = []
+    told: list[WindowMode] = []
     window = AdaptiveWindow(8, on_change=told.append)
     for now in (1.0, 2.0, 3.0):
         throttle(window, now)
@@ -359,7 +359,7 @@ def test_a_change_of_mode_is_told_once() -> None:
     for _ in range(8):
         window.succeeded(0.05, 9.1)
 
-    assert told == [Mode.LIMITED, Mode.DRY, Mode.OPEN, Mode.LIMITED]
+    assert told == [WindowMode.LIMITED, WindowMode.DRY, WindowMode.OPEN, WindowMode.LIMITED]
 
 
 events = st.lists(

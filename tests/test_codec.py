@@ -16,19 +16,18 @@ from timeback_async import (
     StudentRecord,
     UserRecord,
 )
+from timeback_async._wire.answer import answered_id
 from timeback_async._wire.codec import (
     Operation,
-    answered_id,
     delete,
     fetch_agents,
     fetch_user,
     identify,
-    page_of,
-    page_request,
     raw,
     upsert,
 )
 from timeback_async._wire.http import CREATEPUT, READONLY, Request
+from timeback_async._wire.pages import page_of, page_request
 from timeback_async.errors import ConfigError, ProtocolError, RecordError
 
 from .samples import link, student, user

@@ -985,7 +985,7 @@ async def test_closing_behind_a_shut_gate_leaves_no_timer() -> None:
 
     (result,) = await rig.settle(waiting)
     assert isinstance(result, SessionError)
-    assert rig.pool._timer is None or rig.pool._timer.cancelled()
+    assert rig.pool._admission._timer is None or rig.pool._admission._timer.cancelled()
     throttled.cancel()
 
 
@@ -1107,7 +1107,7 @@ async def test_a_pause_that_took_too_long_is_followed_by_no_attempt() -> None:
     with pytest.raises(DeadlineError):
         await rig.pool.send(rig.call(), oversleep)
 
-    assert rig.pool.attempts == 1
+    assert rig.pool.statistics().attempts == 1
 
 
 @simulated

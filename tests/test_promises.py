@@ -9,6 +9,7 @@ import pytest
 from tests.samples import link, student, user
 from timeback_async import Outcome, Report, Student, TimebackSession
 from timeback_async._transport import aiohttp as _transport
+from timeback_async._transport.aiohttp import AiohttpTransport
 from timeback_async.errors import RecordError
 from timeback_async.testing import Faults, MockServer
 
@@ -78,8 +79,9 @@ def every_request_is_ours(server: MockServer, report: Report) -> bool:
 async def upsert_in_bad_weather(
     server: MockServer, records: Sequence[Student], *, hidden_retries: bool
 ) -> Report:
-    async with TimebackSession(server.config()) as session:
-        aiohttp_session: Any = session._transport._session
+    transport = AiohttpTransport(server.config(), None, ())
+    async with TimebackSession(server.config(), transport=transport) as session:
+        aiohttp_session: Any = transport._session
         assert aiohttp_session._retry_connection is False
         aiohttp_session._retry_connection = hidden_retries
         return await session.upsert_many(records)

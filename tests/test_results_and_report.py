@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeback_async import ItemResult, Latency, Outcome, Report
-from timeback_async._report import MAX_FAILURES, Histogram, Tally
+from timeback_async._report import MAX_FAILURES, Tally
+from timeback_async._statistics import Histogram
 from timeback_async._wire.codec import upsert
 from timeback_async.errors import BadRequestError, RecordError, TimebackError, TimedOutError
 

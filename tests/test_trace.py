@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from timeback_async import Statistics
-from timeback_async._flow.window import Mode
-from timeback_async._report import Latency
+from timeback_async._statistics import Latency, WindowMode
 from timeback_async._trace import MOST, SHORTEST, Trace
 from timeback_async.cli._chart import sparkline
 
@@ -20,8 +19,8 @@ class Clock:
 
 def statistics(throttled: int = 0, window: float = 4.0) -> Callable[[], Statistics]:
     now = Statistics(
-        in_flight=0, waiting=0, window=window, mode=Mode.OPEN, round_trip=0.5, gate=0.0, attempts=0,
-        retries=0, throttled=throttled, token_requests=0, latency=Latency(),
+        in_flight=0, waiting=0, window=window, mode=WindowMode.OPEN, round_trip=0.5, gate=0.0,
+        attempts=0, retries=0, throttled=throttled, token_requests=0, latency=Latency(),
     )  # fmt: skip
     return lambda: now
 

@@ -113,6 +113,9 @@ class FakeTransport:
         self.asked: list[Sent] = []
         self.in_flight = self.peak = 0
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:

@@ -2,6 +2,20 @@
 
 `TimebackSession` is where to begin; `timeback_async.errors` has every error, and
 `timeback_async.testing` a server to test against.
+
+Inside, folders show the way of a record; each imports only from those below it in this list:
+
+    cli/            the command
+    sync/           rosters: `_reading` files, `_planning` changes, `_running` a plan
+    testing/        the mock server, the pytest plugin
+    _session        opens and closes everything, one short method for each operation
+    _bulk/          many records, with one result for each
+    _flow/          when a request is sent, and what follows from its answer
+    _transport/     one request on the wire, once
+    _wire/          records and bytes, pure
+    _config, _settings, _retry, _results, _statistics, _report, _trace
+                    what users hold in their hands
+    models/, errors the records and the errors
 """
 
 import logging
@@ -11,11 +25,12 @@ from msgspec import UNSET
 from . import errors
 from ._bulk.run import Bulk
 from ._config import Config
-from ._flow.pool import Statistics
-from ._report import Latency, Report
+from ._report import Report
 from ._results import ItemResult, Outcome
 from ._retry import RetryPolicy
 from ._session import TimebackSession
+from ._statistics import Latency, Statistics
+from ._transport.base import Transport
 from ._version import __version__
 from ._wire.http import Response
 from .models import (
@@ -58,6 +73,7 @@ __all__ = [
     "Student",
     "StudentRecord",
     "TimebackSession",
+    "Transport",
     "User",
     "UserRecord",
     "UserRef",

@@ -1,54 +1,16 @@
 """Count what became of many records, in memory that does not grow with their number."""
 
-from collections import Counter
-from math import exp, log
 from typing import Any
 
 import msgspec
 
 from ._results import OK, ItemResult, Outcome
+from ._statistics import Latency
 from .errors import TimebackError
 
-__all__ = ["Histogram", "Latency", "Report", "Tally"]
+__all__ = ["Report", "Tally"]
 
 MAX_FAILURES = 1000
-GROWTH = log(1.04)  # from one bucket of durations to the next
-SHORTEST = 1e-6
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """How long the answered attempts took, in seconds, within 2 %; None before the first."""
-
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-
-
-class Histogram:
-    """Durations counted in buckets that grow by 4 %, so that a percentile is within 2 %."""
-
-    def __init__(self) -> None:
-        self._buckets: Counter[float] = Counter()
-
-    def add(self, seconds: float) -> None:
-        """Count one duration. Anything below a microsecond counts as one."""
-        self._buckets[log(max(seconds, SHORTEST)) // GROWTH] += 1
-
-    def snapshot(self) -> Counter[float]:
-        """Return the buckets as they are now, for `latency(since=…)`."""
-        return self._buckets.copy()
-
-    def latency(self, since: Counter[float] | None = None) -> Latency:
-        """Return the percentiles of everything counted so far, or since a snapshot."""
-        buckets = self._buckets - since if since else self._buckets
-        total = buckets.total()
-        found, seen, wanted = [], 0, [0.5, 0.95, 0.99]
-        for bucket, count in sorted(buckets.items()):
-            seen += count
-            while wanted and seen >= wanted[0] * total:
-                found.append(exp((bucket + 0.5) * GROWTH))
-                del wanted[0]
-        return Latency(*found)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

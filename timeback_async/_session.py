@@ -2,19 +2,21 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from ._bulk.run import Bulk
 from ._config import Config
 from ._flow.call import Call
-from ._flow.pool import RequestPool, Statistics
+from ._flow.pool import RequestPool
 from ._flow.token import TokenStore
+from ._statistics import Statistics
 from ._transport.aiohttp import AiohttpTransport
-from ._wire import codec
+from ._transport.base import Transport
+from ._wire import codec, pages
 from ._wire.http import Response
-from .errors import ProtocolError, SessionError
+from .errors import ConfigError, ProtocolError, SessionError
 from .models import (
     AgentKey,
     AgentLink,
@@ -32,8 +34,16 @@ if TYPE_CHECKING:
 __all__ = ["TimebackSession"]
 
 OrderBy = Literal["ASC", "DESC"]
-# What is wrong with a single one is its result, so any object may come.
+# Invalid records become results, so any object is accepted.
 Records = Iterable[object] | AsyncIterable[object]
+
+
+class BulkOptions(TypedDict, total=False):
+    """The options that every bulk run takes; see `TimebackSession.upsert_many`."""
+
+    ordered: bool
+    stop_after_failures: int | None
+    dry_run: bool
 
 
 class TimebackSession:
@@ -56,6 +66,12 @@ class TimebackSession:
         config: Where TimeBack is, and how to behave.
         ssl_context: Trust for https, such as a private CA; None for the system's.
         trace_configs: Handed to aiohttp, so that its instrumentation works.
+        transport: Sends the requests, in place of aiohttp: a fake in a test, or a network of your
+            own. The session closes it at its end. None for aiohttp.
+
+    Raises:
+        ConfigError: `transport` stands beside `ssl_context` or `trace_configs`, which only aiohttp
+            would use.
     """
 
     def __init__(
@@ -64,13 +80,19 @@ class TimebackSession:
         *,
         ssl_context: ssl.SSLContext | None = None,
         trace_configs: "Sequence[TraceConfig]" = (),
+        transport: Transport | None = None,
     ) -> None:
+        if transport is not None and (ssl_context is not None or trace_configs):
+            raise ConfigError(
+                "transport: brings its own TLS and traces; leave out ssl_context and trace_configs"
+            )
         self.config = config
         self._ssl_context = ssl_context
         self._trace_configs = trace_configs
+        self._given = transport
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._transport: AiohttpTransport
+        self._transport: Transport
         self._tokens: TokenStore
         self._pool: RequestPool
 
@@ -82,7 +104,9 @@ class TimebackSession:
         """
         if self._loop is not None or self._closed:
             raise SessionError("a session is opened once; make a new one")
-        self._transport = AiohttpTransport(self.config, self._ssl_context, self._trace_configs)
+        self._transport = self._given or AiohttpTransport(
+            self.config, self._ssl_context, self._trace_configs
+        )
         self._tokens = TokenStore(self.config, self._transport)
         self._pool = RequestPool(self.config, self._transport, self._tokens)
         self._loop = asyncio.get_running_loop()
@@ -174,7 +198,7 @@ class TimebackSession:
         sort: str | None = None,
         order_by: OrderBy | None = None,
         fields: str | Sequence[str] | None = None,
-        page_size: int = codec.MAX_PAGE,
+        page_size: int = pages.MAX_PAGE,
     ) -> AsyncIterator[UserRecord]:
         """Iterate over users, page after page.
 
@@ -198,7 +222,7 @@ class TimebackSession:
         sort: str | None = None,
         order_by: OrderBy | None = None,
         fields: str | Sequence[str] | None = None,
-        page_size: int = codec.MAX_PAGE,
+        page_size: int = pages.MAX_PAGE,
     ) -> AsyncIterator[OrgRecord]:
         """Iterate over organisations, page after page. Arguments as for `list_users`."""
         return self._list("orgs", filter, sort, order_by, fields, page_size)
@@ -224,6 +248,19 @@ class TimebackSession:
             RecordError: The path or the body cannot be sent.
         """
         return await self._send(Call(codec.raw(method, path, body, scope), self.config.deadline))
+
+    async def check_token(self, scope: str) -> frozenset[str]:
+        """Get a token for a scope; return the scopes that came with it, as far as the server says.
+
+        Empty where it does not say: then the token may be good for all that was asked for.
+
+        Args:
+            scope: OAuth 2.0 scope, as a URL.
+
+        Source: RFC 6749 section 5.1 (`scope` in the answer).
+        """
+        self._opened()
+        return frozenset((await self._tokens.get(scope)).granted.split())
 
     def statistics(self) -> Statistics:
         """Return what the session has done so far, and what it is doing."""
@@ -333,7 +370,7 @@ class TimebackSession:
     ) -> AsyncIterator[Any]:
         offset, previous = 0, b""
         while True:
-            request = codec.page_request(
+            request = pages.page_request(
                 collection,
                 limit=page_size,
                 offset=offset,
@@ -343,7 +380,7 @@ class TimebackSession:
                 fields=fields,
             )
             response = await self._send(Call(request, self.config.deadline))
-            records, total = codec.page_of(collection, response.body)
+            records, total = pages.page_of(collection, response.body)
             if records and response.body == previous:
                 raise ProtocolError("the server sent one page twice: it ignores `offset`")
             for record in records:
@@ -352,7 +389,13 @@ class TimebackSession:
             if not records or (total is not None and offset >= total):
                 return
 
-    def _bulk(self, prepare: Any, records: Records, in_flight: int | None, **how: Any) -> Bulk:
+    def _bulk(
+        self,
+        prepare: Callable[[object], codec.Operation],
+        records: Records,
+        in_flight: int | None,
+        **how: Unpack[BulkOptions],
+    ) -> Bulk:
         return Bulk(
             self._opened(),
             prepare,

@@ -6,7 +6,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import NamedTuple
 
-from ._flow.pool import Statistics
+from ._statistics import Statistics
 
 __all__ = ["Slot", "Trace"]
 

@@ -5,7 +5,7 @@
     ├── SessionError           the session is not open, or belongs to another event loop
     ├── RecordError            one record cannot be sent as it is: fix the record
     ├── SourceError            the iterable of records itself raised
-    ├── AuthError              credentials or scope refused, or no token to be had
+    ├── AuthError              credentials or scope refused, or no token
     ├── TransportError         no complete answer was seen
     │   ├── ConnectError       no connection: unknown host, refused, TLS
     │   ├── TimedOutError      connected, but no answer in time
@@ -24,10 +24,7 @@ Messages carry ids, statuses and field names; never names, e-mail addresses, bir
 passwords or tokens. Every error pickles.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ._report import Report
+from typing import Any
 
 __all__ = [
     "ApiError",
@@ -57,11 +54,12 @@ class TimebackError(Exception):
 
     Attributes:
         retryable: Whether the same call may succeed if it is simply made again.
-        report: What became of every record, when the error ended a bulk run; else None.
+        report: The `Report` of every record, when the error ended a bulk run; else None. Not
+            typed as one, since reports raise these errors.
     """
 
     retryable: bool = False
-    report: "Report | None" = None
+    report: Any = None
 
 
 class ConfigError(TimebackError):
@@ -93,7 +91,7 @@ class SourceError(TimebackError):
 
 
 class AuthError(TimebackError):
-    """Credentials or scope were refused, or no token was to be had.
+    """Credentials or scope were refused, or there was no way to get a token.
 
     Attributes:
         reason: What was refused, and what to do about it.

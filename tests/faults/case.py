@@ -28,6 +28,7 @@ from timeback_async import (
     Student,
     TimebackSession,
 )
+from timeback_async._transport.aiohttp import AiohttpTransport
 from timeback_async.errors import TimebackError
 from timeback_async.testing import Faults, MockServer
 
@@ -65,25 +66,32 @@ def trying(attempts: int, **settings: Any) -> dict[str, Any]:
 
 
 class Watch:
-    """A transport that looks on: what is in flight, and what was sent.
+    """A transport that looks on: what is in flight, and what was sent. Token requests pass by.
 
     Attributes:
+        transport: The one that sends.
         attempts: Requests to the rostering API.
         peak: The most of them in flight at once.
         overlaps: Ids that were twice in flight.
         tokens: Every token ever sent.
     """
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, transport: Any, token_url: str) -> None:
+        self.transport, self._token_url = transport, token_url
         self._in_flight: Counter[str] = Counter()
         self.attempts = self.peak = 0
         self.overlaps: set[str] = set()
         self.tokens: set[str] = set()
 
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
+        if url == self._token_url:
+            granted: Response = await self.transport.send(method, url, headers, body, timeout)
+            return granted
         own = _id_of(url, body)
         self.attempts += 1
         self.tokens.add(headers["Authorization"].removeprefix("Bearer "))
@@ -92,7 +100,7 @@ class Watch:
         self._in_flight[own] += 1
         self.peak = max(self.peak, self._in_flight.total())
         try:
-            response: Response = await self._inner.send(method, url, headers, body, timeout)
+            response: Response = await self.transport.send(method, url, headers, body, timeout)
             return response
         finally:
             self._in_flight[own] -= 1
@@ -193,9 +201,8 @@ async def case(
             _between(server, weather) as proxy,
         ):
             config = server.config(**({"base_url": proxy.url} if proxy else {}), **settings)
-            async with TimebackSession(config) as session:
-                pool: Any = session._pool
-                watch = pool._transport = Watch(pool._transport)
+            watch = Watch(AiohttpTransport(config, None, ()), config.token_endpoint)
+            async with TimebackSession(config, transport=watch) as session:
                 it = Case(server, proxy, session, watch)
                 yield it
                 statistics = session.statistics()

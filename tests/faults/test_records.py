@@ -21,6 +21,7 @@ from tests.samples import student as plain_student
 from tests.samples import user
 from timeback_async import AgentKey, AgentLink, ItemResult, Outcome, RetryPolicy, Student
 from timeback_async._bulk.delivery import Delivery
+from timeback_async._bulk.order import Order
 from timeback_async._bulk.run import Bulk
 from timeback_async._flow.call import Call
 from timeback_async._wire.codec import Operation, delete, fetch_agents, fetch_user, upsert
@@ -334,7 +335,7 @@ def not_waiting(self: Any, item: Any, operation: Operation) -> list[Any]:
         (Bulk, "_send", not_sent),
         (Bulk, "_send", sent_twice),
         (Delivery, "put", told_twice),
-        (Bulk, "_register", not_waiting),
+        (Order, "enter", not_waiting),
     ],
 )
 async def test_the_case_finds_a_run_that_loses_or_doubles_records(

@@ -57,9 +57,7 @@ def in_spite_of(step: float, monkeypatch: pytest.MonkeyPatch, *, dated: bool = T
     async def main() -> Report:
         random.seed(0)
         asyncio.get_running_loop().call_later(30, setattr, wall, "ahead", step)
-        async with TimebackSession(config(max_in_flight=4)) as session:
-            pool: Any = session._pool
-            pool._transport = pool.tokens._transport = transport
+        async with TimebackSession(config(max_in_flight=4), transport=transport) as session:
             return await session.upsert_many(students(1200))
 
     return run_simulated(main())

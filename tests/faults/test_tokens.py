@@ -28,9 +28,10 @@ async def paced(number: int, gap: float) -> AsyncIterator[Student]:
 
 async def upsert(transport: FakeTransport, records: Any, **settings: Any) -> Report:
     """Run a session over a transport without a network, for an hour at most."""
-    async with asyncio.timeout(3600), TimebackSession(config(**settings)) as session:
-        pool: Any = session._pool
-        pool._transport = pool.tokens._transport = transport
+    async with (
+        asyncio.timeout(3600),
+        TimebackSession(config(**settings), transport=transport) as session,
+    ):
         return await session.upsert_many(records)
 
 

@@ -22,7 +22,7 @@ from .proxy import FAIR, Then, Weather
 async def storm(weather: Callable[[int], Weather], **how: Any) -> AsyncIterator[Case]:
     """Run a case whose weather begins, with connection number 0, once the token is there."""
     async with case(weather=lambda n: weather(n - 1) if n else FAIR, **how) as it:
-        await it.session._tokens.get(CREATEPUT)
+        await it.session.check_token(CREATEPUT)
         await all_closed(it)
         yield it
 
@@ -79,8 +79,7 @@ async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself(
 
     async def run() -> None:
         async with case(faults=Faults(drop_after=0.3), **trying(50)) as it:
-            aiohttp_session: Any = it.session._transport._session
-            aiohttp_session._retry_connection = True
+            it.watch.transport._session._retry_connection = True
             await it.upsert(students(200))
             assert it.server.requests > it.watch.attempts
 

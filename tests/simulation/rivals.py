@@ -5,14 +5,14 @@ Each has the methods of `Window` that the pool calls.
 
 from math import inf
 
-from timeback_async._flow.window import Mode
+from timeback_async._statistics import WindowMode
 
 
 class Fixed:
     """So many in flight, whatever the server says: each record backs off for itself."""
 
     gate = -inf
-    mode = Mode.OPEN
+    mode = WindowMode.OPEN
     round_trip = 0.0
     dry_since = inf
 

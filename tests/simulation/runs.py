@@ -53,9 +53,7 @@ async def upsert(
             number += 1
 
     config = Config(client_id="me", client_secret="mine", max_in_flight=in_flight, **settings)
-    pool = RequestPool(config, server, TokenStore(config, server))
-    if window is not None:
-        pool._window = window
+    pool = RequestPool(config, server, TokenStore(config, server), window)
     report = await Bulk(
         pool,
         codec.upsert,

@@ -116,6 +116,9 @@ class Server:
     def now(self) -> float:
         return asyncio.get_running_loop().time() - self._start
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:

@@ -1,30 +1,26 @@
-"""Send many records, and tell what became of each.
+"""Send many records, and return what became of each.
 
-The workers of a `Crew` pull from the source, so memory follows the number in flight and not the
-number of records. Here is what they do with a record, what has to wait for what, and what ends
-a run.
+The workers of a `WorkerPool` pull from the source, so memory follows the number in flight and not
+the number of records. Here is what they do with a record; `order` knows what has to wait for what,
+`ending` what ends a run. It is one concept in more than 300 lines, since a run is used in two ways:
+awaited, and iterated over.
 """
 
 import asyncio
 import copy
 import warnings
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self
-
-import anyio
 
 from .._flow.call import Abandoned, Call
 from .._flow.pool import RequestPool
 from .._report import Report, Tally
 from .._results import ItemResult, Outcome
-from .._retry import is_throttle
+from .._tasks import to_its_end
 from .._wire.codec import Operation, identify
 from ..errors import (
-    ApiError,
-    AuthError,
     ConfigError,
-    ConnectError,
     RecordError,
     SessionError,
     SourceError,
@@ -32,27 +28,16 @@ from ..errors import (
     TransportError,
 )
 from .delivery import Delivery
-from .source import END, SyncSource, open_source
-from .workers import Crew
+from .ending import Ending
+from .item import Item
+from .order import Order
+from .source import END, open_source
+from .workers import WorkerPool
 
 __all__ = ["Bulk"]
 
-# Results held back to be in order, for each place.
-ORDERED_PER_PLACE = 4
-# So many refusals by a token that nothing has been accepted with end the run.
-MAX_REFUSALS = 3
-
-
-class _Item:
-    """One record between reading and result."""
-
-    # On the class until they are there.
-    operation: Operation | None = None
-    call: Call | None = None
-    done: asyncio.Future[None] | None = None
-
-    def __init__(self, index: int, record: object, started: float) -> None:
-        self.index, self.record, self.started = index, record, started
+# Results held back to be in order, for each slot.
+ORDERED_PER_SLOT = 4
 
 
 class Bulk:
@@ -99,25 +84,18 @@ class Bulk:
         self._source = open_source(records)
         self._in_flight = in_flight
         self._allowed = allowed
-        self._patience = patience
         self._ordered = ordered
         self._stop_after_failures = stop_after_failures
         self._dry_run = dry_run
 
         self._loop = asyncio.get_running_loop()
         self._runner: asyncio.Task[None] | None = None
-        self._crew: Crew
-        self._submitted = 0
-        self._open: dict[int, _Item] = {}
-        self._latest: dict[Hashable, _Item] = {}  # by key: the last one read that has no result
-        # People whose last record in this run is not saved, and where in the source that stood.
-        self._lost: dict[str, int] = {}
-        self._refusals = self._throttled = 0
+        self._workers: WorkerPool
+        self._submitted = self._throttled = 0
+        self._open: dict[int, Item] = {}
+        self._order = Order()
+        self._ending = Ending(patience, pool.down_for)
         self._tally = Tally()
-        self._fatal: Exception | None = None
-        self._stopped = ""
-        self._stopping = asyncio.Event()
-
         self._delivery: Delivery | None = None  # only where somebody iterates
         self._report: Report | None = None
 
@@ -156,7 +134,7 @@ class Bulk:
 
     async def __aenter__(self) -> Self:
         self._check_unused()
-        room = self._in_flight * (ORDERED_PER_PLACE if self._ordered else 1)
+        room = self._in_flight * (ORDERED_PER_SLOT if self._ordered else 1)
         self._delivery = delivery = Delivery(room, self._ordered)
         self._start().add_done_callback(lambda _: delivery.close())
         return self
@@ -169,22 +147,10 @@ class Bulk:
     ) -> None:
         assert self._runner is not None
         if not self._runner.done():
-            await self._cancel(self._runner)
+            self._runner.cancel()
+            await to_its_end(self._runner)
         if error is None and not self._runner.cancelled():
             self._runner.result()
-
-    async def _cancel(self, runner: asyncio.Task[None]) -> None:
-        """Cancel the run and wait for its end, whoever cancels us meanwhile."""
-        runner.cancel()
-        again: asyncio.CancelledError | None = None
-        with anyio.CancelScope(shield=True):
-            while not runner.done():
-                try:
-                    await asyncio.wait([runner])
-                except asyncio.CancelledError as cancelled:  # a second time: no reason to leave
-                    again = cancelled
-        if again is not None:
-            raise again
 
     def __aiter__(self) -> Self:
         return self
@@ -205,7 +171,8 @@ class Bulk:
     def _start(self) -> asyncio.Task[None]:
         self._started, self._latency = self._loop.time(), self._pool.latency.snapshot()
         self._token_requests = self._pool.tokens.requests
-        self._crew = Crew(self._in_flight, self._step)
+        # Not made before: it refers to us, and a run that nobody awaits is to warn at once.
+        self._workers = WorkerPool(self._in_flight, self._step)
         self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
         return self._runner
@@ -215,12 +182,13 @@ class Bulk:
         assert self._runner is not None
         if not self._runner.cancelled():
             self._runner.result()
-        if isinstance(self._fatal, TimebackError):
-            error = copy.copy(self._fatal)
+        fatal = self._ending.fatal
+        if isinstance(fatal, TimebackError):
+            error = copy.copy(fatal)
             error.report = self.report
-            raise error from self._fatal
-        if self._fatal is not None:
-            raise self._fatal
+            raise error from fatal
+        if fatal is not None:
+            raise fatal
         if self._source.error is not None:
             raised = SourceError(f"the source raised {type(self._source.error).__name__}")
             raised.report = self.report
@@ -242,7 +210,7 @@ class Bulk:
         try:
             async with asyncio.TaskGroup() as group:
                 self._source.start(group)
-                self._crew.start(group)
+                self._workers.start(group)
         except asyncio.CancelledError:
             self._stop("cancelled")
             raise
@@ -252,8 +220,8 @@ class Bulk:
     def _settle(self) -> None:
         """Give what a cancelled run leaves behind its results, and make the report."""
         self._pool.on_close.discard(self._session_closed)
-        if self._source.error is not None and not self._stopped:
-            self._stopped = f"the source raised {type(self._source.error).__name__}"
+        if self._source.error is not None and not self._ending.reason:
+            self._ending.reason = f"the source raised {type(self._source.error).__name__}"
         self._abort_open()
         self._report = self._tally.report(
             submitted=self._submitted,
@@ -262,42 +230,42 @@ class Bulk:
             elapsed=self._loop.time() - self._started,
             latency=self._pool.latency.latency(since=self._latency),
             dry_run=self._dry_run,
-            stopped=self._stopped,
+            stopped=self._ending.reason,
         )
 
     async def _step(self) -> bool:
         """Read one record and bring it to its result; return whether there was one."""
         if self._delivery is not None and not self._delivery.has_room.is_set():
-            await self._crew.parked(self._delivery.has_room.wait())
-        if isinstance(self._source, SyncSource):
+            await self._workers.without_slot(self._delivery.has_room.wait())
+        if self._source.is_sync:
             item = self._admitted(await self._source.read())
         else:
-            item = await self._crew.parked(self._next())
+            item = await self._workers.without_slot(self._next())
         if item is None:
             return False
         operation = self._prepared(item)
         if operation is not None:
-            for earlier in self._register(item, operation):
-                await self._crew.parked(self._finished(earlier), hire=True)
-            hindrance = self._hindrance(operation)
-            if hindrance is None:
+            for earlier in self._order.enter(item, operation):
+                await self._workers.without_slot(self._finished(earlier), replace=True)
+            hindrance = self._order.hindrance(operation) if operation.needs else None
+            if hindrance is None and not self._ending.begun.is_set():
                 await self._send(item, operation)
             else:
-                self._finish(item, Outcome.NOT_SENT, hindrance)
+                self._finish(item, Outcome.NOT_SENT, hindrance or self._ending.why())
         return True
 
-    async def _next(self) -> _Item | None:
+    async def _next(self) -> Item | None:
         return self._admitted(await self._source.read())
 
-    def _admitted(self, record: object) -> _Item | None:
+    def _admitted(self, record: object) -> Item | None:
         if record is END:
             return None
-        item = _Item(self._submitted, record, self._loop.time())
+        item = Item(self._submitted, record, self._loop.time())
         self._open[item.index] = item
         self._submitted += 1
         return item
 
-    def _prepared(self, item: _Item) -> Operation | None:
+    def _prepared(self, item: Item) -> Operation | None:
         """Return what is to be sent for a record, or None where it has its result already."""
         try:
             item.operation = operation = self._prepare(item.record)
@@ -311,99 +279,48 @@ class Bulk:
             return None
         return operation
 
-    def _hindrance(self, operation: Operation) -> Exception | None:
-        """Return why a record is not to be sent after all."""
-        if operation.needs and self._lost:
-            for field, person in zip(("studentId", "userId"), operation.needs, strict=True):
-                if person in self._lost:
-                    return RecordError(field, f"{person!r} was not saved in this run")
-        return self._why_stopped() if self._stopping.is_set() else None
-
-    async def _send(self, item: _Item, operation: Operation) -> None:
+    async def _send(self, item: Item, operation: Operation) -> None:
         item.call = call = Call(operation.request, self._allowed, outlasts_outages=True)
         try:
             response = await self._pool.send(call, self._pause)
         except Abandoned:
-            self._finish(item, _outcome(call, ended=True), call.error or self._why_stopped())
+            self._finish(item, _outcome(call, ended=True), call.error or self._ending.why())
         except Exception as error:
-            is_fatal = self._is_fatal(call, error)
-            self._finish(item, _outcome(call, ended=is_fatal), error)
-            if is_fatal:
-                self._stop(str(error), fatal=error)
-            elif call.refused:
-                self._refusals += 1
-                if self._refusals == MAX_REFUSALS:
-                    self._stop_refused(error)
+            fatal = self._ending.cause(call, error)
+            self._finish(item, _outcome(call, ended=fatal is error), error)
+            if fatal is not None:
+                self._stop(str(fatal), fatal)
         else:
-            self._refusals = 0
-            self._finish(item, operation.success, body=response.body)
-
-    def _is_fatal(self, call: Call, error: Exception) -> bool:
-        """Whether an error is not about this record, and the next one will meet it too."""
-        if self._pool.down_for() > self._patience:
-            return True
-        if isinstance(error, AuthError):
-            return error is not call.error  # there is no token at all
-        if is_throttle(error):
-            assert isinstance(error, ApiError)
-            return (error.retry_after or 0) > self._patience
-        if isinstance(error, ConnectError):
-            return not error.retryable
-        # An error we have no name for must not be mistaken for one record's fault.
-        return isinstance(error, SessionError) or not isinstance(error, TimebackError)
-
-    def _stop_refused(self, error: Exception) -> None:
-        reason = f"{MAX_REFUSALS} records in a row were refused by a fresh token"
-        code, status = getattr(error, "code", ""), getattr(error, "status", None)
-        fatal = AuthError(reason, code, status, getattr(error, "request_id", ""))
-        self._stop(str(fatal), fatal=fatal)
+            self._ending.rejections = 0
+            self._finish(item, operation.success, None, response.body)
 
     def _stop(self, reason: str, fatal: Exception | None = None) -> None:
         """Read no more, begin nothing new; what is in flight is finished."""
-        if fatal is not None and self._fatal is None:
-            self._stopped, self._fatal = reason, fatal
-        if self._stopping.is_set():
-            return
-        self._stopped = reason
-        self._source.stop()
-        self._stopping.set()
-        for item in self._open.values():
-            if item.call is not None:
-                item.call.abandon()
+        if self._ending.begin(reason, fatal):
+            self._source.stop()
+            for item in self._open.values():
+                if item.call is not None:
+                    item.call.abandon()
 
     def _session_closed(self) -> None:
         error = SessionError("the session was closed")
-        self._stop(str(error), fatal=error)
-
-    def _why_stopped(self) -> Exception:
-        return self._fatal or TimebackError(f"the run was stopped: {self._stopped}")
+        self._stop(str(error), error)
 
     # -- waiting
 
     async def _pause(self, delay: float) -> None:
         """Wait between two attempts of one record, unless the run is stopped."""
-        if await self._crew.parked(self._stops_within(delay), hire=True):
+        if await self._workers.without_slot(self._stops_within(delay), replace=True):
             raise Abandoned
 
     async def _stops_within(self, delay: float) -> bool:
         try:
-            await asyncio.wait_for(self._stopping.wait(), delay)
+            await asyncio.wait_for(self._ending.begun.wait(), delay)
         except TimeoutError:
             return False
         return True
 
-    def _register(self, item: _Item, operation: Operation) -> list[_Item]:
-        """Return the records read earlier that have to end before this one may be sent."""
-        latest, key = self._latest, operation.key
-        needs = operation.needs
-        earlier = [latest[person] for person in needs if person in latest] if needs else []
-        if key is not None:
-            if key in latest:
-                earlier.append(latest[key])
-            latest[key] = item
-        return earlier
-
-    async def _finished(self, item: _Item) -> None:
+    async def _finished(self, item: Item) -> None:
         if item.index in self._open:
             if item.done is None:
                 item.done = self._loop.create_future()
@@ -413,7 +330,7 @@ class Bulk:
 
     def _finish(
         self,
-        item: _Item,
+        item: Item,
         outcome: Outcome,
         error: Exception | None = None,
         body: bytes = b"",
@@ -425,13 +342,7 @@ class Bulk:
             kind, sourced_id = identify(item.record)
         else:
             kind, sourced_id = operation.kind, operation.sourced_id
-            if operation.key is not None and self._latest.get(operation.key) is item:
-                del self._latest[operation.key]
-        if kind != "agent" and sourced_id and (operation is None or operation.key is not None):
-            if error is not None:
-                self._lost[sourced_id] = max(item.index, self._lost.get(sourced_id, 0))
-            elif self._lost and self._lost.get(sourced_id, item.index) < item.index:
-                del self._lost[sourced_id]
+        self._order.end(item, kind, sourced_id, error is None)
         attempts = 0
         if call is not None:
             attempts = call.attempts
@@ -470,7 +381,7 @@ class Bulk:
             if outcome is Outcome.UNKNOWN:
                 why: Exception = TransportError("cancelled before the answer")
             else:
-                why = (item.call and item.call.error) or self._why_stopped()
+                why = (item.call and item.call.error) or self._ending.why()
             self._finish(item, outcome, why)
 
 

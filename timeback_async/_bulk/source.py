@@ -21,10 +21,13 @@ class SyncSource:
     """Reads an iterable.
 
     Attributes:
+        is_sync: Whether reading never waits, so that it needs no slot given up meanwhile.
         ended: Whether there is nothing more to read.
         error: What the iterable raised, if it did.
         unclaimed: Records read for someone who was cancelled before getting them.
     """
+
+    is_sync = True
 
     def __init__(self, records: Iterable[object]) -> None:
         self._records = records
@@ -63,10 +66,13 @@ class AsyncSource:
     """Reads an async iterable, in one task of its own: it may not be asked twice at a time.
 
     Attributes:
+        is_sync: Whether reading never waits, so that it needs no slot given up meanwhile.
         ended: Whether there is nothing more to read.
         error: What the iterable raised, if it did.
         unclaimed: Records read for someone who was cancelled before getting them.
     """
+
+    is_sync = False
 
     def __init__(self, records: AsyncIterable[object]) -> None:
         self._records = records

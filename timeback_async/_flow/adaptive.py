@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-from .window import GATE_FROM, Mode, Window
+from .._statistics import WindowMode
+from .window import GATE_FROM, Window
 
 __all__ = ["AdaptiveWindow"]
 
@@ -52,7 +53,7 @@ class AdaptiveWindow(Window):
         max_rate: float | None = None,
         *,
         jitter: Callable[[], float] = random.random,
-        on_change: Callable[[Mode], None] = lambda mode: None,
+        on_change: Callable[[WindowMode], None] = lambda mode: None,
     ) -> None:
         super().__init__(limit, max_rate)
         self._limit = float(limit)
@@ -72,7 +73,7 @@ class AdaptiveWindow(Window):
 
     def size(self, now: float) -> float:
         """Return how many requests may be in flight; below 1, one with pauses between."""
-        if self.mode is not Mode.LIMITED:
+        if self.mode is not WindowMode.LIMITED:
             return self._size
         since = max(0.0, now - self._cut_at)
         size = self._too_much * (1 - (1 - CUT) * (1 - min(since, DOUBLE_FROM) / BACK_AFTER) ** 3)
@@ -84,7 +85,7 @@ class AdaptiveWindow(Window):
         """Take a slot and return 0, or return how long to wait. See `Window.admit`."""
         if not self._is_timed:
             return Window.admit(self, now)  # super() takes twice as long, and this is every request
-        if self.mode is Mode.DRY:
+        if self.mode is WindowMode.DRY:
             wait = super().admit(now)
             if wait == 0.0:
                 self._is_probing, self._opens_at = True, now + LAST_PROBE
@@ -107,9 +108,9 @@ class AdaptiveWindow(Window):
         self._row = 0
         self._recent.append(False)
         self._is_calm = not any(self._recent)
-        if self.mode is Mode.DRY:
+        if self.mode is WindowMode.DRY:
             self._revive(now)
-        elif self.mode is Mode.OPEN and self._size < self._aim:
+        elif self.mode is WindowMode.OPEN and self._size < self._aim:
             self._grow(1.0, now)
 
     def throttled(self, retry_after: float, now: float) -> None:
@@ -120,7 +121,7 @@ class AdaptiveWindow(Window):
             self._cut_at = self._began_at = self._opens_at = self.gate
             return
         if retry_after >= GATE_FROM:
-            size = self._calm_size if self.mode is Mode.DRY else self.size(now)
+            size = self._calm_size if self.mode is WindowMode.DRY else self.size(now)
             self._resume(self.gate, size * self._share(min(now, self.dry_since), self.gate))
         else:
             self._fail(now, is_throttle=True)
@@ -137,7 +138,7 @@ class AdaptiveWindow(Window):
     # -- what an answer changes
 
     def _fail(self, now: float, *, is_throttle: bool) -> None:
-        if self.mode is Mode.DRY:
+        if self.mode is WindowMode.DRY:
             if self._is_probing:  # else it was under way before, and says nothing new
                 self._is_probing = False
                 self._probes += 1
@@ -155,7 +156,7 @@ class AdaptiveWindow(Window):
             self._opens_at = now + self._until_probe()
             # Probes are kept apart by time, since what is under way may hang for long.
             self._size, self._bound, self._is_probing = 1.0, int(self._limit), False
-            self._change(Mode.DRY)
+            self._change(WindowMode.DRY)
             self.dry_since = now
 
     def _until_probe(self) -> float:
@@ -170,7 +171,7 @@ class AdaptiveWindow(Window):
         else:  # it was down, and may come back as strong: grow quickly, to a little less
             self._opens_at = now
             self._size, self._aim = 0.0, CUT * self._calm_size
-            self._change(Mode.OPEN)
+            self._change(WindowMode.OPEN)
             self._grow(START, now)
 
     def _share(self, shut: float, opens: float) -> float:
@@ -188,11 +189,11 @@ class AdaptiveWindow(Window):
 
     def _cut(self, now: float) -> None:
         epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
-        if self.mode is Mode.DRY or now < self._cut_at + epoch:
+        if self.mode is WindowMode.DRY or now < self._cut_at + epoch:
             return
         # Growing with every success ends far above the limit: half, until it is below.
         is_still = self._is_far_off and now < self._cut_at + 2 * epoch
-        self._is_far_off = is_still or self.mode is Mode.OPEN
+        self._is_far_off = is_still or self.mode is WindowMode.OPEN
         size = self.size(now)
         self._limit_to(size / 2 / CUT if self._is_far_off else size, now)
 
@@ -204,13 +205,13 @@ class AdaptiveWindow(Window):
     def _limit_to(self, too_much: float, when: float) -> None:
         self._too_much, self._cut_at = max(SMALLEST, too_much), when
         self._recent.clear()
-        self._change(Mode.LIMITED)
+        self._change(WindowMode.LIMITED)
 
     def _resize(self, size: float) -> None:
         self._size, self._bound = size, max(1, int(size))
 
-    def _change(self, mode: Mode) -> None:
-        self._is_timed, self.dry_since = mode is not Mode.OPEN, inf
+    def _change(self, mode: WindowMode) -> None:
+        self._is_timed, self.dry_since = mode is not WindowMode.OPEN, inf
         if mode is not self.mode:
             self.mode = mode
             self._on_change(mode)

@@ -15,12 +15,13 @@ from base64 import b64encode
 from urllib.parse import quote_plus, urlencode
 from uuid import uuid4
 
-import anyio
 import msgspec
 
 from .._config import Config
 from .._retry import RetryPolicy
-from .._transport.aiohttp import Transport
+from .._tasks import to_its_end
+from .._transport.base import Transport
+from .._wire.http import NOT_JSON
 from .._wire.status import api_error
 from ..errors import (
     ApiError,
@@ -107,7 +108,7 @@ class TokenStore:
 
         None when callers have to wait for the next one.
         """
-        key = self._key(scope)
+        key = self._only_key or scope
         token = self._tokens.get(key)
         if token is None or now >= token.stale_at:
             return None
@@ -127,7 +128,7 @@ class TokenStore:
         token = self.current(scope, self._loop.time())
         if token is not None:
             return token
-        key = self._key(scope)
+        key = self._only_key or scope
         refusal = self._refusal(key)
         if refusal is not None:
             raise AuthError(*refusal.args)
@@ -144,7 +145,7 @@ class TokenStore:
 
     def discard(self, scope: str, rejected: Token) -> None:
         """Forget a token that the server rejected, unless it has been replaced already."""
-        key = self._key(scope)
+        key = self._only_key or scope
         if self._tokens.get(key) is rejected:
             del self._tokens[key]
 
@@ -154,11 +155,7 @@ class TokenStore:
         for fetch in fetches:
             fetch.cancel()
         if fetches:  # anyio takes 20 ms to begin, which most sessions need not wait for
-            with anyio.CancelScope(shield=True):
-                await asyncio.gather(*fetches, return_exceptions=True)
-
-    def _key(self, scope: str) -> str:
-        return self._only_key or scope
+            await to_its_end(*fetches)
 
     def _refusal(self, key: str) -> AuthError | None:
         return self._refused.get(key) or self._refused.get(ANY_SCOPE)
@@ -226,7 +223,7 @@ class TokenStore:
             raise api_error(response, None, headers["X-Request-ID"], secrets)
         try:
             grant = _decode_grant(response.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except NOT_JSON:
             raise ProtocolError("the token endpoint's answer is not a token") from None
         if not _printable(grant.access_token):  # it becomes part of a header
             raise ProtocolError("the token endpoint's answer is not a token")

@@ -5,27 +5,17 @@ attempt and tells how it ended. Token requests do not pass through here, so that
 never keep the token from being renewed.
 """
 
-import enum
 from math import inf
 
-__all__ = ["Mode", "Window"]
+from .._statistics import WindowMode
+
+__all__ = ["Window"]
 
 # A Retry-After of this many seconds or more speaks for the whole client, a shorter one for one
 # request only: stopping everything for each short one costs a fifth of the throughput.
 GATE_FROM = 2.0
 # A pacer that never catches up loses every late wake-up; this much lateness is made good.
 RATE_SLACK = 0.05
-
-
-class Mode(enum.StrEnum):
-    """How a window's size is found."""
-
-    OPEN = "open"
-    """Nothing speaks against its size."""
-    LIMITED = "limited"
-    """It grows with time, from below what the server said was too much."""
-    DRY = "dry"
-    """Nothing comes through: one probe at a time."""
 
 
 class Window:
@@ -42,7 +32,7 @@ class Window:
     def __init__(self, limit: int, max_rate: float | None = None) -> None:
         self.in_flight = 0
         self.gate = -inf
-        self.mode = Mode.OPEN
+        self.mode = WindowMode.OPEN
         self.round_trip = 0.0
         self._bound = limit
         self.dry_since = inf

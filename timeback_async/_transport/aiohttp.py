@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,7 +22,7 @@ from .._wire.http import Response
 from ..errors import ConnectError, ProtocolError, TimedOutError, TransportError
 from .timeouts import Timeouts
 
-__all__ = ["AiohttpTransport", "Transport"]
+__all__ = ["AiohttpTransport"]
 
 CONNECT_TIMEOUT = 10.0
 MAX_ERROR_BYTES = 64 * 1024
@@ -30,19 +30,6 @@ MAX_ERROR_BYTES = 64 * 1024
 IS_KNOWN = aiohttp.__version__.startswith("3.14.")
 # Failures of TLS that a busy peer causes by hanging up; every other one will not go away.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-
-
-class Transport(Protocol):
-    """What the pool and the tokens need of a transport."""
-
-    async def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
-    ) -> Response:
-        """Return the answer to one request, whatever its status.
-
-        Raises:
-            TransportError: There was no complete answer within `timeout` seconds.
-        """
 
 
 class _Spoiled(Exception):

@@ -7,36 +7,36 @@ Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import unquote
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from .._results import Outcome
-from ..errors import ConfigError, ProtocolError, RecordError
-from ..models import (
-    AgentKey,
-    AgentLink,
-    AgentRecord,
-    OrgRecord,
-    Student,
-    StudentRecord,
-    User,
-    UserRecord,
-    UserRef,
-)
+from ..errors import ProtocolError, RecordError
+from ..models import AgentKey, AgentLink, AgentRecord, StudentRecord, UserRecord, UserRef
 from ..models.ids import ID_RULE, path_segment
-from .http import CREATEPUT, READONLY, Request, Response
+from ..models.kinds import KINDS
+from .http import CREATEPUT, NOT_JSON, READONLY, Request
 from .validate import checked, encoded
 
-__all__ = ["Operation", "answered_id", "delete", "fetch_agents", "fetch_user", "identify",
-           "page_of", "page_request", "raw", "upsert"]  # fmt: skip
+__all__ = [
+    "ROOT",
+    "Encoded",
+    "Operation",
+    "decoded_object",
+    "delete",
+    "encoded_link",
+    "fetch_agents",
+    "fetch_user",
+    "identify",
+    "raw",
+    "upsert",
+]
 
 ROOT = "/rostering/1.0"
-MAX_PAGE = 100
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -55,22 +55,50 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     needs: tuple[str, ...] = ()
 
 
+class Encoded(msgspec.Struct, frozen=True, gc=False):
+    """A record that has been checked and encoded before: it is sent without being decoded.
+
+    Attributes:
+        kind: "student", "user" or "agent".
+        sourced_id: Its own id.
+        body: The JSON of the record; of an agent link, the body of its request.
+        people: Of an agent link, its student and its user.
+    """
+
+    kind: str
+    sourced_id: str
+    body: bytes
+    people: tuple[str, ...] = ()
+
+
+def encoded_link(link: AgentLink) -> Encoded:
+    """Return an agent link whose ids have been checked, encoded."""
+    user = UserRef(link.user_id)
+    body = encoded({"user": user, "relationshipType": link.relationship_type})
+    return Encoded("agent", link.agent_id, body, (link.student_id, link.user_id))
+
+
 def upsert(record: object, only: str | None = None) -> Operation:
     """Return the operation that creates or updates a student, a user or an agent link.
 
     Args:
         record: A `Student`, `User` or `AgentLink`, or a mapping in wire form with its envelope:
-            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`. A `RecordError` stands for a
-            record that its reader could not make out, and is raised as it is.
+            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`. An `Encoded` is sent as it is.
+            A `RecordError` stands for a record that its reader could not make, and is raised.
         only: The one kind that is meant; None for any.
 
     Raises:
         RecordError: It is something else, or not valid; the field is named in wire form.
     """
+    if type(record) is Encoded:
+        return _UPSERTS[record.kind](record.sourced_id, record.body, record.people)
     kind, value = _envelope(record, _STRUCTS, "a Student, User or AgentLink")
     if only is not None and kind != only:
         raise RecordError("", f"must be a record of kind {only!r}, not {kind!r}")
-    return _UPSERTS[kind](value)
+    valid, body = checked(value, KINDS[kind].sent)
+    if isinstance(valid, AgentLink):
+        return upsert(encoded_link(valid))
+    return _UPSERTS[kind](valid.sourced_id, body, ())
 
 
 def delete(key: object) -> Operation:
@@ -82,8 +110,8 @@ def delete(key: object) -> Operation:
     _, value = _envelope(key, {AgentKey: "agent"}, "an AgentKey")
     agent, _ = checked(value, AgentKey)
     request = Request("DELETE", _agent_path(agent.student_id, agent.agent_id), CREATEPUT, None)
-    own = (agent.student_id, agent.agent_id)
-    return Operation("agent", agent.agent_id, request, Outcome.DELETED, _nothing, own)
+    key = (agent.student_id, agent.agent_id)
+    return Operation("agent", agent.agent_id, request, Outcome.DELETED, _nothing, key)
 
 
 def fetch_agents(user_id: object) -> Operation:
@@ -128,67 +156,17 @@ def raw(method: str, path: str, body: object, scope: str | None) -> Request:
     return Request(method, path, scope, body, None)
 
 
-def page_request(
-    collection: str,
-    *,
-    limit: int,
-    offset: int,
-    filter: str | None,
-    sort: str | None,
-    order_by: str | None,
-    fields: str | Sequence[str] | None,
-) -> Request:
-    """Return the request for one page of `users` or `orgs`.
-
-    Raises:
-        ConfigError: `limit` is not within 1 to 100, or `order_by` is neither ASC nor DESC.
-
-    Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
-    """
-    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-        raise ConfigError(f"page_size: must be a whole number from 1 to {MAX_PAGE}")
-    if order_by is not None and order_by.upper() not in ("ASC", "DESC"):
-        raise ConfigError('order_by: must be "ASC" or "DESC"')
-    query = {
-        "limit": limit,
-        "offset": offset,
-        "filter": filter,
-        "sort": sort,
-        "orderBy": order_by and order_by.upper(),
-        "fields": fields if fields is None or isinstance(fields, str) else ",".join(fields),
-    }
-    given = {name: value for name, value in query.items() if value is not None}
-    path = f"{ROOT}/{collection}?{urlencode(given, quote_via=quote, safe='')}"
-    return Request("GET", path, READONLY, None, collection)
-
-
-def page_of(collection: str, body: bytes) -> tuple[list[Any], int | None]:
-    """Return the records of one page, and the total the server counts, if it does."""
-    page = _object(body)
-    found = [_RECEIVED[collection].from_wire(item) for item in page[collection]]
-    total = page.get("total")
-    return found, total if isinstance(total, int) else None
-
-
 def identify(record: object) -> tuple[str, str]:
     """Return kind and id of a record that is not valid, each "" where it cannot be told."""
     with suppress(Exception):  # a mapping of the caller's own may raise anything
-        for struct, kind in _STRUCTS.items() | {AgentKey: "agent"}.items():
+        for struct, name in _STRUCTS.items() | {AgentKey: "agent"}.items():
             if isinstance(record, struct):
-                return kind, _text(getattr(record, _OWN_ID[kind][0]))
+                return name, _text(getattr(record, KINDS[name].id_field))
         if isinstance(record, Mapping) and len(record) == 1:
-            ((kind, inner),) = record.items()
-            if kind in _OWN_ID and isinstance(inner, Mapping):
-                return kind, _text(inner.get(_OWN_ID[kind][1]))
+            ((name, inner),) = record.items()
+            if name in KINDS and isinstance(inner, Mapping):
+                return name, _text(inner.get(KINDS[name].id_member))
     return "", ""
-
-
-# The member that holds a record's own id, in Python and on the wire.
-_OWN_ID = {
-    "student": ("sourced_id", "sourcedId"),
-    "user": ("sourced_id", "sourcedId"),
-    "agent": ("agent_id", "agentId"),
-}
 
 
 def _text(value: object) -> str:
@@ -198,33 +176,29 @@ def _text(value: object) -> str:
 # -- what we send
 
 
-def _upsert_student(value: object) -> Operation:
-    student, body = checked(value, Student)
+People = tuple[str, ...]
+
+
+def _upsert_student(sourced_id: str, body: bytes, _: People) -> Operation:
     body = b'{"student":%b}' % body
-    own = student.sourced_id
-    request = Request("PUT", f"{ROOT}/students", CREATEPUT, body, "student", own)
-    return Operation("student", own, request, Outcome.SAVED, _decode_student, own)
+    request = Request("PUT", f"{ROOT}/students", CREATEPUT, body, "student", sourced_id)
+    return Operation("student", sourced_id, request, Outcome.SAVED, _decode_student, sourced_id)
 
 
-def _upsert_user(value: object) -> Operation:
-    user, body = checked(value, User)
-    body = b'{"user":%b}' % body
-    own = user.sourced_id
-    request = Request("PUT", f"{ROOT}/users/{path_segment(own)}", CREATEPUT, body, "user", own)
-    return Operation("user", own, request, Outcome.SAVED, _decode_user, own)
+def _upsert_user(sourced_id: str, body: bytes, _: People) -> Operation:
+    path, body = f"{ROOT}/users/{path_segment(sourced_id)}", b'{"user":%b}' % body
+    request = Request("PUT", path, CREATEPUT, body, "user", sourced_id)
+    return Operation("user", sourced_id, request, Outcome.SAVED, _decode_user, sourced_id)
 
 
-def _upsert_agent(value: object) -> Operation:
-    link, _ = checked(value, AgentLink)
-    user, kind = UserRef(link.user_id), link.relationship_type
-    body = encoded({"user": user, "relationshipType": kind})
-    request = Request("PUT", _agent_path(link.student_id, link.agent_id), CREATEPUT, body)
-    own, needs = (link.student_id, link.agent_id), (link.student_id, link.user_id)
-    return Operation("agent", link.agent_id, request, Outcome.SAVED, _decode_agent, own, needs)
+def _upsert_agent(agent_id: str, body: bytes, people: People) -> Operation:
+    key = (people[0], agent_id)
+    request = Request("PUT", _agent_path(*key), CREATEPUT, body)
+    return Operation("agent", agent_id, request, Outcome.SAVED, _decode_agent, key, people)
 
 
 _UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}
-_STRUCTS: dict[type, str] = {Student: "student", User: "user", AgentLink: "agent"}
+_STRUCTS: dict[type, str] = {kind.sent: kind.name for kind in KINDS.values()}
 
 
 def _agent_path(student_id: str, agent_id: str) -> str:
@@ -257,17 +231,15 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
 # -- what we receive
 
 
-def _is_remark(response: Response) -> bool:
-    """Whether an answer holds nothing, or "Created" and the like."""
-    return not response.body.strip() or response.headers.get("Content-Type", "").startswith(
-        "text/plain"
-    )
+def decoded_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object, {} where it is another value.
 
-
-def _object(body: bytes) -> dict[str, Any]:
+    Raises:
+        ProtocolError: It is not JSON.
+    """
     try:
         decoded = msgspec.json.decode(body)
-    except _UNREADABLE:
+    except NOT_JSON:
         raise ProtocolError("the answer is not JSON") from None
     return decoded if isinstance(decoded, dict) else {}
 
@@ -275,14 +247,12 @@ def _object(body: bytes) -> dict[str, Any]:
 def _echo(body: bytes) -> dict[str, Any]:
     """Return the answer to a write, {} where it cannot be read: what was written is written."""
     try:
-        return _object(body)
+        return decoded_object(body)
     except ProtocolError:
         return {}
 
 
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-
-
+# Functions of the module, since a result that pickles takes its own along.
 def _decode_student(body: bytes) -> StudentRecord | None:
     student = _echo(body).get("student")
     return StudentRecord.from_wire(student) if isinstance(student, dict) else None
@@ -294,7 +264,7 @@ def _decode_user(body: bytes) -> UserRecord | None:
 
 
 def _decode_read_user(body: bytes) -> UserRecord:
-    return UserRecord.from_wire(_object(body)["user"])
+    return UserRecord.from_wire(decoded_object(body)["user"])
 
 
 def _decode_agent(body: bytes) -> AgentRecord | None:
@@ -305,74 +275,8 @@ def _decode_agent(body: bytes) -> AgentRecord | None:
 
 
 def _decode_agents(body: bytes) -> list[AgentRecord]:
-    return [AgentRecord.from_wire(agent) for agent in _object(body)["agents"]]
+    return [AgentRecord.from_wire(agent) for agent in decoded_object(body)["agents"]]
 
 
 def _nothing(body: bytes) -> None:
     return None
-
-
-_RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
-
-
-class _Identity(msgspec.Struct, rename="camel"):
-    sourced_id: str = ""
-
-
-class _Student(msgspec.Struct):
-    student: _Identity | UnsetType = UNSET
-
-
-class _User(msgspec.Struct):
-    user: _Identity | UnsetType = UNSET
-
-
-class _Agents(msgspec.Struct):
-    agents: list[dict[str, Any]] | UnsetType = UNSET
-
-
-class _Users(msgspec.Struct):
-    users: list[dict[str, Any]] | UnsetType = UNSET
-
-
-class _Orgs(msgspec.Struct):
-    orgs: list[dict[str, Any]] | UnsetType = UNSET
-
-
-# Each looks for its own member alone: what stands beside it is nobody's business.
-_read_answer: dict[str, Callable[[bytes], Any]] = {
-    "": msgspec.json.decode,
-    "student": msgspec.json.Decoder(_Student).decode,
-    "user": msgspec.json.Decoder(_User).decode,
-    "agents": msgspec.json.Decoder(_Agents).decode,
-    "users": msgspec.json.Decoder(_Users).decode,
-    "orgs": msgspec.json.Decoder(_Orgs).decode,
-}
-
-
-def answered_id(request: Request, response: Response) -> str:
-    """Return the sourcedId that a 2xx answer is about, or "" where it names none.
-
-    A write may be answered with or without a body; a read has to be answered with what was read.
-
-    Raises:
-        ProtocolError: The body is not JSON, so whoever answered was not TimeBack; or a read
-            came back without what it asked for.
-    """
-    envelope = request.envelope
-    is_read = request.method == "GET"
-    if envelope is None or not (is_read or response.body):
-        return ""
-    try:
-        try:
-            found = getattr(_read_answer[envelope](response.body), envelope, UNSET)
-        except msgspec.ValidationError:  # of another shape, or not JSON further on
-            msgspec.json.decode(response.body)
-            found = UNSET
-    except _UNREADABLE:
-        if not is_read and _is_remark(response):
-            return ""
-        raise ProtocolError("the answer is not JSON") from None
-    if found is UNSET and is_read:
-        raise ProtocolError(f"the answer holds no {envelope!r}")
-    return found.sourced_id if isinstance(found, _Identity) else ""

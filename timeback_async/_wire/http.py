@@ -5,11 +5,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["CREATEPUT", "READONLY", "Request", "Response"]
+__all__ = ["CREATEPUT", "NOT_JSON", "READONLY", "Request", "Response"]
 
 SCOPE_PREFIX = "https://purl.imsglobal.org/spec/or/v1p2/scope/"
 CREATEPUT = SCOPE_PREFIX + "roster.createput"
 READONLY = SCOPE_PREFIX + "roster.readonly"
+
+# What decoding raises for bytes that are not JSON: broken, nested too deeply, not UTF-8.
+NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 

@@ -24,7 +24,7 @@ from ..errors import (
     RedirectError,
     ServerError,
 )
-from .http import Response
+from .http import NOT_JSON, Response
 
 __all__ = ["api_error", "error_words", "query_values", "request_id_of", "retry_after"]
 
@@ -144,7 +144,7 @@ def error_words(body: bytes) -> tuple[str, str]:
         facts = _facts(msgspec.json.decode(body))
         code = _code_minor(facts.get("imsx_codeminor"))
         details = list(_strings(facts.get("imsx_error_details")))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_JSON:
         return "", ""
     error = facts.get("error")
     if not code and isinstance(error, str):
@@ -178,7 +178,7 @@ def _code_minor(found: object) -> str:
 def _sourced_id(body: bytes) -> str:
     try:
         found = _facts(msgspec.json.decode(body)).get("sourcedid", "")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_JSON:
         return ""
     return found if isinstance(found, str) else ""
 
@@ -195,7 +195,7 @@ def _sent_values(sent: bytes | None) -> list[str]:
             facts = _facts(body)
             body = {name: value for name, value in facts.items() if name not in IMPERSONAL}
         return list(_strings(body))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_JSON:
         return []
 
 

@@ -20,9 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from .._flow.pool import Statistics
 from .._report import Report
 from .._results import ItemResult, Outcome
+from .._statistics import Statistics
 from .._trace import Trace
 
 __all__ = [

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from ..._bulk.run import Bulk
-from ..._flow.pool import Statistics
 from ..._report import Report
 from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
+from ..._statistics import Statistics
 from ...errors import (
     NotFoundError,
     RecordError,

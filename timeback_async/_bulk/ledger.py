@@ -1,0 +1,80 @@
+"""Which entry each result of a bulk run belongs to, so that no entry is left without one.
+
+For those who send records made of something else, a line of a file or a planned change, and have
+to say what became of that.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from .._report import Report
+from .._results import ItemResult, Outcome
+from ..errors import TransportError
+from .run import Bulk
+
+__all__ = ["Ledger"]
+
+T = TypeVar("T")
+
+
+class Ledger(Generic[T]):
+    """The entries of one bulk run that have been read and have no result yet.
+
+    Args:
+        take: Called exactly once for each entry read, with its result, in whatever way the run
+            ends.
+    """
+
+    def __init__(self, take: Callable[[T, ItemResult], None]) -> None:
+        self._take = take
+        self._open: dict[int, T] = {}
+
+    def records(self, entries: Iterable[tuple[T, object]]) -> Iterator[object]:
+        """Yield the record of each entry, for the run."""
+        for index, (entry, record) in enumerate(entries):
+            self._open[index] = entry
+            yield record
+
+    async def completed(self, entries: AsyncIterable[tuple[T, object]]) -> AsyncIterator[object]:
+        """Yield the record of each entry, for the run, where making it takes its time."""
+        index = 0
+        async for entry, record in entries:
+            self._open[index] = entry
+            index += 1
+            yield record
+
+    async def settle(
+        self, bulk: Bulk, after_each: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Carry a run out and take its results.
+
+        Args:
+            bulk: A run over the records of this ledger, not yet begun.
+            after_each: Awaited after each result, such as to slow the run down.
+
+        Raises:
+            TimebackError: What ended the run; see `Bulk`.
+            CancelledError: This task was cancelled. What was cut off counts as unknown.
+        """
+        try:
+            async with bulk:
+                async for result in bulk:
+                    self._take(self._open.pop(result.index), result)
+                    if after_each is not None:
+                        await after_each()
+        finally:
+            if self._open:
+                self._take_undelivered(bulk.report)
+
+    def _take_undelivered(self, report: Report) -> None:
+        """Take what was cut off. A result in doubt is `unknown`, so that it is sent again."""
+        known = {result.index: result for result in report.failures}
+        for index in sorted(self._open):
+            doubtful = ItemResult(
+                index=index,
+                kind="",
+                sourced_id="",
+                outcome=Outcome.UNKNOWN,
+                error=TransportError("cancelled before the answer"),
+            )
+            self._take(self._open.pop(index), known.get(index, doubtful))

@@ -1,0 +1,41 @@
+"""The kinds of record that are sent, each with its struct and decoder: known here alone."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .sent import AgentLink, Student, User
+
+__all__ = ["KINDS", "Kind"]
+
+
+class Kind(NamedTuple):
+    """One kind of record.
+
+    Attributes:
+        name: What it is called, in results and as its envelope on the wire.
+        sent: The struct that is sent.
+        id_field: The field of `sent` that holds a record's own id.
+        decode: Makes a `sent` of its JSON; raises what msgspec raises.
+    """
+
+    name: str
+    sent: type[Student] | type[User] | type[AgentLink]
+    id_field: str
+    decode: Callable[[bytes], Any]
+
+    @property
+    def id_member(self) -> str:
+        """The member that holds a record's own id on the wire."""
+        return "agentId" if self.name == "agent" else "sourcedId"
+
+
+KINDS = {
+    name: Kind(name, sent, id_field, msgspec.json.Decoder(sent).decode)
+    for name, sent, id_field in (
+        ("student", Student, "sourced_id"),
+        ("user", User, "sourced_id"),
+        ("agent", AgentLink, "agent_id"),
+    )
+}
