@@ -6,11 +6,11 @@ from aiohttp import ClientResponse
 from aioresponses import aioresponses
 from yarl import URL
 
+from tests.support.config import BASE, config
+from tests.support.records import student
+from tests.support.scripted import grant
 from timeback_async import TimebackSession
 from timeback_async.errors import ConflictError
-
-from .samples import student
-from .wire import BASE, config, grant
 
 TOKEN_URL = f"{BASE}/auth/1.0/token"
 STUDENTS_URL = f"{BASE}/rostering/1.0/students"

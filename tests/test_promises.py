@@ -6,19 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.samples import link, student, user
+from tests.support.records import link, student, students, user
 from timeback_async import Outcome, Report, Student, TimebackSession
-from timeback_async._transport import aiohttp as _transport
 from timeback_async._transport.aiohttp import AiohttpTransport
+from timeback_async._transport.aiohttp import aiohttp as _transport
 from timeback_async.errors import RecordError
 from timeback_async.testing import Faults, MockServer
 
 MANY = 10_000
 FAULTS = Faults(statuses={503: 0.01, 502: 0.005}, drop_before=0.0025, drop_after=0.0025)
-
-
-def students(number: int) -> list[Student]:
-    return [student(f"s-{n}", given_name=f"Ada {n}") for n in range(number)]
 
 
 # -- a token is fetched once, however many need it

@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.records import student
 from timeback_async import ItemResult, Latency, Outcome, Report
 from timeback_async._report import MAX_FAILURES, Tally
 from timeback_async._statistics import Histogram
 from timeback_async._wire.codec import upsert
 from timeback_async.errors import BadRequestError, RecordError, TimebackError, TimedOutError
-
-from .samples import student
 
 GOOD = [Outcome.SAVED, Outcome.DELETED, Outcome.FETCHED]
 BAD = [Outcome.FAILED, Outcome.INVALID, Outcome.NOT_SENT, Outcome.UNKNOWN]

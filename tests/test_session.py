@@ -10,6 +10,11 @@ import aiohttp
 import pytest
 import trustme
 
+from tests.support.config import config
+from tests.support.raw import RawServer, Reply, reply
+from tests.support.records import link, student, user
+from tests.support.scripted import grant
+from tests.support.tasks import until
 from timeback_async import (
     AgentKey,
     AgentLink,
@@ -33,9 +38,6 @@ from timeback_async.errors import (
     TimebackError,
 )
 from timeback_async.testing import Faults, MockServer
-
-from .samples import link, student, user
-from .wire import RawServer, Reply, config, grant, reply, until
 
 Use = Callable[[TimebackSession], Awaitable[Any]]
 

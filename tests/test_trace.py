@@ -1,28 +1,10 @@
 """How a run went over time, and its chart."""
 
-from collections.abc import Callable
-
 import pytest
 
-from timeback_async import Statistics
-from timeback_async._statistics import Latency, WindowMode
+from tests.support.trace import Clock, statistics
 from timeback_async._trace import MOST, SHORTEST, Trace
 from timeback_async.cli._chart import sparkline
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def statistics(throttled: int = 0, window: float = 4.0) -> Callable[[], Statistics]:
-    now = Statistics(
-        in_flight=0, waiting=0, window=window, mode=WindowMode.OPEN, round_trip=0.5, gate=0.0,
-        attempts=0, retries=0, throttled=throttled, token_requests=0, latency=Latency(),
-    )  # fmt: skip
-    return lambda: now
 
 
 def test_a_run_is_cut_into_slots_of_equal_length() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .case import FIGURES
+from tests.support.case import FIGURES
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

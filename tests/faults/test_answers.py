@@ -12,13 +12,14 @@ import pytest
 import trustme
 from aiohttp import web
 
-from tests.wire import RawServer, config, grant, reply
+from tests.support.case import CANARY, case, figure, private_student, private_students, trying
+from tests.support.config import config
+from tests.support.proxy import FAIR
+from tests.support.raw import RawServer, reply
+from tests.support.scripted import grant
 from timeback_async import Report, TimebackSession
 from timeback_async.errors import ConnectError, RedirectError
 from timeback_async.testing import MockServer
-
-from .case import CANARY, case, figure, student, students, trying
-from .proxy import FAIR
 
 JSON, GZIP = ("Content-Type", "application/json"), ("Content-Encoding", "gzip")
 Delivery = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -51,7 +52,7 @@ async def test_bytes_on_an_idle_connection_are_no_records_answer(name: str) -> N
     async with case(weather=FAIR, **how) as it:
         assert it.proxy is not None
         for number in range(4):
-            await it.upsert([student(f"{number}-{n}") for n in range(16)])
+            await it.upsert([private_student(f"{number}-{n}") for n in range(16)])
             it.proxy.push(UNSOLICITED[name])
             await asyncio.sleep(0.005 * (number % 2))
 
@@ -91,7 +92,7 @@ async def test_an_answer_of_unknown_length_cut_off_at_any_byte_is_no_record(
     size = len(answer("s-000"))
     async with case(**trying(1)) as it:
         monkeypatch.setattr(it.server, "_deliver", lambda request, *_: deliver(request))
-        report = await it.upsert(student(f"{n:03}") for n in range(size))
+        report = await it.upsert(private_student(f"{n:03}") for n in range(size))
 
         bodiless = form is until_close  # a 200 with nothing after its head is whole
         assert report.saved == bodiless
@@ -152,16 +153,16 @@ async def test_a_hostile_answer_costs_one_record_and_little_memory(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with case(**trying(3, attempt_timeout=1.0)) as it:
-        await it.upsert(students(1))
+        await it.upsert(private_students(1))
         tracemalloc.start()
         try:
             with monkeypatch.context() as hostile:
                 hostile.setattr(it.server, "_deliver", lambda request, *_: HOSTILE[name](request))
-                bad = await it.upsert(students(1))
+                bad = await it.upsert(private_students(1))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        good = await it.upsert(students(10))
+        good = await it.upsert(private_students(10))
 
         assert bad.failed + bad.unknown == 1
         assert good.saved == good.attempts == 10
@@ -176,7 +177,7 @@ async def test_a_redirect_takes_no_record_along(
     async with MockServer() as elsewhere, case() as it:
         moved = whole(b"", status, ("Location", f"{elsewhere.base_url}/rostering/1.0/students"))
         monkeypatch.setattr(it.server, "_deliver", lambda request, *_: moved(request))
-        report = await it.upsert(students(20))
+        report = await it.upsert(private_students(20))
 
         assert report.failed == report.attempts == 20
         assert all(isinstance(each.error, RedirectError) for each in report.failures)
@@ -218,7 +219,7 @@ async def upsert_over_tls(url: str, token_url: str) -> Report:
     AUTHORITY.configure_trust(trust)
     settings = config(base_url=url, token_url=token_url)
     async with TimebackSession(settings, ssl_context=trust) as session:
-        return await session.upsert_many(students(100))
+        return await session.upsert_many(private_students(100))
 
 
 @pytest.mark.parametrize("of_tokens", [True, False], ids=["for-tokens", "for-records"])

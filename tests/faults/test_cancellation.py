@@ -14,18 +14,18 @@ from typing import Any, TypeVarTuple
 import anyio
 import pytest
 
-from tests.bulk_helpers import LOST, Rig, Source, _parsed, other_tasks, refusal
-from tests.clock import SimulatedLoop
-from tests.samples import link, user
-from tests.samples import student as plain_student
-from tests.wire import until
+from tests.support.case import Case, case, figure, private_student, private_students
+from tests.support.clock import SimulatedLoop
+from tests.support.proxy import FAIR, Weather
+from tests.support.records import link, student, user
+from tests.support.rig import Rig
+from tests.support.source import Source
+from tests.support.storing import LOST, StoringServer, parsed, refusal
+from tests.support.tasks import other_tasks, until
 from timeback_async import Outcome, Report, Response, Student
 from timeback_async._bulk.run import Bulk
 from timeback_async.errors import SourceError, TimebackError
 from timeback_async.testing import Faults
-
-from .case import Case, case, figure, student, students
-from .proxy import FAIR, Weather
 
 Ts = TypeVarTuple("Ts")
 Run = Callable[[], Coroutine[Any, Any, None]]
@@ -33,10 +33,10 @@ Run = Callable[[], Coroutine[Any, Any, None]]
 # -- cancelled at every step
 
 RECORDS = [
-    *(plain_student(f"s-{n}") for n in range(5)),
+    *(student(f"s-{n}") for n in range(5)),
     user("u-0"),
     link("s-1", "u-0"),
-    plain_student("s-5"),
+    student("s-5"),
 ]
 IDS = [getattr(record, "sourced_id", "") or getattr(record, "agent_id", "") for record in RECORDS]
 
@@ -70,7 +70,7 @@ class SteppingLoop(SimulatedLoop):
         callback(*args)
 
 
-class Observed(Rig):
+class Observed(Rig[StoringServer]):
     """A run of `RECORDS` with a retry, a lost answer, a renewal, a refusal and a link in it.
 
     Attributes:
@@ -78,7 +78,7 @@ class Observed(Rig):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(StoringServer(), max_in_flight=4)
         random.seed(0)
         self.answered: dict[str, int] = {}
         self.server.answers = {
@@ -91,7 +91,7 @@ class Observed(Rig):
         self._handle, server._handle = server._handle, self._observed
 
     async def _observed(self, method: str, parts: list[str], body: bytes | None) -> Response:
-        own, _ = _parsed(parts, body)
+        own, _ = parsed(parts, body)
         self.answered[own] = 0
         response: Response = await self._handle(method, parts, body)
         self.answered[own] = response.status
@@ -183,7 +183,7 @@ async def test_cancelled_calls_leave_no_other_stuck() -> None:
     rng = random.Random(20)
     cancelled: list[asyncio.Task[Any]] = []
     async with case(counts_match=False) as it:
-        records = list(it.noted(students(8_000)))
+        records = list(it.noted(private_students(8_000)))
         calls = [asyncio.create_task(it.session.upsert_student(each)) for each in records]
         still = list(calls)
 
@@ -259,11 +259,11 @@ async def test_a_time_limit_ends_a_run_that_gets_no_answer(
     loop: Any = asyncio.get_running_loop()
     async with case(weather=FAIR, counts_match=False, keepalive=0.001) as it:
         if has_token:
-            await it.upsert([student("first")])
+            await it.upsert([private_student("first")])
             await asyncio.sleep(0.01)
         assert it.proxy is not None
         it.proxy.weather = lambda _: Weather(before="silence")
-        bulk = it.session.upsert_many(it.noted(students(500)))
+        bulk = it.session.upsert_many(it.noted(private_students(500)))
         started = time.monotonic()
 
         await limited(lambda: end(bulk, is_streamed=True))
@@ -291,7 +291,7 @@ async def test_a_time_limit_ends_a_run_that_gets_no_answer(
 @pytest.mark.parametrize(("ordered", "held"), [(False, 8), (True, 32)])
 async def test_who_stops_reading_stops_the_sending(ordered: bool, held: int) -> None:
     async with case() as it:
-        source = Source(it.noted(students(500)))
+        source = Source(it.noted(private_students(500)))
         bulk: Any = it.session.upsert_many(source, in_flight=8, ordered=ordered)
         async with bulk:
             it.results += [await anext(bulk) for _ in range(3)]
@@ -352,7 +352,7 @@ async def test_what_a_source_gave_is_finished_whatever_becomes_of_it(
     stream: Stream, error: BaseException | None
 ) -> None:
     async with case(faults=Faults(latency=0.005)) as it:
-        source = stream(it.noted(students(100)), error)
+        source = stream(it.noted(private_students(100)), error)
 
         report = await collect(it, it.session.upsert_many(source))
 

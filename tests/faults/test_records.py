@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from yarl import URL
 
-from tests.bulk_helpers import DROPPED, LOST, STUCK, Answer, Rig, refusal, simulated
-from tests.samples import student as plain_student
-from tests.samples import user
+from tests.support.case import Case, case, figure, private_student, private_students
+from tests.support.clock import simulated
+from tests.support.records import student, user
+from tests.support.rig import storing
+from tests.support.storing import DROPPED, LOST, STUCK, Answer, refusal
 from timeback_async import AgentKey, AgentLink, ItemResult, Outcome, RetryPolicy, Student
 from timeback_async._bulk.delivery import Delivery
 from timeback_async._bulk.order import Order
@@ -29,8 +31,6 @@ from timeback_async.errors import RecordError
 from timeback_async.models import ids
 from timeback_async.testing import Faults
 from timeback_async.testing._server import _Refusal
-
-from .case import Case, case, figure, student, students
 
 SAVED, FAILED, INVALID = Outcome.SAVED, Outcome.FAILED, Outcome.INVALID
 
@@ -51,7 +51,7 @@ async def test_poison_records_are_given_up_and_cost_the_others_nothing(
 
         monkeypatch.setattr(it.server, "_put_student", choke)
 
-        report = await it.upsert(students(2_000))
+        report = await it.upsert(private_students(2_000))
 
         failed = [result for result in it.results if result.outcome is FAILED]
         others = [result for result in it.results if result.outcome is not FAILED]
@@ -81,9 +81,9 @@ late_answers = st.lists(
 async def test_versions_of_a_record_arrive_one_after_the_other(
     owns: list[str], answers: dict[str, list[Answer]], in_flight: int
 ) -> None:
-    rig = Rig(max_in_flight=8)
+    rig = storing(max_in_flight=8)
     rig.server.answers = {own: list(script) for own, script in answers.items()}
-    records = [plain_student(own, given_name=f"{n:02}") for n, own in enumerate(owns)]
+    records = [student(own, given_name=f"{n:02}") for n, own in enumerate(owns)]
 
     report = await rig.run(records, in_flight=in_flight)
 
@@ -99,7 +99,7 @@ async def test_versions_of_a_record_arrive_one_after_the_other(
 
 
 async def test_the_last_version_stays_though_answers_to_earlier_ones_are_lost() -> None:
-    records = [student(n % 100, version=n // 100) for n in range(1_000)]
+    records = [private_student(n % 100, version=n // 100) for n in range(1_000)]
     faults = Faults(drop_after=0.2, truncate=0.1, statuses={503: 0.1}, latency=(0, 0.005))
     async with case(faults=faults, retry=RetryPolicy(attempts=30, initial=0.001)) as it:
         report = await it.upsert(records)
@@ -123,7 +123,7 @@ Make = Callable[[str], tuple[Operation, Arrived]]
 
 
 def arrives_as_student(own: str) -> tuple[Operation, Arrived]:
-    return upsert(plain_student(own)), ("students", own)
+    return upsert(student(own)), ("students", own)
 
 
 def arrives_as_user(own: str) -> tuple[Operation, Arrived]:
@@ -268,7 +268,7 @@ async def test_hostile_ids_are_refused_or_stored_as_they_are() -> None:
 
 
 def hostile_student(own: str) -> Student:
-    return replace(student(0), sourced_id=own)
+    return replace(private_student(0), sourced_id=own)
 
 
 # -- controls: the checks above find what they are for
@@ -343,7 +343,7 @@ async def test_the_case_finds_a_run_that_loses_or_doubles_records(
 ) -> None:
     async def run() -> None:
         async with case() as it:
-            await it.upsert(student(n // 2, version=n % 2) for n in range(40))
+            await it.upsert(private_student(n // 2, version=n % 2) for n in range(40))
 
     await run()
 

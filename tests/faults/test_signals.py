@@ -14,17 +14,16 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.support.case import CANARY, Case, case, figure, private_students
 from timeback_async.testing import Faults, Throttle
-
-from .case import CANARY, Case, case, figure, students
 
 RECORDS = 200
 
 
 @asynccontextmanager
 async def command(it: Case, path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `upsert` of the case's students; what it does not save goes to failures.jsonl."""
-    lines = [msgspec.json.encode({"student": each}) for each in it.noted(students(RECORDS))]
+    """Run `upsert` of the case's private_students; what it does not save goes to failures.jsonl."""
+    lines = [msgspec.json.encode({"student": each}) for each in it.noted(private_students(RECORDS))]
     (path / "students.jsonl").write_bytes(b"\n".join(lines))
     config = it.server.config()
     settings = {

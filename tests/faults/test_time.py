@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.bulk_helpers import OK, UNREACHABLE, Rig
-from tests.bulk_helpers import simulated as rig_simulated
-from tests.clock import run_simulated
-from tests.simulation.runs import Run, simulated
+from tests.simulation import runs
+from tests.simulation.runs import Run
 from tests.simulation.servers import Bucket, Server
-from tests.wire import FakeTransport, Sent, answer, config, grant
+from tests.support.case import case, figure, private_student, private_students
+from tests.support.clock import run_simulated, simulated
+from tests.support.config import config
+from tests.support.rig import storing
+from tests.support.scripted import ScriptedServer, Sent, answer, grant
+from tests.support.storing import OK, UNREACHABLE
 from timeback_async import Report, Student, TimebackSession
 from timeback_async._wire import status as _status
 from timeback_async.errors import TimebackError
-
-from .case import case, figure, student, students
 
 HOUR = 3600.0
 EPOCH = 1_800_000_000.0
@@ -52,13 +53,13 @@ def in_spite_of(step: float, monkeypatch: pytest.MonkeyPatch, *, dated: bool = T
         hint = {"Date": formatdate(server(), usegmt=True)} if dated else {}
         return answer(429, Retry_After=until, **hint)
 
-    transport = FakeTransport(judge, grants=[grant(expires_in=50)], latency=0.2)
+    transport = ScriptedServer(judge, grants=[grant(expires_in=50)], latency=0.2)
 
     async def main() -> Report:
         random.seed(0)
         asyncio.get_running_loop().call_later(30, setattr, wall, "ahead", step)
         async with TimebackSession(config(max_in_flight=4), transport=transport) as session:
-            return await session.upsert_many(students(1200))
+            return await session.upsert_many(private_students(1200))
 
     return run_simulated(main())
 
@@ -94,9 +95,9 @@ async def test_setting_the_clock_costs_no_request_over_real_sockets(
     real = time.time
 
     def stepping() -> Iterator[Student]:
-        yield from map(student, range(100))
+        yield from map(private_student, range(100))
         monkeypatch.setattr(time, "time", lambda: real() + step)
-        yield from map(student, range(100, 200))
+        yield from map(private_student, range(100, 200))
 
     async with case() as it:
         report = await it.upsert(stepping())
@@ -125,7 +126,7 @@ async def test_setting_the_clock_costs_no_request_over_real_sockets(
 )
 def test_an_outage_within_our_patience_costs_no_record(seconds: float, in_flight: int) -> None:
     end = 10.0 + seconds
-    run = simulated(
+    run = runs.simulated(
         lambda: Server(outages=[(10.0, end)], latency=0.3), end + 10, in_flight=in_flight
     )
 
@@ -138,10 +139,10 @@ def test_an_outage_within_our_patience_costs_no_record(seconds: float, in_flight
     )
 
 
-@rig_simulated
+@simulated
 async def test_an_outage_beyond_our_patience_ends_a_run_that_can_be_resumed() -> None:
-    rig = Rig(max_in_flight=64, adaptive=True)
-    records = list(students(1000))
+    rig = storing(max_in_flight=64, adaptive=True)
+    records = list(private_students(1000))
     asyncio.get_running_loop().call_later(8, setattr, rig.server, "default", UNREACHABLE)
 
     with pytest.raises(TimebackError) as caught:
@@ -171,14 +172,14 @@ def keeps_to_the_limit(run: Run) -> bool:
 
 
 def test_of_our_requests_hardly_any_are_turned_away() -> None:
-    run = simulated(lambda: Server(Bucket(100)), 60.0)
+    run = runs.simulated(lambda: Server(Bucket(100)), 60.0)
 
     assert keeps_to_the_limit(run)
     figure("100/s bucket, ours: share turned away", round(run.wasted, 4))
 
 
 def test_the_check_finds_a_client_that_backs_off_for_each_record_alone() -> None:
-    run = simulated(lambda: Server(Bucket(100)), 20.0, adaptive=False)
+    run = runs.simulated(lambda: Server(Bucket(100)), 20.0, adaptive=False)
 
     assert not keeps_to_the_limit(run)
     assert run.wasted > 0.2

@@ -9,24 +9,26 @@ from typing import Any
 
 import pytest
 
-from tests.wire import After, FakeTransport, Sent, Step, answer, config, grant, simulated, until
+from tests.support.case import CANARY, Case, case, figure, private_student, private_students
+from tests.support.clock import simulated
+from tests.support.config import config
+from tests.support.scripted import After, ScriptedServer, Sent, Step, answer, grant
+from tests.support.tasks import until
 from timeback_async import Outcome, Report, Response, Student, TimebackSession
 from timeback_async._flow import token as _token
 from timeback_async.errors import AuthError, ForbiddenError, TimebackError, TimedOutError
 from timeback_async.testing import Faults
-
-from .case import CANARY, Case, case, figure, student, students
 
 TEN_MINUTES = 600
 
 
 async def paced(number: int, gap: float) -> AsyncIterator[Student]:
     for n in range(number):
-        yield student(n)
+        yield private_student(n)
         await asyncio.sleep(gap)
 
 
-async def upsert(transport: FakeTransport, records: Any, **settings: Any) -> Report:
+async def upsert(transport: ScriptedServer, records: Any, **settings: Any) -> Report:
     """Run a session over a transport without a network, for an hour at most."""
     async with (
         asyncio.timeout(3600),
@@ -47,7 +49,7 @@ async def test_64_rejections_at_once_cost_one_renewal_and_64_repetitions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with case(max_in_flight=64, adaptive=False) as it:
-        await it.upsert([student("first")])
+        await it.upsert([private_student("first")])
         numbers, all_are_there, there_is_a_new_one = count(), asyncio.Event(), asyncio.Event()
 
         async def wait(latency: object) -> None:
@@ -55,7 +57,7 @@ async def test_64_rejections_at_once_cost_one_renewal_and_64_repetitions(
                 await (there_is_a_new_one if number % 2 else all_are_there).wait()
 
         monkeypatch.setattr(it.server, "_wait", wait)
-        run = asyncio.create_task(it.upsert(students(100)))
+        run = asyncio.create_task(it.upsert(private_students(100)))
         await until(lambda: it.server.in_flight == 64)
         it.server.revoke_tokens()
         all_are_there.set()
@@ -73,7 +75,9 @@ async def test_64_rejections_at_once_cost_one_renewal_and_64_repetitions(
 
 async def served_of_50(it: Case) -> int:
     """Cancel one of 50 callers who wait for the first token; return how many are served."""
-    calls = [asyncio.create_task(it.session.upsert_student(s)) for s in it.noted(students(50))]
+    calls = [
+        asyncio.create_task(it.session.upsert_student(s)) for s in it.noted(private_students(50))
+    ]
     await until(lambda: it.server.token_requests == 1)
     calls[0].cancel()
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -112,7 +116,7 @@ ODD: dict[str, Sequence[Step]] = {
 def test_as_long_as_the_token_is_accepted_it_is_renewed_twice_a_minute_at_most(name: str) -> None:
     @simulated
     async def run() -> None:
-        transport = FakeTransport(grants=ODD[name], latency=0.05)
+        transport = ScriptedServer(grants=ODD[name], latency=0.05)
 
         report = await upsert(transport, paced(TEN_MINUTES, 1.0))
 
@@ -137,7 +141,7 @@ def test_renewals_that_fail_cost_no_record_and_come_twice_a_minute_at_most(name:
     @simulated
     async def run() -> None:
         # Its renewal is due after 512 s, and urgent after 608.
-        transport = FakeTransport(grants=[grant(expires_in=640), TROUBLE[name]], latency=0.05)
+        transport = ScriptedServer(grants=[grant(expires_in=640), TROUBLE[name]], latency=0.05)
 
         report = await upsert(transport, paced(TEN_MINUTES, 1.0))
 
@@ -165,9 +169,9 @@ def test_a_token_that_lives_for_a_second_is_renewed_when_the_server_says_so(clai
 
     @simulated
     async def run() -> None:
-        transport = FakeTransport(judge, grants=[grant_one], latency=0.2, grant_latency=0.1)
+        transport = ScriptedServer(judge, grants=[grant_one], latency=0.2, grant_latency=0.1)
 
-        report = await upsert(transport, students(1200), max_in_flight=4)
+        report = await upsert(transport, private_students(1200), max_in_flight=4)
 
         seconds = report.elapsed
         assert report.ok
@@ -200,9 +204,9 @@ def test_a_token_that_ends_while_the_gate_is_shut_is_renewed_when_it_opens(adapt
             grant("token-1", expires_in=50),
             After(1, grant("token-2", expires_in=3600)),
         ]
-        transport = FakeTransport(judge, grants=grants, latency=0.1)
+        transport = ScriptedServer(judge, grants=grants, latency=0.1)
 
-        report = await upsert(transport, students(200), max_in_flight=4, adaptive=adaptive)
+        report = await upsert(transport, private_students(200), max_in_flight=4, adaptive=adaptive)
 
         assert report.ok
         assert report.saved == 200
@@ -219,7 +223,7 @@ def test_a_token_that_ends_while_the_gate_is_shut_is_renewed_when_it_opens(adapt
 
 async def test_refused_credentials_stop_the_run_after_one_request() -> None:
     async with case(client_secret=f"wrong-{CANARY}") as it:
-        report = await it.upsert(students(1000))
+        report = await it.upsert(private_students(1000))
 
         (error,) = it.errors
         assert isinstance(error, AuthError)
@@ -237,7 +241,7 @@ async def test_refusals_of_a_fresh_token_stop_the_run_after_three_records(
     status: int, requests: int, tokens: int
 ) -> None:
     async with case(faults=Faults(statuses={status: 1.0})) as it:
-        report = await it.upsert(students(1000), in_flight=1)
+        report = await it.upsert(private_students(1000), in_flight=1)
 
         (error,) = it.errors
         assert isinstance(error, AuthError)
@@ -252,7 +256,7 @@ async def test_refusals_of_a_fresh_token_stop_the_run_after_three_records(
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refusals_of_a_fresh_token_stop_a_wide_run_too(status: int) -> None:
     async with case(faults=Faults(statuses={status: 1.0}, latency=0.01)) as it:
-        report = await it.upsert(students(1000))
+        report = await it.upsert(private_students(1000))
 
         assert isinstance(it.errors[0], AuthError)
         assert report.counts[Outcome.SAVED] == 0
@@ -269,7 +273,7 @@ def test_a_token_that_is_lost_in_an_outage_is_waited_for(
     @simulated
     async def run() -> None:
         # Ten seconds' worth of records, a restart that forgets the token, and a minute of nobody.
-        transport = FakeTransport(grants=[grant("old")], latency=0.05)
+        transport = ScriptedServer(grants=[grant("old")], latency=0.05)
         report = asyncio.ensure_future(
             upsert(transport, paced(40, 0.25), adaptive=adaptive, max_in_flight=in_flight)
         )
@@ -289,7 +293,7 @@ def test_a_token_that_is_lost_in_an_outage_is_waited_for(
 
 @simulated
 async def test_a_token_that_is_never_to_be_had_again_ends_the_run_after_our_patience() -> None:
-    transport = FakeTransport(grants=[grant("old")], latency=0.05)
+    transport = ScriptedServer(grants=[grant("old")], latency=0.05)
     running = asyncio.ensure_future(upsert(transport, paced(10_000, 0.25)))
     await asyncio.sleep(5)
     transport.script, transport.grants = [answer(401)], [answer(503)]
@@ -306,7 +310,7 @@ async def test_a_token_that_is_never_to_be_had_again_ends_the_run_after_our_pati
 
 @simulated
 async def test_an_endpoint_that_never_gave_a_token_is_told_of_at_once() -> None:
-    transport = FakeTransport(grants=[answer(503)])
+    transport = ScriptedServer(grants=[answer(503)])
 
     with pytest.raises(AuthError):
         await upsert(transport, paced(10, 0.0))

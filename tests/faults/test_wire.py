@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.case import Case, case, figure, private_student, private_students, trying
+from tests.support.proxy import FAIR, Then, Weather
 from timeback_async import Response
-from timeback_async._transport import aiohttp as _transport
+from timeback_async._transport.aiohttp import aiohttp as _transport
 from timeback_async._wire.http import CREATEPUT
 from timeback_async.errors import TimedOutError
 from timeback_async.testing import Faults
-
-from .case import Case, case, figure, student, students, trying
-from .proxy import FAIR, Then, Weather
 
 
 @asynccontextmanager
@@ -46,7 +45,7 @@ async def test_an_idle_connection_closed_by_the_server_costs_no_record() -> None
     async with case(weather=Weather(idle=0.2), **how) as it:
         assert it.proxy is not None
         for number in range(5):
-            await it.upsert([student(f"{number}-{n}") for n in range(64)])
+            await it.upsert([private_student(f"{number}-{n}") for n in range(64)])
             before = len(it.proxy.open)
             while before and len(it.proxy.open) == before:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0)
@@ -63,7 +62,7 @@ async def test_a_request_dropped_after_it_was_read_is_one_request_an_attempt(cut
     faults = Faults(drop_after=0.3) if cut_by == "server" else Faults()
     dropped = Weather(answer_bytes=0 if cut_by == "proxy" else None)
     async with storm(lambda n: dropped if n < 200 else FAIR, faults=faults, **trying(50)) as it:
-        report = await it.upsert(students(500))
+        report = await it.upsert(private_students(500))
 
         assert report.saved == 500
         assert report.retries >= 100
@@ -80,7 +79,7 @@ async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself(
     async def run() -> None:
         async with case(faults=Faults(drop_after=0.3), **trying(50)) as it:
             it.watch.transport._session._retry_connection = True
-            await it.upsert(students(200))
+            await it.upsert(private_students(200))
             assert it.server.requests > it.watch.attempts
 
     with pytest.raises(AssertionError) as caught:
@@ -106,10 +105,10 @@ async def test_an_answer_cut_off_at_any_byte_saves_no_record(then: Then) -> None
         return Weather(answer_bytes=number - 1, then=then) if number <= whole else FAIR
 
     async with storm(weather, **trying(1)) as it:
-        first = {"student": next(it.noted([student("0000")]))}
+        first = {"student": next(it.noted([private_student("0000")]))}
         whole = length(await it.session.request("PUT", "/rostering/1.0/students", body=first))
         await all_closed(it)
-        report = await it.upsert([student(f"{n:04}") for n in range(1, whole + 100)])
+        report = await it.upsert([private_student(f"{n:04}") for n in range(1, whole + 100)])
 
         assert report.attempts > whole
         assert report.saved == report.attempts - whole
@@ -128,9 +127,9 @@ async def test_a_record_whose_answer_never_ends_is_unknown_and_the_next_one_is_s
     how = trying(2, attempt_timeout=0.2, counts_match=False)
     async with storm(lambda _: TRICKLE, **how) as it:
         assert it.proxy is not None
-        stuck = await it.upsert(students(16))
+        stuck = await it.upsert(private_students(16))
         it.proxy.weather = lambda _: FAIR
-        fair = await it.upsert(students(1))
+        fair = await it.upsert(private_students(1))
 
         assert (stuck.unknown, stuck.attempts) == (16, 32)
         assert all(isinstance(each.error, TimedOutError) for each in stuck.failures)
@@ -143,7 +142,7 @@ async def test_a_run_goes_on_around_connections_that_answer_a_byte_a_second() ->
         return FAIR if number % 2 else TRICKLE
 
     async with storm(weather, **trying(50, attempt_timeout=0.2, counts_match=False)) as it:
-        report = await it.upsert(students(100), in_flight=8)
+        report = await it.upsert(private_students(100), in_flight=8)
 
         assert report.saved == 100
         assert report.retries >= 4
@@ -151,7 +150,7 @@ async def test_a_run_goes_on_around_connections_that_answer_a_byte_a_second() ->
 
 async def test_answers_that_come_byte_by_byte_are_read_whole() -> None:
     async with case(weather=Weather(slice=1)) as it:
-        report = await it.upsert(students(30))
+        report = await it.upsert(private_students(30))
 
         assert report.saved == report.attempts == 30
         assert all(each.value.sourced_id == each.sourced_id for each in it.results)
@@ -182,7 +181,7 @@ async def test_everything_is_saved_once_the_weather_is_fair(name: str) -> None:
     is_read = weather.answer_bytes is not None and not is_hole
     how = trying(50, attempt_timeout=0.1 if is_hole else 10.0, counts_match=is_read)
     async with storm(lambda n: weather if n < 20 else FAIR, **how) as it:
-        report = await it.upsert(students(50), in_flight=20)
+        report = await it.upsert(private_students(50), in_flight=20)
 
         assert report.saved == 50
         assert report.retries >= 20
@@ -198,7 +197,7 @@ async def test_thousands_of_records_survive_a_mixture_of_weathers() -> None:
         return draw.choice([*WEATHERS.values()])
 
     async with storm(mixed, **trying(100, attempt_timeout=0.1, counts_match=False)) as it:
-        report = await it.upsert(students(2000), in_flight=24)
+        report = await it.upsert(private_students(2000), in_flight=24)
 
         assert it.proxy is not None
         lost = report.submitted - report.saved

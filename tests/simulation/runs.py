@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, NamedTuple
 
-from tests.clock import run_simulated
-from tests.samples import student
+from tests.support.clock import run_simulated
+from tests.support.records import student
 from timeback_async import Config, Report, Student
 from timeback_async._bulk.run import Bulk
 from timeback_async._flow.pool import RequestPool

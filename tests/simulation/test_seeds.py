@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from tests.clock import run_simulated
+from tests.support.clock import run_simulated
 
 from .runs import Run, upsert
 from .servers import Bucket, Limit, NoLimit, Quota, Server

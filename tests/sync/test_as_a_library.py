@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-from tests.sync.rosters import adult, child, folder, school
+from tests.support.rosters import adult, child, folder, school
 from timeback_async import ItemResult, TimebackSession
 from timeback_async.sync import Change, State, SyncRun, plan, read_roster, run
 from timeback_async.testing import Faults, MockServer

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sync.rosters import adult, child, csv_text, users
+from tests.support.rosters import adult, child, csv_text, users
 from timeback_async.testing import Faults, MockServer
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.records import link, student, user
+from tests.support.rosters import adult, child, csv_text, opened, records, school
 from timeback_async import AgentLink
 from timeback_async.errors import ConfigError
 from timeback_async.models.ids import path_segment
-
-from ..samples import link, student, user
-from .rosters import adult, child, csv_text, opened, records, school
 
 # Every cell says whose it is, and in which column it belongs.
 PEOPLE = [

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rosters import codes, mapping, opened, records, wrong
 from timeback_async import AgentLink, Student
-
-from .rosters import codes, mapping, opened, records, wrong
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -1,0 +1,3 @@
+from tests.support.command import server
+
+__all__ = ["server"]

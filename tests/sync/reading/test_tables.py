@@ -1,0 +1,365 @@
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from tests.support.rosters import (
+    child,
+    codes,
+    csv_text,
+    opened,
+    read,
+    records,
+    school,
+    users,
+    wrong,
+)
+from timeback_async import Student, User
+from timeback_async.errors import ConfigError
+from timeback_async.models import Demographics
+from timeback_async.sync import Findings
+from timeback_async.sync._reading.files import Package
+from timeback_async.sync._reading.layout import FileLayout, columns_of
+from timeback_async.sync._reading.rows import Rows
+from timeback_async.sync._reading.tables import Table
+
+HEAD = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,grades"
+FULL = "true,school,student,canary,Canary,Canary,05"
+NAMED = [child("s-1", givenName="Zoë"), child("s-2")]
+
+
+def table(*rows: str, head: str = HEAD, end: str = "\n") -> str:
+    return end.join((head, *rows, ""))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\r\n", "\n"),
+        lambda text: text.replace("\r\n", "\r"),
+        lambda text: text.replace("\r\n", "\r\r\n"),
+        lambda text: text.removesuffix("\r\n"),
+        lambda text: text.replace("\r\n", "\r\n\r\n,,,,\r\n"),
+        lambda text: text.replace(",school,", " , school\t,"),
+        lambda text: '"' + text.replace(",", '","').replace("\r\n", '"\r\n"').removesuffix('"'),
+    ],
+    ids=["bom", "lf", "cr", "crcrlf", "no end", "blank rows", "blanks", "all quoted"],
+)
+def test_the_form_of_a_csv_file_does_not_matter(
+    tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    plain = records(read(tmp_path / "plain", school(*NAMED)))
+    text = change(csv_text(NAMED))
+
+    roster = read(tmp_path / "changed", school(child()) | {"users.csv": text})
+
+    assert records(roster) == plain
+    assert wrong(roster) == []
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_separators_are_understood_and_noted(tmp_path: Path, delimiter: str) -> None:
+    text = csv_text([child("s-1", "s-2,s-3")], delimiter)
+
+    roster = read(tmp_path, school(child()) | {"users.csv": text})
+
+    assert codes(roster)["delimiter"] == 1
+    assert roster.count.students == 1
+
+
+def test_bytes_that_are_not_utf_8_are_refused_unless_told_what_they_are(tmp_path: Path) -> None:
+    files = school(child()) | {"users.csv": csv_text(NAMED).encode("cp1252")}
+
+    with pytest.raises(ConfigError, match=r"users.csv: is not UTF-8; say --encoding, such as cp1"):
+        read(tmp_path, files)
+    roster = read(tmp_path, files, encoding="cp1252")
+    first = records(roster)["s-1"]
+    assert isinstance(first, Student)
+    assert first.given_name == "Zoë"
+    assert codes(roster) == {"encoding": 1}
+
+
+def test_utf_8_is_read_as_such_whatever_else_is_told(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(*NAMED), encoding="cp1252")
+
+    assert [each.given_name for each in roster.records() if isinstance(each, Student)] == [
+        "Zoë",
+        "Canarys-2",
+    ]
+    assert codes(roster) == {}
+
+
+def test_utf_16_is_read_when_told(tmp_path: Path) -> None:
+    path = users(tmp_path, csv_text(NAMED).encode("utf-16"))
+
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        opened(path)
+    assert opened(path, encoding="utf-16").count.students == 2
+
+
+def test_bytes_that_are_in_neither_encoding_are_refused(tmp_path: Path) -> None:
+    path = users(tmp_path, csv_text(NAMED).encode() + b"\x81")
+
+    with pytest.raises(ConfigError, match=r"is not UTF-8, nor cp1252"):
+        opened(path, encoding="cp1252")
+
+
+@pytest.mark.parametrize("name", ["klingon", "hex", "undefined", "a\0b"])
+def test_an_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"--encoding: '.*' is not known"):
+        opened(users(tmp_path, table()), encoding=name)
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff", "\n", "a,b\n1,2\n"])
+def test_a_users_file_without_ids_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"users.csv: has no column sourcedId"):
+        opened(users(tmp_path, text))
+
+
+@pytest.mark.parametrize("head", ['"', HEAD.replace("grades", '"grades'), f'"{HEAD}'])
+def test_a_header_with_a_stray_quote_is_refused(tmp_path: Path, head: str) -> None:
+    with pytest.raises(ConfigError, match=r"^users.csv: "):
+        opened(users(tmp_path, table(f"s-1,{FULL}", f"s-2,{FULL}", head=head)))
+
+
+def test_columns_without_a_name_at_the_end_are_no_columns(tmp_path: Path) -> None:
+    short, full = f"s-1,{FULL}", f"s-2,{FULL},,"
+
+    roster = opened(users(tmp_path, table(short, full, head=f"{HEAD},,")))
+
+    assert list(records(roster)) == ["s-1", "s-2"]
+    assert codes(roster) == {"same-person": 1}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [f"s-1,{FULL},more", "s-1,true", f"s-1,{FULL}".replace("Canary,05", "Ca,na,ry,05")],
+    ids=["longer", "shorter", "comma"],
+)
+def test_a_row_of_another_width_is_left_out_and_named_by_its_line(tmp_path: Path, row: str) -> None:
+    roster = opened(users(tmp_path, table(f"s-0,{FULL}", row, f"s-2,{FULL}")))
+
+    assert list(records(roster)) == ["s-0", "s-2"]
+    assert wrong(roster) == ["row-width users.csv:3: the row has not as many cells as the header"]
+    assert roster.count.left_out == 1
+    assert roster.sources["users.csv"].unreadable == 1
+
+
+WIDE = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,email,password"
+ROW = "true,school,student,canary"
+
+
+def test_a_stray_comma_before_a_blank_cell_does_not_shift_the_others(tmp_path: Path) -> None:
+    shifted = f"s-1,{ROW},Canary,Canary, Jr.,,"
+    right = [f"s-{n},{ROW},Canary,Canary,canary@canary.example," for n in (2, 3)]
+
+    for rows in ([shifted, *right], [right[0], shifted, right[1]], [*right, shifted]):
+        roster = opened(users(tmp_path, table(*rows, head=WIDE)))
+
+        assert list(records(roster)) == ["s-2", "s-3"]
+        assert codes(roster) == {"row-width": 1, "same-person": 1}
+
+
+def test_cells_that_are_not_needed_are_not_even_read(tmp_path: Path) -> None:
+    path = users(tmp_path, csv_text([child()]))
+    layout = FileLayout("users")
+    (file,) = Package(path).files.values()
+    table_ = Table(file, None)
+    columns = columns_of(layout, table_.header, "users")
+
+    ((line, row),) = Rows("users.csv", "users", table_, columns, layout, Findings())
+
+    assert (line, row["sourcedId"], "password" in row) == (2, "s-1", False)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = users(tmp_path, table(f"s-1,{FULL}"))
+    (file,) = Package(path).files.values()
+    table_ = Table(file, None)
+    path.write_bytes(table("s-1,\xff").encode("latin-1"))
+
+    with pytest.raises(ConfigError, match=r"^users.csv: was changed while it was read"):
+        list(table_.rows())
+
+
+def test_a_separator_at_the_end_of_every_row_is_no_cell(tmp_path: Path) -> None:
+    rows = [f"s-{n},{FULL},," for n in (1, 2, 3)]
+
+    roster = opened(users(tmp_path, table(*rows)))
+
+    assert len(records(roster)) == 3
+    assert codes(roster) == {"rows-wider": 1, "same-person": 1}
+
+
+def test_two_rows_that_are_too_short_make_no_habit(tmp_path: Path) -> None:
+    roster = opened(users(tmp_path, table("s-1,true", "s-2,true", f"s-3,{FULL}")))
+
+    assert list(records(roster)) == ["s-3"]
+    assert codes(roster) == {"row-width": 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "left"),
+    [
+        (['s-1,true,o,student,c,Canary,Canary,"05', f"s-2,{FULL}"], "row-broken", []),
+        (
+            ['s-1,true,o,student,c,"Canary,Canary,05', 's-2,true,o,student,c,"Canary,Canary,05',
+             f"s-3,{FULL}"],
+            "row-broken",
+            ["s-3"],
+        ),
+        (
+            ['s-1,true,o,student,c,"Canary,Canary,05', 's-2",Canary,05', f"s-3,{FULL}"],
+            "line-break",
+            ["s-3"],
+        ),
+        (['s-1,true,o,student,c,"Canary "C" Canary",Canary,05'], "row-broken", []),
+    ],
+    ids=["to the end", "to the next quote", "to a fitting quote", "within a cell"],
+)  # fmt: skip
+def test_a_stray_quote_makes_no_person_of_several_rows(
+    tmp_path: Path, rows: list[str], code: str, left: list[str]
+) -> None:
+    roster = opened(users(tmp_path, table(*rows)))
+
+    assert list(records(roster)) == left
+    assert codes(roster) == {code: 1}
+    assert roster.sources["users.csv"].unreadable == 1
+
+
+def test_a_cell_beyond_all_measure_is_no_csv(tmp_path: Path) -> None:
+    huge = f"s-1,{FULL}".replace("Canary,Canary", f"Canary,{'Canary' * 30_000}")
+
+    roster = opened(users(tmp_path, table(huge, f"s-2,{FULL}")))
+
+    assert list(records(roster)) == ["s-2"]
+    assert wrong(roster) == ["row-broken users.csv:2: the row is not CSV"]
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    rows = ["", f'"s-1",{FULL}', ",,,", f"s-2,{FULL.replace('05', '99')}", "short"]
+
+    roster = opened(users(tmp_path, table(*rows)))
+
+    assert [finding.split(":")[1] for finding in wrong(roster)] == ["6", "5"]
+
+
+# -- Parquet
+
+
+def parquet(path: Path, columns: dict[str, list[Any]]) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as files
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_table(pyarrow.table(columns), path)
+    return path
+
+
+COLUMNS: dict[str, list[Any]] = {
+    "sourcedId": ["s-1", "u-1"],
+    "enabledUser": [True, False],
+    "orgSourcedIds": [["school"], ["school"]],
+    "role": ["student", "parent"],
+    "username": ["canary", None],
+    "givenName": ["Canary", "Canary"],
+    "familyName": ["Canary", "Canary"],
+    "agentSourcedIds": [["u-1"], None],
+    "grades": [[5], None],
+}
+
+
+def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
+    parquet(tmp_path / "roster" / "users.parquet", COLUMNS)
+
+    roster = opened(tmp_path / "roster")
+
+    assert list(records(roster)) == ["s-1", "u-1", "s-1+u-1"]
+    assert roster.count == (1, 1, 1, 0)
+
+
+def test_dates_and_times_of_parquet_are_dates(tmp_path: Path) -> None:
+    births = {"sourcedId": ["s-1", "s-2"]}
+    folder = tmp_path / "roster"
+    parquet(folder / "demographics.parquet", births | {"birthDate": [date(2010, 4, 1)] * 2})
+    parquet(
+        folder / "users.parquet",
+        {name: [values[0]] * 2 for name, values in COLUMNS.items()}
+        | births
+        | {"dateLastModified": [datetime(2024, 1, 1)] * 2},  # noqa: DTZ001 - as Parquet has it
+    )
+
+    (found, _) = opened(folder).records()
+
+    assert isinstance(found, Student)
+    assert found.demographics == Demographics(date(2010, 4, 1))
+
+
+def test_numbers_of_parquet_are_what_they_were_before_a_gap_made_them_fractions(
+    tmp_path: Path,
+) -> None:
+    columns = COLUMNS | {"sourcedId": [7.0, 8.0], "identifier": [float("nan"), 12.0]}
+    columns["agentSourcedIds"] = [None, None]
+
+    roster = opened(parquet(tmp_path / "users.parquet", columns))
+
+    first, second = roster.records()
+    assert isinstance(first, Student)
+    assert isinstance(second, User)
+    assert (first.sourced_id, first.identifier) == ("7", UNSET)
+    assert (second.sourced_id, second.identifier) == ("8", "12")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[b"Canary", b""], [{"name": "Canary"}, None], [[b"Canary"], None], [1.5, 2.0], [2.0**60, 1.0]],
+    ids=["bytes", "struct", "list", "fraction", "lost digits"],
+)
+def test_a_cell_of_parquet_that_no_text_could_say_leaves_its_row_out(
+    tmp_path: Path, cells: list[Any]
+) -> None:
+    path = parquet(tmp_path / "users.parquet", COLUMNS | {"identifier": cells})
+
+    found = opened(path)
+
+    assert "cell-type" in codes(found)
+    assert "s-1" not in records(found)
+
+
+def test_parquet_with_damaged_pages_is_refused(tmp_path: Path) -> None:
+    many = {name: values * 2000 for name, values in COLUMNS.items()}
+    path = parquet(tmp_path / "users.parquet", many)
+    content = bytearray(path.read_bytes())
+    content[60:600] = bytes(each ^ 0x55 for each in content[60:600])
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"^users.parquet: is not Parquet \(OSError\)"):
+        opened(path)
+
+
+def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+
+    with pytest.raises(ConfigError, match=r"users.parquet: is not Parquet \(ArrowInvalid\)"):
+        opened(users(tmp_path, "Canary", "users.parquet"))
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    with pytest.raises(ConfigError, match=r"pip install 'timeback-async\[parquet\]'"):
+        opened(users(tmp_path, "x", "users.parquet"))
+
+
+def test_files_of_several_kinds_make_one_package(tmp_path: Path) -> None:
+    parquet(tmp_path / "roster" / "orgs.parquet", {"sourcedId": ["school"], "type": ["school"]})
+    (tmp_path / "roster" / "users.csv").write_text(csv_text([child()]))
+
+    assert wrong(opened(tmp_path / "roster")) == []

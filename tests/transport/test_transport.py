@@ -1,0 +1,661 @@
+import asyncio
+import gzip
+import socket
+import ssl
+import traceback
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import aiohttp
+import pytest
+import trustme
+
+from tests.support.config import config
+from tests.support.raw import DROP, RawServer, Reply, reply
+from tests.support.records import user
+from tests.support.tasks import until
+from timeback_async import Response
+from timeback_async._transport.aiohttp import AiohttpTransport
+from timeback_async._transport.aiohttp import aiohttp as _transport
+from timeback_async._wire.codec import upsert
+from timeback_async.errors import ConnectError, ProtocolError, TimedOutError, TransportError
+
+TOKEN = "token-canary"
+
+
+@pytest.fixture(autouse=True, params=["our request", "aiohttp's request"])
+def _both_ways_to_send(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with aiohttp's own request as well: other versions of it get that one."""
+    assert _transport.IS_KNOWN
+    monkeypatch.setattr(_transport, "IS_KNOWN", request.param == "our request")
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, trust: ssl.SSLContext | None = None, trace: Any = (), **settings: Any
+) -> AsyncIterator[AiohttpTransport]:
+    transport = AiohttpTransport(config(base_url=url, **settings), trust, trace)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+async def put(transport: AiohttpTransport, url: str, timeout: float = 10.0) -> Response:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return await transport.send("PUT", url, headers, b"{}", timeout)
+
+
+async def failure(url: str, timeout: float = 10.0, **settings: Any) -> TransportError:
+    """Return the error that one request ends with."""
+    async with opened(url, **settings) as transport:
+        with pytest.raises(TransportError) as caught:
+            await put(transport, f"{url}/x", timeout)
+    return caught.value
+
+
+def told(error: BaseException) -> str:
+    """Return all that a log can show of an error and its causes."""
+    shown = "".join(traceback.format_exception(error))
+    causes: list[BaseException] = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    return shown + repr(causes)
+
+
+# -- one request
+
+
+async def test_the_answer_has_status_headers_in_any_case_and_body() -> None:
+    async with (
+        RawServer(reply(b'{"a":1}', "201 Created", ["X-Thing: yes"])) as server,
+        opened(server.url) as transport,
+    ):
+        response = await put(transport, f"{server.url}/x")
+
+    assert (response.status, response.headers["x-thing"]) == (201, "yes")
+    assert response.json() == {"a": 1}
+    assert repr(response) == "Response(201, 7 bytes)"
+
+
+async def test_method_headers_and_body_are_on_the_wire_as_given() -> None:
+    async with (
+        RawServer() as server,
+        opened(f"{server.url}/api", user_agent="agent/1") as transport,
+    ):
+        await put(transport, f"{server.url}/api/x?limit=1&filter=a%3D%27b%27")
+
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /api/x?limit=1&filter=a%3D%27b%27 HTTP/1.1\r\n")
+    assert {
+        b"Authorization: Bearer token-canary",
+        b"User-Agent: agent/1",
+        b"Accept: application/json",
+        b"Content-Length: 2",
+    } <= set(head.split(b"\r\n"))
+    assert body == b"{}"
+
+
+async def test_the_method_decides_whether_a_request_without_a_body_says_so() -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        for method in ("GET", "DELETE"):
+            await transport.send(method, f"{server.url}/x", {}, None, 10.0)
+
+    get, delete = server.requests
+    assert b"Content-Length" not in get
+    assert b"Content-Length: 0\r\n" in delete
+
+
+async def test_an_answer_may_come_before_a_long_body_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_transport, "IS_KNOWN", True)  # aiohttp's own may wait for the body
+
+    handlers: list[asyncio.Task[Any] | None] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply(status="413 Content Too Large").data)
+        with suppress(OSError):
+            await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://localhost:{server.sockets[0].getsockname()[1]}"
+    async with server, opened(url) as transport:
+        for _ in range(2):
+            response = await transport.send("PUT", f"{url}/x", {}, b"x" * 12_000_000, 10.0)
+            assert response.status == 413
+    await asyncio.gather(*filter(None, handlers))
+
+    # What had not gone is not in the next one's way.
+    assert len(handlers) == 2
+
+
+@pytest.mark.parametrize(
+    "sourced_id",
+    ["s-1", "a/b", "a?x=1", "a#f", "a%2Fb", "%2e%2e", "a b", "a+b", "a&b", "a\\b", "@", "ü", "😀"],
+)
+async def test_an_id_reaches_the_server_as_one_segment_that_decodes_to_itself(
+    sourced_id: str,
+) -> None:
+    path = upsert(user(sourced_id)).request.path
+
+    async with RawServer() as server, opened(server.url) as transport:
+        await put(transport, server.url + path)
+
+    target = server.requests[0].split(b" ")[1].decode()
+    assert target == f"/rostering/1.0/users/{quote(sourced_id, safe='')}"
+    assert unquote(target.rpartition("/")[2]) == sourced_id
+
+
+async def test_requests_share_a_kept_connection() -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        for _ in range(3):
+            await put(transport, f"{server.url}/x")
+
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+async def test_as_many_requests_are_in_flight_as_are_asked_for() -> None:
+    async with RawServer(Reply()) as server, opened(server.url) as transport:
+        requests = [asyncio.create_task(put(transport, f"{server.url}/x")) for _ in range(120)]
+        await until(lambda: len(server.requests) == 120)
+        for request in requests:
+            request.cancel()
+        await asyncio.wait(requests)
+
+    assert server.connections == 120
+
+
+async def test_closing_the_connection_of_an_answer_makes_the_next_request_use_another() -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        response = await put(transport, f"{server.url}/x")
+        response.close_connection()
+        await put(transport, f"{server.url}/x")
+
+    assert server.connections == 2
+
+
+async def test_a_response_of_no_connection_can_be_closed() -> None:
+    Response(200, {}, b"").close_connection()
+
+
+async def test_closing_the_transport_closes_its_connections() -> None:
+    async with RawServer() as server:
+        async with opened(server.url) as transport:
+            await put(transport, f"{server.url}/x")
+        await until(lambda: not server.open_connections)
+
+    assert server.connections == 1
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with (
+        RawServer(reply(headers=["Set-Cookie: session=1; Path=/"])) as server,
+        opened(server.url) as transport,
+    ):
+        await put(transport, f"{server.url}/x")
+        await put(transport, f"{server.url}/x")
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_returned_and_not_followed(status: int) -> None:
+    async with RawServer() as elsewhere:
+        moved = reply(b"", f"{status} Moved", [f"Location: {elsewhere.url}/x"])
+        async with RawServer(moved) as server, opened(server.url) as transport:
+            response = await put(transport, f"{server.url}/x")
+
+    assert response.status == status
+    assert (len(server.requests), len(elsewhere.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:{port}0/x",
+        "http://localhost:{port}.elsewhere.invalid/x",
+        "http://localhost:{port}@elsewhere.invalid/x",
+        "https://localhost:{port}/x",
+        "http://elsewhere.invalid/x",
+    ],
+)
+async def test_a_request_that_would_leave_the_origin_is_refused(url: str) -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        with pytest.raises(ConnectError, match="origin") as caught:
+            await put(transport, url.format(port=server.port))
+
+    assert not caught.value.retryable
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("path", ["", "/", "/oauth/token"])
+async def test_the_token_url_is_an_origin_of_its_own(path: str) -> None:
+    async with (
+        RawServer() as server,
+        opened("https://timeback.invalid", token_url=server.url + path) as transport,
+    ):
+        response = await put(transport, server.url + (path or "/"))
+
+    assert response.status == 200
+
+
+async def test_trace_configs_see_the_request() -> None:
+    seen: list[str] = []
+    trace = aiohttp.TraceConfig()
+
+    async def note(_: object, __: object, parameters: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(parameters.method)
+
+    trace.on_request_start.append(note)
+    async with RawServer() as server, opened(server.url, trace=[trace]) as transport:
+        await put(transport, f"{server.url}/x")
+
+    assert seen == ["PUT"]
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+async def test_a_connection_with_bytes_nobody_asked_for_is_not_used_again(
+    is_traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transport, "IS_KNOWN", True)
+    trace = [aiohttp.TraceConfig()] if is_traced else []
+    async with RawServer() as server, opened(server.url, trace=trace) as transport:
+        await put(transport, f"{server.url}/first")
+        connector: Any = transport._session.connector
+        (((idle, _),),) = connector._conns.values()
+        server._writers[0].write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await until(lambda: idle.should_close)
+
+        response = await put(transport, f"{server.url}/second")
+
+    assert response.status == 200
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+# -- one attempt is one request
+
+
+@pytest.mark.parametrize(
+    ("aiohttp_repeats", "requests"),
+    [pytest.param(None, 1, id="as it is"), pytest.param(True, 2, id="control")],
+)
+async def test_one_attempt_is_one_request_on_the_wire(
+    aiohttp_repeats: bool | None, requests: int
+) -> None:
+    async with RawServer(reply(), DROP) as server, opened(server.url) as transport:
+        if aiohttp_repeats:
+            transport._session._retry_connection = True
+        await put(transport, f"{server.url}/x")
+        with pytest.raises(ProtocolError) as caught:
+            await put(transport, f"{server.url}/x")
+
+    assert caught.value.disconnected
+    assert len(server.requests) == 1 + requests
+
+
+async def test_an_aiohttp_without_that_switch_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.warns(DeprecationWarning, match="Inheritance"):
+
+        class Switchless(aiohttp.ClientSession):
+            def __getattribute__(self, name: str) -> Any:
+                if name == "_retry_connection":
+                    raise AttributeError(name)
+                return super().__getattribute__(name)
+
+    monkeypatch.setattr(aiohttp, "ClientSession", Switchless)
+
+    async with RawServer() as server, opened(server.url) as transport:
+        monkeypatch.undo()
+        assert isinstance(transport._session, Switchless)
+        assert not hasattr(transport._session, "_retry_connection")
+
+
+# -- bounds
+
+LIMIT = 1000
+
+
+def chunked(body: bytes, size: int) -> Reply:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    data = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    return Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data)
+
+
+@pytest.mark.parametrize("form", [reply, lambda body: chunked(body, 100)], ids=["whole", "chunked"])
+async def test_a_body_as_long_as_allowed_is_read_whole(form: Any) -> None:
+    async with (
+        RawServer(form(b"x" * LIMIT)) as server,
+        opened(server.url, max_response_bytes=LIMIT) as transport,
+    ):
+        response = await put(transport, f"{server.url}/x")
+
+    assert response.body == b"x" * LIMIT
+
+
+@pytest.mark.parametrize("excess", [1, 100, 1_000_000])
+@pytest.mark.parametrize("form", [reply, lambda body: chunked(body, 100)], ids=["whole", "chunked"])
+async def test_a_longer_body_is_an_error_that_no_repetition_mends(form: Any, excess: int) -> None:
+    async with RawServer(form(b"x" * (LIMIT + excess))) as server:
+        error = await failure(server.url, max_response_bytes=LIMIT)
+
+    assert isinstance(error, ProtocolError)
+    assert (error.retryable, error.disconnected) == (False, False)
+
+
+async def test_the_bound_is_one_mebibyte_unless_set() -> None:
+    async with RawServer(reply(b"x" * (2 << 20))) as server:
+        error = await failure(server.url)
+
+    assert "1048576" in str(error)
+
+
+@pytest.mark.parametrize("status", ["302 Found", "400 Bad Request", "503 Unavailable"])
+@pytest.mark.parametrize("length", [64 * 1024 + 1, 3 << 20])
+async def test_a_long_error_body_is_cut_and_its_status_kept(status: str, length: int) -> None:
+    async with (
+        RawServer(reply(b"x" * length, status)) as server,
+        opened(server.url) as transport,
+    ):
+        response = await put(transport, f"{server.url}/x")
+
+    assert response.status == int(status[:3])
+    assert len(response.body) == 64 * 1024
+
+
+async def test_a_gzip_body_is_decompressed() -> None:
+    body = gzip.compress(b'{"a":1}')
+    async with (
+        RawServer(reply(body, headers=["Content-Encoding: gzip"])) as server,
+        opened(server.url) as transport,
+    ):
+        response = await put(transport, f"{server.url}/x")
+
+    assert response.body == b'{"a":1}'
+
+
+async def test_a_gzip_bomb_never_unfolds() -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+    async with RawServer(reply(bomb, headers=["Content-Encoding: gzip"])) as server:
+        tracemalloc.start()
+        try:
+            error = await failure(server.url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert isinstance(error, ProtocolError)
+    assert peak < 16 << 20
+
+
+# -- what goes wrong
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+BROKEN_GZIP = reply(b"not gzip", headers=["Content-Encoding: gzip"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "is_disconnected"),
+    [
+        pytest.param(DROP, True, id="closed before the answer"),
+        pytest.param(Reply(b"", "reset"), True, id="reset before the answer"),
+        pytest.param(Reply(HEAD + b"{", "close"), False, id="closed in the body"),
+        pytest.param(Reply(HEAD + b"{", "reset"), False, id="reset in the body"),
+        pytest.param(Reply(CHUNKED_HEAD + b"5\r\n{", "close"), False, id="closed in a chunk"),
+        pytest.param(Reply(CHUNKED_HEAD + b"zz\r\n"), False, id="broken chunk"),
+        pytest.param(Reply(b"SSH-2.0-OpenSSH\r\n\r\n"), False, id="not HTTP"),
+        pytest.param(Reply(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), False, id="endless header"),
+        pytest.param(BROKEN_GZIP, False, id="not gzip"),
+    ],
+)
+async def test_a_broken_answer_is_a_protocol_error(broken: Reply, is_disconnected: bool) -> None:
+    async with RawServer(broken) as server:
+        error = await failure(server.url)
+
+    assert isinstance(error, ProtocolError)
+    assert (error.retryable, error.disconnected) == (True, is_disconnected)
+    assert len(server.requests) == 1
+    assert TOKEN not in told(error)
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        pytest.param(Reply(), id="no answer"),
+        pytest.param(Reply(b"HTTP/1.1 200"), id="half a head"),
+        pytest.param(Reply(HEAD + b"{"), id="half a body"),
+    ],
+)
+async def test_an_answer_that_is_not_complete_in_time_is_given_up(slow: Reply) -> None:
+    async with RawServer(slow) as server:
+        error = await failure(server.url, timeout=0.02)
+
+    assert isinstance(error, TimedOutError)
+    assert error.retryable
+    assert TOKEN not in told(error)
+
+
+async def test_the_connection_of_an_answer_given_up_is_not_used_again() -> None:
+    async with RawServer(Reply(HEAD + b"{")) as server, opened(server.url) as transport:
+        with pytest.raises(TimedOutError):
+            await put(transport, f"{server.url}/x", timeout=0.02)
+
+        await until(lambda: not server.open_connections)
+
+
+async def test_cancelling_a_request_closes_its_connection() -> None:
+    async with RawServer(Reply(HEAD + b"{")) as server, opened(server.url) as transport:
+        request = asyncio.create_task(put(transport, f"{server.url}/x"))
+        await until(lambda: server.requests)
+        request.cancel()
+        await until(lambda: not server.open_connections)
+
+    assert request.cancelled()
+
+
+async def test_a_refused_connection_is_a_connect_error() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        error = await failure(f"http://127.0.0.1:{port}")
+
+    assert isinstance(error, ConnectError)
+    assert (error.retryable, error.unknown_host) == (True, False)
+    assert f"127.0.0.1:{port}" in str(error)
+    assert TOKEN not in told(error)
+
+
+async def test_a_name_that_nobody_knows_is_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(*_: object, **__: object) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+    error = await failure("https://timeback.invalid")
+
+    assert isinstance(error, ConnectError)
+    assert (error.retryable, error.unknown_host) == (True, True)
+    assert str(error) == "unknown host timeback.invalid"
+
+
+async def test_a_connection_that_is_not_made_in_time_is_a_connect_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def sock_connect(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
+    monkeypatch.setattr(_transport, "CONNECT_TIMEOUT", 0.02)
+
+    error = await failure("http://127.0.0.1:9")
+
+    assert isinstance(error, ConnectError)
+    assert error.retryable
+
+
+async def test_a_request_on_a_closed_transport_is_a_transport_error() -> None:
+    async with RawServer() as server, opened(server.url) as transport:
+        await transport.aclose()
+
+        with pytest.raises(TransportError):
+            await put(transport, f"{server.url}/x")
+
+
+async def test_closing_the_transport_ends_a_request_that_connects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, connecting, closed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    connect = loop.sock_connect
+
+    async def sock_connect(*args: Any) -> None:
+        connecting.set()
+        await closed.wait()
+        await connect(*args)
+
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+    async with RawServer() as server, opened(server.url) as transport:
+        request = asyncio.create_task(put(transport, f"{server.url}/x"))
+        await connecting.wait()
+        await transport.aclose()
+        closed.set()
+
+        with pytest.raises(ProtocolError, match="no usable answer"):
+            await request
+
+
+async def test_closing_the_transport_ends_a_request_that_waits_for_its_answer() -> None:
+    async with RawServer(Reply()) as server, opened(server.url) as transport:
+        request = asyncio.create_task(put(transport, f"{server.url}/x"))
+        await until(lambda: server.requests)
+        await transport.aclose()
+
+        with pytest.raises(TransportError):
+            await request
+
+
+# -- TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def certified(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_a_private_authority_can_be_trusted(authority: trustme.CA) -> None:
+    async with (
+        RawServer(tls=certified(authority, "localhost")) as server,
+        opened(server.url, trust=trusting(authority)) as transport,
+    ):
+        response = await put(transport, f"{server.url}/x")
+
+    assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "is_trusted"),
+    [
+        pytest.param("localhost", False, id="unknown authority"),
+        pytest.param("elsewhere.test", True, id="wrong host"),
+    ],
+)
+async def test_a_certificate_that_does_not_hold_is_final(
+    authority: trustme.CA, name: str, is_trusted: bool
+) -> None:
+    trust = trusting(authority) if is_trusted else None
+    async with RawServer(tls=certified(authority, name)) as server:
+        error = await failure(server.url, trust=trust)
+
+    assert isinstance(error, ConnectError)
+    assert not error.retryable
+    assert "TLS with localhost failed" in str(error)
+    assert server.requests == []
+    assert TOKEN not in told(error)
+
+
+async def test_a_server_that_does_not_speak_tls_is_final() -> None:
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with server:
+        error = await failure(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+
+    assert isinstance(error, ConnectError)
+    assert not error.retryable
+
+
+async def test_a_peer_that_hangs_up_in_the_tls_handshake_may_be_asked_again() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        error = await failure(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+
+    assert isinstance(error, ConnectError)
+    assert error.retryable
+
+
+async def test_an_address_may_be_written_in_capitals() -> None:
+    async with RawServer() as server:
+        url = server.url.upper()
+        async with opened(url) as transport:
+            response = await put(transport, f"{url}/x")
+
+    assert response.status == 200
+
+
+async def test_the_environments_proxy_is_used_when_asked_for_and_netrc_never(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine timeback.invalid login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    url = "http://localhost.invalid"
+    async with RawServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setattr("timeback_async._config._is_loopback", lambda host: True)
+        async with opened(url, trust_env=True) as transport:
+            response = await put(transport, f"{url}/x")
+
+    assert response.status == 200
+    assert proxy.requests[0].startswith(b"PUT http://localhost.invalid/x HTTP/1.1")
+    assert b"Authorization: Bearer " in proxy.requests[0]
+    assert b"Basic" not in proxy.requests[0]
+
+
+async def test_a_proxy_may_be_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with RawServer() as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        async with opened(server.url, trust_env=True) as transport:
+            response = await put(transport, f"{server.url}/x")
+
+    assert response.status == 200
