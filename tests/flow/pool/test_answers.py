@@ -1,0 +1,105 @@
+"""Whether an answer is ours: about our record, and whole."""
+
+import pytest
+
+from tests.support.clock import simulated
+from tests.support.records import student
+from tests.support.rig import scripted
+from tests.support.scripted import AT_ONCE, answer
+from timeback_async import Response
+from timeback_async._wire.codec import fetch_user, upsert
+from timeback_async.errors import ProtocolError
+
+
+def about(sourced_id: str, closed: list[str] | None = None) -> Response:
+    """Return an answer about a student; `closed` notes when its connection is closed."""
+    response = answer(200, {"student": {"sourcedId": sourced_id}})
+    note = closed.append if closed is not None else lambda _: None
+    return Response(response.status, response.headers, response.body, lambda: note(sourced_id))
+
+
+@simulated
+async def test_an_answer_about_another_record_closes_its_connection_and_is_not_believed() -> None:
+    closed: list[str] = []
+    rig = scripted(about("other", closed), about("s-1", closed), retry=AT_ONCE)
+    call = rig.call(request=upsert(student("s-1")).request)
+
+    response = await rig.pool.send(call)
+
+    assert b"s-1" in response.body
+    assert closed == ["other"]
+    assert (call.attempts, call.failures) == (2, 1)
+
+
+@simulated
+async def test_another_id_named_twice_is_the_one_the_server_has_chosen() -> None:
+    closed: list[str] = []
+    rig = scripted(about("chosen", closed), retry=AT_ONCE)
+
+    response = await rig.pool.send(rig.call(request=upsert(student("s-1")).request))
+
+    assert b"chosen" in response.body
+    assert closed == ["chosen"]
+    assert len(rig.server.sent) == 2
+
+
+@simulated
+async def test_ever_other_ids_are_a_protocol_error_in_the_end() -> None:
+    rig = scripted(*(about(f"other-{number}") for number in range(8)), retry=AT_ONCE)
+    call = rig.call(request=upsert(student("s-1")).request)
+
+    with pytest.raises(ProtocolError, match="another record"):
+        await rig.pool.send(call)
+
+    assert len(rig.server.sent) == 8
+    assert call.unanswered
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Please log in</html>",
+        b'{"student":',
+        b'{"student":1',
+        b"[1,",
+        pytest.param(b"[" * 100_000, id="deep"),
+        b'"\xff"',
+    ],
+)
+@simulated
+async def test_a_success_that_is_not_json_is_not_believed(body: bytes) -> None:
+    rig = scripted(answer(200, body), about("s-1"), retry=AT_ONCE)
+    call = rig.call(request=upsert(student("s-1")).request)
+
+    await rig.pool.send(call)
+
+    assert (call.attempts, call.failures) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(200),
+        answer(201),
+        answer(204),
+        answer(200, {"student": {}}),
+        answer(200, {"ok": True}),
+    ],
+    ids=repr,
+)
+@simulated
+async def test_a_success_that_names_no_record_is_a_success(response: Response) -> None:
+    rig = scripted(response)
+
+    await rig.pool.send(rig.call(request=upsert(student("s-1")).request))
+
+    assert len(rig.server.sent) == 1
+
+
+@simulated
+async def test_a_read_that_brings_nothing_is_repeated() -> None:
+    rig = scripted(answer(200), answer(200, {"user": {"sourcedId": "u-1"}}), retry=AT_ONCE)
+
+    await rig.pool.send(rig.call(request=fetch_user("u-1").request))
+
+    assert len(rig.server.sent) == 2

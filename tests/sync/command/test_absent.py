@@ -1,0 +1,47 @@
+"""What becomes of whoever is no longer in the files."""
+
+import pytest
+
+from tests.support.command import family, figures, sync, words
+from tests.support.rosters import adult, child
+from timeback_async.testing import MockServer
+
+
+def test_who_is_absent_is_left_alone_and_mentioned(server: MockServer) -> None:
+    sync(family())
+
+    done = sync(family(child("s-1"), adult("u-1")))
+
+    assert done.exit_code == 0
+    assert "No longer in the files: 1 links, 1 students. They are left" in words(done.stdout)
+    assert server.students["s-2"]["status"] == "active"
+    assert len(server.agents) == 2
+
+
+def test_who_is_absent_is_removed_where_that_is_asked_for(server: MockServer) -> None:
+    sync(family())
+
+    family(child("s-1"), adult("u-1"))
+    report = figures("family", "--deactivate-absent", "--unlink-absent", "--max-removals", "50%")
+
+    assert report["exit"] == 0
+    assert report["phases"]["deactivations"] == {"planned": 1, "saved": 1}
+    assert report["phases"]["unlinks"] == {"planned": 1, "deleted": 1}
+    assert server.students["s-2"]["status"] == "tobedeleted"
+    assert len(server.agents) == 1
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_too_many_removals_are_exit_code_2_before_the_first_request(
+    server: MockServer, is_dry: bool
+) -> None:
+    sync(family())
+    before = server.requests
+
+    family(child("s-1", "u-1", grades="07"))
+    done = sync("family", "--deactivate-absent", *(["--dry-run"] if is_dry else []))
+
+    assert done.exit_code == 2
+    assert "2 people are no longer in the files and would be removed" in done.stderr
+    assert "--max-removals allows 0" in done.stderr
+    assert server.requests == before

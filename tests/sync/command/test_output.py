@@ -1,0 +1,239 @@
+"""What `sync` prints, logs and draws."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.support.command import family, interrupt, sync, when
+from tests.support.rosters import FAMILY, adult, child
+from tests.support.trace import Clock, statistics
+from timeback_async._trace import Trace
+from timeback_async.cli import _chart, _sync
+from timeback_async.testing import Faults, MockServer
+
+
+def test_a_report_is_written_as_a_page(server: MockServer) -> None:
+    done = sync(family(), "--report", "report.html")
+
+    html = Path("report.html").read_text("utf-8")
+    assert done.exit_code == 0
+    assert "5 of 5 changes are at the server" in html
+
+
+def test_a_report_that_cannot_be_written_is_exit_code_2_before_anything_is_sent(
+    server: MockServer,
+) -> None:
+    done = sync(family(), "--report", "no/such.html")
+
+    assert done.exit_code == 2
+    assert "no/such.html: No such file or directory" in done.stderr
+    assert server.requests == 0
+
+
+def test_a_log_of_json_lines_has_nothing_else_on_stderr(server: MockServer) -> None:
+    done = sync(family(child("s-1", familyName="")), "--log-format", "json")
+
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= set(each) for each in logged)
+    read, planned = logged[:2]
+    assert read["message"].startswith("read OneRoster 1.1")
+    assert read["level"] == "info"
+    assert (read["students"], read["left_out"]) == (0, 1)
+    assert (planned["planned"], planned["unchanged"]) == (0, 0)
+    assert "━" not in done.stderr
+    assert "left out" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["gone.zip"], {}, "gone.zip: No such file or directory"),
+        (["family"], {"TIMEBACK_CLIENT_SECRET": "wrong"}, "check client_id, client_secret"),
+    ],
+)
+def test_what_goes_wrong_is_a_line_of_json_too(
+    server: MockServer, arguments: list[str], environ: dict[str, str], said: str
+) -> None:
+    family()
+
+    done = sync(*arguments, "--log-format", "json", **environ)
+
+    last = [json.loads(line) for line in done.stderr.splitlines()][-1]
+    assert done.exit_code == 2
+    assert last["level"] == "error"
+    assert last["message"].startswith(said)
+
+
+def test_an_interruption_is_a_line_of_json_too(server: MockServer) -> None:
+    server.faults = Faults(latency=0.01)
+    when(lambda: len(server.students) >= 4, interrupt)
+
+    done = sync(family(*(child(f"s-{n}") for n in range(300))), "--log-format", "json")
+
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.exit_code == 75
+    assert [each["level"] for each in logged if "Ctrl-C" in each["message"]] == ["warning"]
+
+
+def test_a_log_of_text_is_a_line_for_each_event(server: MockServer) -> None:
+    done = sync(family(), "--log-format", "text")
+
+    assert all(
+        re.match(r"\d{4}-\d\d-\d\d .* INFO timeback_async\.sync ", line)
+        for line in done.stderr.splitlines()
+    )
+    assert "5 changes: 5 saved; 0 unchanged" in done.stderr
+
+
+def progress(*arguments: object, **environ: str) -> list[dict[str, Any]]:
+    """Run `sync` and return the lines of its log that tell how far it has come."""
+    done = sync(*arguments, "--log-format", "json", **environ)
+    assert done.exit_code == 0
+    return [line for text in done.stderr.splitlines() if "phase" in (line := json.loads(text))]
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log a run's progress more often than anybody wants."""
+    monkeypatch.setattr(_sync, "REDRAW", 0.005)
+    monkeypatch.setattr(_sync, "LOG_EVERY", 0.02)
+
+
+@pytest.mark.usefixtures("often")
+def test_the_log_tells_now_and_then_how_far_a_run_has_come(server: MockServer) -> None:
+    server.faults = Faults(latency=0.02)
+    children = [child(f"s-{n}", "u-1") for n in range(50)]
+
+    told = progress(family(adult("u-1"), *children), TIMEBACK_MAX_IN_FLIGHT="4")
+
+    for phase, planned in (("people", 51), ("links", 50)):
+        own = [line for line in told if line["phase"] == phase]
+        reached = [line["done"] for line in own]
+        assert {line["planned"] for line in own} == {planned}
+        assert reached == sorted(reached)
+        assert max(reached) < planned
+    moved = next(line for line in told if line["per_second"] > 0)
+    assert moved["message"].startswith(f"{moved['phase']}: {moved['done']} of ")
+    left = (moved["planned"] - moved["done"]) / moved["per_second"]
+    assert moved["seconds_left"] == pytest.approx(left, abs=1)
+    assert (moved["retries"], moved["throttled"], moved["window"]) == (0, 0, 4)
+
+
+@pytest.mark.usefixtures("often")
+def test_the_log_tells_of_a_server_that_does_not_answer(server: MockServer) -> None:
+    server.faults = Faults(latency=0.3)
+
+    told = progress(family())
+
+    first = told[0]
+    assert (first["phase"], first["done"], first["planned"]) == ("people", 0, 3)
+    assert (first["per_second"], first["seconds_left"]) == (0, None)
+    assert {line["phase"] for line in told if not line["done"]} == {"people", "links"}
+
+
+def test_a_short_run_logs_no_progress(server: MockServer) -> None:
+    assert "· window" not in sync(family(), "--log-format", "text").stderr
+
+
+def test_each_phase_with_something_to_do_has_a_bar(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sync, "REDRAW", -1.0)
+
+    done = sync(family())
+
+    assert re.search(r"people .*3/3.*\n.*links .*2/2", done.stderr)
+    assert "unlinks" not in done.stderr
+
+
+def test_ids_that_would_move_the_cursor_or_change_colour_are_shown_as_text(
+    server: MockServer,
+) -> None:
+    people = child("s[red]x", "u\x1b[2J"), child("s\u202ex")
+
+    done = sync(family(*people), "--dry-run")
+
+    assert "create student s[red]x" in done.stdout
+    assert r"create student 's\u202ex'" in done.stdout
+    assert r"'u\x1b[2J'" in done.stdout
+    assert not {"\x1b", "\u202e"} & set(done.output)
+
+
+def test_what_a_manifest_says_cannot_move_the_cursor(server: MockServer) -> None:
+    done = sync(family(child("s-1"), version="1.2\x1b[2J"), "--dry-run")
+
+    assert "\x1b" not in done.output
+
+
+def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    trace = Trace(clock)
+    for done in (100, 12_400):
+        clock.now += 1
+        trace.note(done, statistics(throttled=done // 100, window=0.25))
+    file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    screen = Console(record=True, width=80, file=file)
+    monkeypatch.setattr(_chart, "out", screen)
+
+    _chart.print_chart(trace)
+    _chart.print_chart(Trace(clock))
+
+    drawn = screen.export_text().splitlines()
+    assert drawn[0].strip() == "Over 2.0 s"
+    assert re.fullmatch(r" records/s +.{24}█{24} +max 12,300 *", drawn[1])
+    assert re.fullmatch(r" window +.{48} +max 0.25 *", drawn[2])
+    assert re.fullmatch(r" throttled/s +.{48} +max 123 *", drawn[3])
+    assert len(drawn) == 4
+
+
+def test_a_chart_is_drawn_with_plain_characters_where_there_are_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(_chart, "out", Console(width=80, file=file))
+    clock = Clock()
+    trace = Trace(clock)
+    clock.now += 1
+    trace.note(100, statistics())
+
+    _chart.print_chart(trace)
+
+    file.flush()
+    assert "@" * 48 in file.buffer.getvalue().decode("ascii")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_whatever_the_screen_can_show_a_run_ends_as_it_would(
+    server: MockServer, tmp_path: Path, encoding: str
+) -> None:
+    command = [sys.executable, "-m", "timeback_async", "sync", str(family(*FAMILY)), "--dry-run"]
+
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
+    )
+
+    assert done.returncode == 0
+    assert b"nothing was sent" in done.stdout
+    assert done.stderr == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["--dry-run"], ["--dry-run", "--json"]])
+def test_an_output_that_cannot_be_written_is_one_line(
+    server: MockServer, arguments: list[str]
+) -> None:
+    command = [sys.executable, "-m", "timeback_async", "sync", str(family(*FAMILY)), *arguments]
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "error: the output could not be written: No space left on device\n"

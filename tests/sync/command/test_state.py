@@ -1,0 +1,93 @@
+"""What `state` shows, exports and forgets."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import family, figures, run, sync
+from timeback_async import Config
+from timeback_async.sync import State
+from timeback_async.testing import MockServer
+
+
+def test_the_state_is_shown_in_numbers(server: MockServer) -> None:
+    sync(family())
+
+    shown, found = run("state", "show"), json.loads(run("state", "show", "--json").stdout)
+
+    records = {(each["kind"], each["outcome"]): each["count"] for each in found["records"]}
+    assert shown.exit_code == 0
+    assert f"endpoint: {server.base_url}" in shown.stdout
+    assert re.search(r"student +│ saved +│ 2 ", shown.stdout)
+    assert records == {("agent", "saved"): 2, ("student", "saved"): 2, ("user", "saved"): 1}
+    assert (found["ids"], found["endpoint"]) == ("hashed", server.base_url)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found["last_run"])
+
+
+def test_a_state_that_has_seen_no_run_says_so() -> None:
+    State("new.db").close()
+
+    assert "last run: never" in run("state", "show", "--state", "new.db").stdout
+
+
+def test_the_state_is_exported_without_hashes(server: MockServer) -> None:
+    sync(family(), "--state-ids", "plain")
+
+    rows = [json.loads(line) for line in run("state", "export").stdout.splitlines()]
+
+    students = [each for each in rows if each["kind"] == "student"]
+    assert len(rows) == 5
+    assert [each["id"] for each in students] == ["s-1", "s-2"]
+    assert "hash" not in rows[0]
+    assert students[0] == students[0] | {
+        "outcome": "saved", "status": 200, "attempts": 1, "source": "users", "student": "",
+    }  # fmt: skip
+
+
+def test_who_is_forgotten_leaves_no_row_and_is_sent_again_while_in_the_files(
+    server: MockServer,
+) -> None:
+    sync(family())
+
+    forgotten, unknown = run("state", "forget", "s-1", "s-2"), run("state", "forget", "s-9")
+    left = json.loads(run("state", "show", "--json").stdout)["records"]
+    again = figures("family")
+
+    assert (forgotten.exit_code, unknown.exit_code) == (0, 1)
+    assert "Forgotten: 4 rows" in forgotten.stdout
+    assert "At TimeBack nothing was changed" in forgotten.stdout
+    assert [(each["kind"], each["count"]) for each in left] == [("user", 1)]
+    assert again["phases"]["people"]["planned"] == 2
+
+
+@pytest.mark.parametrize("command", [["show"], ["export"], ["forget", "s-1"]])
+def test_a_state_that_is_not_there_or_none_is_exit_code_2(command: list[str]) -> None:
+    Path("text.db").write_text("Dear state,")
+
+    gone, text = run("state", *command), run("state", *command, "--state", "text.db")
+
+    assert (gone.exit_code, text.exit_code) == (2, 2)
+    assert "there is no such state" in gone.stderr
+    assert "is damaged, or no state" in text.stderr
+
+
+def test_a_state_in_use_is_nobody_elses(server: MockServer) -> None:
+    family()
+
+    with State("timeback-state.db", Config.from_env()):
+        others = [sync("family"), run("state", "show"), run("state", "forget", "s-1")]
+
+    assert [done.exit_code for done in others] == [2, 2, 2]
+    assert all("is in use by another run" in done.stderr for done in others)
+    assert server.requests == 0
+
+
+def test_the_state_of_another_client_is_refused(server: MockServer) -> None:
+    sync(family())
+
+    done = sync("family", TIMEBACK_CLIENT_ID="another")
+
+    assert done.exit_code == 2
+    assert "belongs to another endpoint or client" in done.stderr
