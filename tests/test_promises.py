@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.records import link, student, students, user
 from timeback_async import Outcome, Report, Student, TimebackSession
+from timeback_async._transport import aiohttp as _transport
 from timeback_async._transport.aiohttp import AiohttpTransport
-from timeback_async._transport.aiohttp import aiohttp as _transport
 from timeback_async.errors import RecordError
 from timeback_async.testing import Faults, MockServer
 

@@ -1,3 +1,16 @@
+import signal
+from collections.abc import Iterator
+
+import pytest
+
 from tests.support.command import server
 
 __all__ = ["server"]
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Give Ctrl-C back, which a command that has ended does not care for any more."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import interrupt, run, when
-from tests.support.records import student
+from tests.support.records import student, wire_student
 from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
 from timeback_async.cli import _demo, _run, main
@@ -23,21 +23,12 @@ from timeback_async.cli._input import Entry
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
-ROSTER = Path(__file__).parents[3] / "shared" / "data"
 PEOPLE = """\
 sourcedId,status,enabledUser,orgSourcedIds,role,username,givenName,familyName,email,agentSourcedIds
 s-1,,true,org-1,student,ada,Canary-Ada,Canary-Byron,canary@example.com,p-1
 p-1,,true,org-1,parent,,Canary-Annabella,Canary-Byron,canary2@example.com,
 s-2,,maybe,org-1,student,alan,Canary-Alan,Canary-Turing,,
 """
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """Give Ctrl-C back, which a command that has ended does not care for any more."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -47,12 +38,8 @@ def people(tmp_path: Path) -> Path:
     return path
 
 
-def students(path: Path, number: int) -> Path:
-    record: dict[str, Any] = {
-        "sourcedId": "", "username": None, "givenName": "A", "familyName": "B",
-        "grades": [], "primaryOrg": {"sourcedId": "org-1"},
-    }  # fmt: skip
-    lines = [json.dumps({"student": record | {"sourcedId": f"s-{n}"}}) for n in range(number)]
+def student_file(path: Path, number: int) -> Path:
+    lines = [json.dumps({"student": wire_student(f"s-{n}", username=None)}) for n in range(number)]
     path.write_text("\n".join(lines))
     return path
 
@@ -82,7 +69,7 @@ def test_nothing_personal_is_on_screen(server: MockServer, people: Path) -> None
 def test_all_saved_is_exit_code_0_and_json_for_a_machine(
     server: MockServer, tmp_path: Path
 ) -> None:
-    done = run("upsert", students(tmp_path / "a.jsonl", 5), "--json", "--max-in-flight", 2)
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 5), "--json", "--max-in-flight", 2)
 
     report = json.loads(done.stdout)
     assert done.exit_code == 0
@@ -120,7 +107,7 @@ def test_failures_go_to_a_private_file_that_can_be_sent_again(
     server.faults = Faults(statuses={400: 0.5}, seed=1)
     out = tmp_path / "failures.jsonl"
 
-    first = run("upsert", students(tmp_path / "a.jsonl", 20), "--failures", out)
+    first = run("upsert", student_file(tmp_path / "a.jsonl", 20), "--failures", out)
     server.faults = Faults()
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     second = run("upsert", out)
@@ -148,7 +135,7 @@ def test_a_broken_line_is_in_the_failures_with_file_line_and_text(
 
 def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path: Path) -> None:
     out = tmp_path / "failures.jsonl"
-    arguments = (students(tmp_path / "a.jsonl", 500), "--failures", out)
+    arguments = (student_file(tmp_path / "a.jsonl", 500), "--failures", out)
 
     refused = run("upsert", *arguments, TIMEBACK_CLIENT_SECRET="wrong")
     again = run("upsert", out)
@@ -161,7 +148,7 @@ def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path
 def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_path: Path) -> None:
     server.faults = Faults(statuses={400: 1.0})
 
-    done = run("upsert", students(tmp_path / "a.jsonl", 25))
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 25))
 
     assert "… and 22 more." in done.stdout
     assert "--failures OUT.jsonl keeps them all." in done.stdout
@@ -184,7 +171,7 @@ def test_what_cannot_even_begin_is_exit_code_2_and_nothing_is_sent(
     environ: dict[str, str],
     words: str,
 ) -> None:
-    file = students(tmp_path / "a.jsonl", 1)
+    file = student_file(tmp_path / "a.jsonl", 1)
     filled = [argument.format(file=file, dir=tmp_path) for argument in arguments]
 
     done = run("upsert", *filled, **environ)
@@ -197,7 +184,7 @@ def test_what_cannot_even_begin_is_exit_code_2_and_nothing_is_sent(
 def test_refused_credentials_are_exit_code_2_with_the_reason(
     server: MockServer, tmp_path: Path
 ) -> None:
-    file = students(tmp_path / "a.jsonl", 3)
+    file = student_file(tmp_path / "a.jsonl", 3)
 
     done = run("upsert", file, TIMEBACK_CLIENT_SECRET="wrong")
 
@@ -229,7 +216,7 @@ def test_the_first_ctrl_c_finishes_what_is_in_flight(server: MockServer, tmp_pat
     server.faults = Faults(latency=0.02)
     when(lambda: len(server.students) >= 10, interrupt)
 
-    done = run("upsert", students(tmp_path / "a.jsonl", 2000), "--json", "--max-in-flight", 4)
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 2000), "--json", "--max-in-flight", 4)
 
     report = json.loads(done.stdout)
     assert done.exit_code == 75
@@ -243,7 +230,7 @@ def test_an_interrupted_run_says_how_much_it_never_read(server: MockServer, tmp_
     server.faults = Faults(latency=0.02)
     when(lambda: len(server.students) >= 10, interrupt)
 
-    done = run("upsert", students(tmp_path / "a.jsonl", 2000), "--max-in-flight", 4)
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 2000), "--max-in-flight", 4)
 
     assert done.exit_code == 75
     assert f"{2000 - len(server.students):,} records were never read" in done.stdout
@@ -261,7 +248,7 @@ def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_pat
     when(lambda: server.requests >= 4, twice)
     arguments = ("--json", "--max-in-flight", 4, "--failures", out)
 
-    done = run("upsert", students(tmp_path / "a.jsonl", 2000), *arguments)
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 2000), *arguments)
 
     report = json.loads(done.stdout)
     outcomes = [json.loads(line)["_failure"]["outcome"] for line in out.read_text().splitlines()]
@@ -277,7 +264,7 @@ def test_waiting_for_what_is_in_flight_has_an_end(
     server.faults = Faults(latency=5.0)
     when(lambda: server.requests >= 1, interrupt)
 
-    done = run("upsert", students(tmp_path / "a.jsonl", 1), "--json")
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 1), "--json")
 
     assert done.exit_code == 75
     assert json.loads(done.stdout)["unknown"] == 1
@@ -523,61 +510,6 @@ def test_without_uvloop_the_command_runs_on_asyncio(
 )  # fmt: skip
 def test_an_id_cannot_move_the_cursor(text: str, shown: str) -> None:
     assert printable(text) == shown
-
-
-# -- real rosters
-
-needs_rosters = pytest.mark.skipif(not ROSTER.is_dir(), reason="the sample rosters are not here")
-
-
-@needs_rosters
-def test_a_school_of_families_arrives_whole_through_faults(server: MockServer) -> None:
-    server.faults = Faults.preset("some", seed=7)
-
-    done = run("upsert", ROSTER / "nicelion-1p1-families" / "test-csv.csv", "--json")
-
-    report = json.loads(done.stdout)
-    assert done.exit_code == 0
-    assert report["saved"] == report["submitted"] == 1187 + 812 + 2390
-    assert report["retries"] > 0
-    assert server.token_requests == 1
-    assert server.requests == report["attempts"]
-    stored = (len(server.students), len(server.users), len(server.agents))
-    assert stored == (1187, 812, 2390)
-
-
-@needs_rosters
-@pytest.mark.parametrize(
-    ("path", "options", "stored", "places"),
-    [
-        (
-            "catalyst-1p1-full/unpacked/users.csv",
-            [],
-            (3, 3, 1),
-            ["users.csv:3", "users.csv:5", "users.csv:6", "users.csv:7"],
-        ),
-        (
-            "rosterbridge-jp/sample_users.csv",
-            ["--primary-org", "org-1"],
-            (3, 3, 0),
-            ["sample_users.csv:8"],
-        ),
-    ],
-)
-def test_of_an_odd_roster_what_can_be_sent_is_sent_and_the_rest_is_named(
-    server: MockServer,
-    path: str,
-    options: list[str],
-    stored: tuple[int, int, int],
-    places: list[str],
-) -> None:
-    done = run("upsert", ROSTER / path, "--json", *options)
-
-    failures = json.loads(done.stdout)["failures"]
-    assert done.exit_code == 1
-    assert (len(server.students), len(server.users), len(server.agents)) == stored
-    assert sorted(failure["where"] for failure in failures) == places
-    assert all(": " in failure["reason"] for failure in failures)
 
 
 def test_a_stream_of_another_kind_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.case import Case, case, figure, private_student, private_students, trying
 from tests.support.proxy import FAIR, Then, Weather
 from timeback_async import Response
-from timeback_async._transport.aiohttp import aiohttp as _transport
+from timeback_async._transport import aiohttp as _transport
 from timeback_async._wire.http import CREATEPUT
 from timeback_async.errors import TimedOutError
 from timeback_async.testing import Faults

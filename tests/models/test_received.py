@@ -46,7 +46,7 @@ STUDENT: dict[str, Any] = {
 }
 
 
-def student(**changes: Any) -> StudentRecord:
+def received(**changes: Any) -> StudentRecord:
     return StudentRecord.from_wire(STUDENT | changes)
 
 
@@ -55,7 +55,7 @@ def without(name: str) -> StudentRecord:
 
 
 def test_the_documented_fields_have_names_of_their_own() -> None:
-    record = student()
+    record = received()
 
     assert (record.sourced_id, record.given_name, record.middle_name) == ("s-1", "Ada", None)
     assert record.primary_org == Reference("org-1", "academicSession", "")
@@ -111,7 +111,7 @@ def test_unknown_fields_are_kept_under_their_wire_names(record: Any) -> None:
 def test_a_field_of_an_odd_type_is_kept_beside_the_others(
     name: str, attribute: str, value: object
 ) -> None:
-    record = student(**{name: value})
+    record = received(**{name: value})
 
     assert record.extra == {name: value}
     assert not getattr(record, attribute)
@@ -120,7 +120,7 @@ def test_a_field_of_an_odd_type_is_kept_beside_the_others(
 
 @pytest.mark.parametrize("value", ["archived", "transferred", ""])
 def test_an_unknown_enum_value_is_kept(value: str) -> None:
-    assert student(status=value).status == value
+    assert received(status=value).status == value
     assert OrgRecord.from_wire({"type": value}).type == value
 
 
@@ -131,12 +131,12 @@ def test_an_unknown_enum_value_is_kept(value: str) -> None:
 def test_an_enabled_user_is_a_text_even_where_the_server_sends_a_bool(
     value: object, kept: object
 ) -> None:
-    assert student(enabledUser=value).enabled_user == kept
+    assert received(enabledUser=value).enabled_user == kept
 
 
 @pytest.mark.parametrize("ids", [["id-1"], [{"type": "sis", "identifier": "1"}], None])
 def test_user_ids_come_in_either_form(ids: object) -> None:
-    assert student(userIds=ids).user_ids == ids
+    assert received(userIds=ids).user_ids == ids
 
 
 def test_two_records_do_not_share_what_is_extra() -> None:
@@ -168,7 +168,7 @@ def test_an_agent_may_have_an_id_of_its_own_or_not() -> None:
 @pytest.mark.parametrize(
     ("record", "text"),
     [
-        (student(canary="canary"), "StudentRecord(sourced_id='s-1', …)"),
+        (received(canary="canary"), "StudentRecord(sourced_id='s-1', …)"),
         (UserRecord.from_wire(STUDENT), "UserRecord(sourced_id='s-1', …)"),
         (OrgRecord.from_wire({"sourcedId": "o", "name": "canary"}), "OrgRecord(sourced_id='o', …)"),
         (
@@ -212,7 +212,7 @@ def test_whatever_is_received_no_field_is_lost(record: Any, wire: dict[str, Any]
 
 
 def test_a_student_received_can_be_sent_back_without_what_only_the_server_sets() -> None:
-    sendable = student().as_input()
+    sendable = received().as_input()
 
     assert sendable == Student(
         sourced_id="s-1",
@@ -234,7 +234,7 @@ def test_a_student_received_can_be_sent_back_without_what_only_the_server_sets()
 
 @pytest.mark.parametrize("enabled", [True, False, "true", "false"])
 def test_what_comes_back_is_enabled_or_not_as_before(enabled: object) -> None:
-    sendable = student(enabledUser=enabled).as_input()
+    sendable = received(enabledUser=enabled).as_input()
 
     assert upsert(sendable).request.body
     assert sendable.enabled_user == str(enabled).lower()
@@ -246,12 +246,12 @@ def test_an_optional_field_that_was_not_received_is_not_sent(name: str) -> None:
 
 
 def test_a_username_that_is_null_is_sent_as_null() -> None:
-    assert student(username=None).as_input().username is None
+    assert received(username=None).as_input().username is None
 
 
 @pytest.mark.parametrize("demographics", [None, {}, {"birthDate": None}, {"sex": "female"}])
 def test_demographics_without_a_birth_date_can_be_sent_back(demographics: object) -> None:
-    assert upsert(student(demographics=demographics).as_input()).request.body
+    assert upsert(received(demographics=demographics).as_input()).request.body
 
 
 @pytest.mark.parametrize("name", ["username", "givenName", "familyName", "primaryOrg", "grades"])
@@ -266,13 +266,13 @@ def test_a_required_field_that_was_not_received_is_named(name: str) -> None:
 @pytest.mark.parametrize("value", [None, 5])
 def test_a_required_field_that_is_null_or_odd_is_named(name: str, value: object) -> None:
     with pytest.raises(RecordError, match=rf"^{name}: "):
-        student(**{name: value}).as_input()
+        received(**{name: value}).as_input()
 
 
 @pytest.mark.parametrize("born", ["28.02.2014", "2014-02-30", 2014, ""])
 def test_a_birth_date_that_is_no_date_is_named_but_not_shown(born: object) -> None:
     with pytest.raises(RecordError) as caught:
-        student(demographics={"birthDate": born}).as_input()
+        received(demographics={"birthDate": born}).as_input()
 
     assert caught.value.field == "demographics.birthDate"
     assert "2014" not in str(caught.value)

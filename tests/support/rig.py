@@ -13,7 +13,7 @@ from timeback_async._bulk.run import Bulk
 from timeback_async._flow.call import Call
 from timeback_async._flow.pool import RequestPool
 from timeback_async._flow.token import TokenStore
-from timeback_async._transport.aiohttp import Transport
+from timeback_async._transport.base import Transport
 from timeback_async._wire.codec import Operation, upsert
 from timeback_async._wire.http import CREATEPUT, Request
 

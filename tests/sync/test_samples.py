@@ -1,15 +1,14 @@
-"""Rosters that schools and vendors have published. They are not ours to copy: skipped without."""
+"""Rosters that schools and vendors have published; `test_packages` has a twin of each test."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.support.rosters import codes, mapping, opened, records, wrong
+from tests.support.samples import DATA, needs_samples
 from timeback_async import AgentLink, Student
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the sample rosters are not there")
+pytestmark = needs_samples
 
 SDS = "microsoft-sds-v1-v2"
 NICELION = "nicelion-1p1-families"

@@ -19,8 +19,8 @@ from tests.support.raw import DROP, RawServer, Reply, reply
 from tests.support.records import user
 from tests.support.tasks import until
 from timeback_async import Response
+from timeback_async._transport import aiohttp as _transport
 from timeback_async._transport.aiohttp import AiohttpTransport
-from timeback_async._transport.aiohttp import aiohttp as _transport
 from timeback_async._wire.codec import upsert
 from timeback_async.errors import ConnectError, ProtocolError, TimedOutError, TransportError
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import figures
+from tests.support.packages import SNAPSHOTS, package
+from tests.support.samples import DATA, needs_samples
 from timeback_async.testing import MockServer
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
-needs_rosters = pytest.mark.skipif(not DATA.is_dir(), reason="the sample rosters are not here")
 ROSTERS: Sequence[tuple[str, int, tuple[int, int, int]]] = [
     ("catalyst-1p1-full/unpacked", 1, (3, 3, 1)),
     ("catalyst-1p1-minimal/unpacked", 0, (3, 3, 0)),
@@ -26,7 +26,7 @@ ROSTERS: Sequence[tuple[str, int, tuple[int, int, int]]] = [
 ]
 
 
-@needs_rosters
+@needs_samples
 @pytest.mark.parametrize(("path", "code", "stored"), ROSTERS)
 def test_a_real_roster_arrives_and_its_dry_run_says_so_before(
     server: MockServer, path: str, code: int, stored: tuple[int, int, int]
@@ -42,7 +42,7 @@ def test_a_real_roster_arrives_and_its_dry_run_says_so_before(
     assert server.requests == sent
 
 
-@needs_rosters
+@needs_samples
 def test_a_school_of_families_is_read_whole() -> None:
     report = figures(DATA / "nicelion-1p1-families" / "test-csv.csv", "--dry-run")
 
@@ -51,7 +51,7 @@ def test_a_school_of_families_is_read_whole() -> None:
     assert report["exit"] == 0
 
 
-@needs_rosters
+@needs_samples
 def test_five_snapshots_in_a_row_send_each_record_once(server: MockServer) -> None:
     root = DATA / "summit-1p0-snapshots"
 
@@ -60,3 +60,56 @@ def test_five_snapshots_in_a_row_send_each_record_once(server: MockServer) -> No
     ]
 
     assert [each["requests"] for each in runs] == [4, 0, 0, 0, 0]
+
+
+# -- twins of these, on packages of our own making
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "stored"),
+    [
+        ("one-point-one-full", 1, (2, 3, 1)),
+        ("one-point-one-minimal", 0, (2, 2, 0)),
+        ("one-point-two-full", 1, (2, 3, 2)),
+        ("empty-template", 0, (0, 0, 0)),
+        ("families", 0, (2, 2, 2)),
+        ("snapshots/", 0, (3, 0, 0)),
+        ("snapshots/Step4-AddClass", 0, (3, 0, 0)),
+        ("prefixed", 0, (3, 3, 0)),
+        ("loose", 0, (3, 0, 0)),
+        ("sds-v1", 0, (5, 2, 0)),
+        ("sds-v1-large", 0, (24, 6, 0)),
+        ("sds-v2", 1, (6, 5, 0)),
+        ("sds-v2-1", 0, (2, 3, 3)),
+    ],
+)
+def test_a_package_of_any_shape_arrives_and_its_dry_run_says_so_before(
+    server: MockServer, tmp_path: Path, name: str, code: int, stored: tuple[int, int, int]
+) -> None:
+    path = package(name, tmp_path)
+
+    dry, real = figures(path, "--dry-run"), figures(path)
+    sent = server.requests
+    again = figures(path)
+
+    assert dry["exit"] == real["exit"] == again["exit"] == code
+    assert (dry["read"]["students"], dry["read"]["users"], dry["read"]["links"]) == stored
+    assert (len(server.students), len(server.users), len(server.agents)) == stored
+    assert again["unchanged"] == sum(stored)
+    assert server.requests == sent
+
+
+def test_a_school_of_sixty_families_is_read_whole(tmp_path: Path) -> None:
+    report = figures(package("school-of-families/people.csv", tmp_path), "--dry-run")
+
+    assert report["phases"]["people"]["planned"] == 150 + 120
+    assert report["phases"]["links"]["planned"] == 300
+    assert report["exit"] == 0
+
+
+def test_five_snapshots_of_our_own_school_in_a_row_send_each_record_once(
+    server: MockServer, tmp_path: Path
+) -> None:
+    runs = [figures(package(f"snapshots/{step}", tmp_path)) for step in SNAPSHOTS]
+
+    assert [each["requests"] for each in runs] == [3, 0, 0, 0, 0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tasks import until
 from timeback_async.sync import Entry, State, StateError
 from timeback_async.sync._running.journal import AT_LEAST_EVERY, MOST_WAITING, TOGETHER, Journal
 
@@ -60,11 +61,6 @@ async def writing(state: State) -> AsyncIterator[Journal]:
 def add(journal: Journal, state: State, number: int) -> None:
     for each in range(number):
         journal.add(outcome(state, each))
-
-
-async def until(is_so: Any) -> None:
-    while not is_so():  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
 
 
 async def test_everything_is_written_when_it_is_closed(state: FakeState) -> None:

@@ -1,0 +1,113 @@
+"""Whole rosters sent by `upsert`: what arrives, and what is named as not sent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import run
+from tests.support.packages import package
+from tests.support.samples import DATA, needs_samples
+from timeback_async.testing import Faults, MockServer
+
+
+@needs_samples
+def test_a_school_of_families_arrives_whole_through_faults(server: MockServer) -> None:
+    server.faults = Faults.preset("some", seed=7)
+
+    done = run("upsert", DATA / "nicelion-1p1-families" / "test-csv.csv", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert report["saved"] == report["submitted"] == 1187 + 812 + 2390
+    assert report["retries"] > 0
+    assert server.token_requests == 1
+    assert server.requests == report["attempts"]
+    stored = (len(server.students), len(server.users), len(server.agents))
+    assert stored == (1187, 812, 2390)
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("path", "options", "stored", "places"),
+    [
+        (
+            "catalyst-1p1-full/unpacked/users.csv",
+            [],
+            (3, 3, 1),
+            ["users.csv:3", "users.csv:5", "users.csv:6", "users.csv:7"],
+        ),
+        (
+            "rosterbridge-jp/sample_users.csv",
+            ["--primary-org", "org-1"],
+            (3, 3, 0),
+            ["sample_users.csv:8"],
+        ),
+    ],
+)
+def test_of_an_odd_roster_what_can_be_sent_is_sent_and_the_rest_is_named(
+    server: MockServer,
+    path: str,
+    options: list[str],
+    stored: tuple[int, int, int],
+    places: list[str],
+) -> None:
+    done = run("upsert", DATA / path, "--json", *options)
+
+    failures = json.loads(done.stdout)["failures"]
+    assert done.exit_code == 1
+    assert (len(server.students), len(server.users), len(server.agents)) == stored
+    assert sorted(failure["where"] for failure in failures) == places
+    assert all(": " in failure["reason"] for failure in failures)
+
+
+# -- twins of these, on packages of our own making
+
+
+def test_sixty_families_arrive_whole_through_faults(server: MockServer, tmp_path: Path) -> None:
+    server.faults = Faults.preset("some", seed=7)
+
+    done = run("upsert", package("school-of-families/people.csv", tmp_path), "--json")
+
+    report = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert report["saved"] == report["submitted"] == 150 + 120 + 300
+    assert report["retries"] > 0
+    assert server.token_requests == 1
+    assert server.requests == report["attempts"]
+    assert (len(server.students), len(server.users), len(server.agents)) == (150, 120, 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "stored", "places"),
+    [
+        (
+            "one-point-one-full/users.csv",
+            [],
+            (2, 3, 1),
+            ["users.csv:3", "users.csv:5", "users.csv:6"],
+        ),
+        (
+            "prefixed/sample_users.csv",
+            ["--primary-org", "org-1"],
+            (3, 2, 0),
+            ["sample_users.csv:7"],
+        ),
+    ],
+)
+def test_of_an_odd_package_what_can_be_sent_is_sent_and_the_rest_is_named(
+    server: MockServer,
+    tmp_path: Path,
+    name: str,
+    options: list[str],
+    stored: tuple[int, int, int],
+    places: list[str],
+) -> None:
+    done = run("upsert", package(name, tmp_path), "--json", *options)
+
+    failures = json.loads(done.stdout)["failures"]
+    assert done.exit_code == 1
+    assert (len(server.students), len(server.users), len(server.agents)) == stored
+    assert sorted(failure["where"] for failure in failures) == places
+    assert all(": " in failure["reason"] for failure in failures)
+    assert "canary" not in done.output.lower()
