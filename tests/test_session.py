@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 import trustme
 
+from tests.support.clock import simulated
 from tests.support.config import config
 from tests.support.raw import RawServer, Reply, reply
 from tests.support.records import link, student, user
-from tests.support.scripted import grant
+from tests.support.scripted import ScriptedServer, answer, grant
 from tests.support.tasks import until
 from timeback_async import (
     AgentKey,
@@ -533,6 +534,52 @@ async def test_trace_configs_see_every_request(timeback_server: MockServer) -> N
         await timeback.upsert_student(student())
 
     assert seen == ["POST 200 /auth/1.0/token", "PUT 200 /rostering/1.0/students"]
+
+
+@simulated
+async def test_a_transport_handed_in_sends_everything_and_is_closed_with_the_session() -> None:
+    transport = ScriptedServer()
+    closed = []
+
+    async def aclose() -> None:
+        closed.append(True)
+
+    transport.aclose = aclose  # type: ignore[method-assign]
+
+    async with TimebackSession(config(), transport=transport) as timeback:
+        await timeback.upsert_student(student())
+
+    assert (len(transport.asked), len(transport.sent), closed) == (1, 1, [True])
+
+
+@pytest.mark.parametrize(
+    "more", [{"ssl_context": ssl.create_default_context()}, {"trace_configs": [object()]}]
+)
+def test_a_transport_beside_what_only_aiohttp_would_use_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^transport: .*ssl_context and trace_configs"):
+        TimebackSession(config(), transport=ScriptedServer(), **more)
+
+
+@pytest.mark.parametrize(
+    ("said", "scopes"), [(f"{READONLY} other", {READONLY, "other"}), (None, set())]
+)
+@simulated
+async def test_checking_a_token_returns_the_scopes_that_came_with_it(
+    said: str | None, scopes: set[str]
+) -> None:
+    transport = ScriptedServer(grants=[grant(scope=said)])
+
+    async with TimebackSession(config(), transport=transport) as timeback:
+        assert await timeback.check_token(READONLY) == scopes
+
+
+@simulated
+async def test_a_token_that_is_refused_is_an_error_of_the_check() -> None:
+    transport = ScriptedServer(grants=[answer(400, {"error": "invalid_scope"})])
+
+    async with TimebackSession(config(), transport=transport) as timeback:
+        with pytest.raises(AuthError, match="scope is not granted"):
+            await timeback.check_token(READONLY)
 
 
 async def test_a_private_authority_is_trusted_through_the_ssl_context() -> None:
