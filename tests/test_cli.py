@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
-from timeback_async.cli import _demo, _run, main
+from timeback_async.cli import _demo_run, _signals, main
 from timeback_async.cli._app import app
 from timeback_async.cli._input import Entry
 from timeback_async.cli._screen import printable
@@ -252,7 +252,7 @@ def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
         yield Entry(student(), "a", 1)
         raise ValueError("canary")
 
-    monkeypatch.setattr("timeback_async.cli._app.read_files", lambda *_: (entries(), 2))
+    monkeypatch.setattr("timeback_async.cli._input.read_files", lambda *_: (entries(), 2))
 
     done = run("upsert", tmp_path / "a.jsonl")
 
@@ -312,7 +312,7 @@ def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_pat
 def test_waiting_for_what_is_in_flight_has_an_end(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_run, "DRAIN", 0.01)
+    monkeypatch.setattr(_signals, "DRAIN", 0.01)
     server.faults = Faults(latency=5.0)
     when(lambda: server.requests >= 1, interrupt)
 
@@ -350,14 +350,14 @@ def test_the_demonstration_proves_that_everything_arrived(faults: str) -> None:
 def test_the_demonstration_notices_a_record_that_did_not_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = _demo._entries
+    real = _demo_run._entries
 
     def all_but_one(school: Any) -> Iterator[Entry]:
         entries = real(school)
         next(entries)
         yield from entries
 
-    monkeypatch.setattr(_demo, "_entries", all_but_one)
+    monkeypatch.setattr(_demo_run, "_entries", all_but_one)
 
     done = run("demo", "--records", 50, "--faults", "none")
 
@@ -366,7 +366,7 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 
 
 def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = _demo._entries
+    real = _demo_run._entries
 
     def entries(school: Any) -> Iterator[Entry]:
         for number, entry in enumerate(real(school)):
@@ -375,7 +375,7 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
                 time.sleep(0.01)  # until the signal is there
             yield entry
 
-    monkeypatch.setattr(_demo, "_entries", entries)
+    monkeypatch.setattr(_demo_run, "_entries", entries)
 
     done = run("demo", "--records", 5000)
 
@@ -389,7 +389,7 @@ def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPa
         yield Entry(school[0][0], "school", 1)
         raise ValueError
 
-    monkeypatch.setattr(_demo, "_entries", entries)
+    monkeypatch.setattr(_demo_run, "_entries", entries)
 
     done = run("demo", "--records", 50)
 
@@ -542,9 +542,10 @@ def test_without_the_extra_the_command_says_what_to_install(
 
 def test_another_missing_module_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "timeback_async.cli._app")
-    monkeypatch.setitem(sys.modules, "timeback_async._config", None)
+    monkeypatch.setitem(sys.modules, "timeback_async.cli._options", None)
+    monkeypatch.delitem(sys.modules, "timeback_async.cli._agents")
 
-    with pytest.raises(ModuleNotFoundError, match="_config"):
+    with pytest.raises(ModuleNotFoundError, match="_options"):
         main()
 
 

@@ -24,7 +24,7 @@ from tests.test_cli import interrupt, run, when
 from tests.test_trace import Clock, statistics
 from timeback_async import Config
 from timeback_async._trace import Trace
-from timeback_async.cli import _chart, _sync
+from timeback_async.cli import _chart, _sync_run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions, State, StateError
 from timeback_async.sync._planning.compare import _Planner
@@ -306,7 +306,7 @@ def test_every_option_of_reading_gets_to_the_reader(
         given.extend(arguments)
         raise ConfigError("enough")
 
-    monkeypatch.setattr(_sync, "read_roster", read)
+    monkeypatch.setattr(_sync_run, "read_roster", read)
 
     sync(
         "family", "--strict", "--encoding", "cp1252", "--map", "a.toml", "--org-map", "b.toml",
@@ -719,8 +719,8 @@ def progress(*arguments: object, **environ: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log a run's progress more often than anybody wants."""
-    monkeypatch.setattr(_sync, "REDRAW", 0.005)
-    monkeypatch.setattr(_sync, "LOG_EVERY", 0.02)
+    monkeypatch.setattr(_sync_run, "REDRAW", 0.005)
+    monkeypatch.setattr(_sync_run, "LOG_EVERY", 0.02)
 
 
 @pytest.mark.usefixtures("often")
@@ -762,7 +762,7 @@ def test_a_short_run_logs_no_progress(server: MockServer) -> None:
 def test_each_phase_with_something_to_do_has_a_bar(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sync, "REDRAW", -1.0)
+    monkeypatch.setattr(_sync_run, "REDRAW", -1.0)
 
     done = sync(family())
 
@@ -921,7 +921,7 @@ def test_ctrl_c_while_reading_is_exit_code_75(
         time.sleep(0.2)
         raise ConfigError("too late")
 
-    monkeypatch.setattr(_sync, "read_roster", read)
+    monkeypatch.setattr(_sync_run, "read_roster", read)
 
     done = sync("family")
 

@@ -1,4 +1,4 @@
-"""Say in plain words whether TimeBack can be reached and what we may do there."""
+"""`check`: whether TimeBack can be reached, and what this app may do there."""
 
 from collections.abc import AsyncIterator
 
@@ -9,8 +9,31 @@ from .._retry import RetryPolicy
 from .._session import TimebackSession
 from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
+from ._exit import EXIT, exit_with_async
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check", "findings"]
+
+DRAFT = "An app in draft gets no roster scopes in production: ask for it to be approved."
+
+
+def check() -> None:
+    """Ask for a token per scope and try a harmless read: what works, what not, what to do."""
+    exit_with_async(_check())
+
+
+async def _check() -> int:
+    from rich.markup import escape
+
+    from ._screen import out
+
+    config = Config.from_env()
+    out.print(f"TimeBack at {config.base_url}")
+    ok = True
+    async for finding in findings(config):
+        ok = ok and finding.ok
+        mark = "[green]ok[/]  " if finding.ok else "[red]fail[/]"
+        out.print(f"{mark} {finding.what}: {escape(finding.words)}", soft_wrap=True)
+    return EXIT.OK if ok else EXIT.NOTHING_SENT
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -27,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
     words: str
 
 
-async def check(config: Config) -> AsyncIterator[Finding]:
+async def findings(config: Config) -> AsyncIterator[Finding]:
     """Yield findings one by one: a token for each scope, then a read that changes nothing."""
     impatient = msgspec.structs.replace(config, retry=RetryPolicy(attempts=1), deadline=20.0)
     async with TimebackSession(impatient) as session:
@@ -54,9 +77,6 @@ async def check(config: Config) -> AsyncIterator[Finding]:
         else:
             words = "it works" if count else "it works, but there are none: is this the right app?"
             yield Finding("read organisations", True, words)
-
-
-DRAFT = "An app in draft gets no roster scopes in production: ask for it to be approved."
 
 
 def _words(error: TimebackError, config: Config) -> str:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from rich.markup import escape
 
 from .._results import ItemResult
 from ..errors import ConfigError, RecordError
 from ._input import FAILURE, Entry
-from ._screen import err
+from ._screen import print_error
 
 __all__ = ["Failures"]
 
@@ -67,4 +66,4 @@ class Failures:
         except OSError as problem:
             self._is_full = True
             why = f"{self._path}: {problem.strerror}; it does not hold every failure"
-            err.print(f"[red]error:[/] {escape(why)}", soft_wrap=True)
+            print_error(why)

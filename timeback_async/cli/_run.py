@@ -1,49 +1,26 @@
-"""One bulk run as a command: progress, Ctrl-C, failures to a file, report, exit code."""
+"""One bulk run as a command: progress, Ctrl-C, failures to a file, exit code."""
 
 import asyncio
-import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
 from ..errors import TimebackError, TransportError
+from ._exit import EXIT
 from ._failures import Failures
 from ._input import Entry
 from ._screen import Meter, err
+from ._signals import interruptible
 
-__all__ = ["EXIT", "Run", "interruptible", "on_signals", "run_async"]
+__all__ = ["Run"]
 
-T = TypeVar("T")
-
-DRAIN = 30.0
 SHOWN = 20
 SHOWN_FOR_ONE_REASON = 3
-
-
-class EXIT:
-    """The exit codes of every command."""
-
-    OK = 0
-    PARTIAL = 1
-    NOTHING_SENT = 2
-    INTERRUPTED = 75
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, on uvloop where it is installed."""
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with suppress(ImportError):
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(main)
 
 
 class Run:
@@ -99,7 +76,7 @@ class Run:
                 bulk.stop("interrupted")
 
             try:
-                with interruptible(interrupt):
+                with interruptible(interrupt, err.print):
                     async with bulk as results:
                         async for result in results:
                             meter.count(result)
@@ -158,41 +135,3 @@ class Run:
         if self.error is not None:
             return EXIT.PARTIAL if report.attempts else EXIT.NOTHING_SENT
         return EXIT.OK if report.ok else EXIT.PARTIAL
-
-
-@contextmanager
-def interruptible(
-    stop: Callable[[], None], say: Callable[[str], None] = err.print
-) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM call `stop`, and the second, or 30 s, cancel this task."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    drain: list[asyncio.TimerHandle] = []
-
-    def interrupt() -> None:
-        if drain:
-            task.cancel()
-            return
-        drain.append(loop.call_later(DRAIN, task.cancel))
-        say("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
-        stop()
-
-    on_signals(interrupt)
-    try:
-        yield
-    finally:
-        # Once interrupted, what comes later finds a run that is ending anyway.
-        on_signals((lambda: None) if drain else None)
-        for timer in drain:
-            timer.cancel()
-
-
-def on_signals(act: Callable[[], None] | None) -> None:
-    """Have Ctrl-C and SIGTERM call `act`; None to have them do what they did before."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
-            if act is None:
-                loop.remove_signal_handler(number)
-            else:
-                loop.add_signal_handler(number, act)

@@ -1,7 +1,7 @@
 """What the command prints: progress on stderr, results on stdout, nothing personal on either."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -33,9 +33,11 @@ __all__ = [
     "err",
     "facts_of",
     "out",
+    "print_error",
     "print_failures",
     "print_json",
     "print_report",
+    "print_table",
     "printable",
 ]
 
@@ -153,6 +155,21 @@ def print_report(report: Report, unread: int = 0) -> None:
     if report.stopped or unread:
         why = escape(report.stopped) or "interrupted"
         out.print(f"[yellow]Stopped before the end:[/] {why}; {unread:,} records were never read.")
+
+
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print plain text as a table under a title; long cells are folded."""
+    table = Table(title=escape(title), title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+def print_error(error: object) -> None:
+    """Print what ended a command on stderr, as one line."""
+    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
 def print_failures(failures: Iterable[tuple[str, ItemResult]], more: int = 0) -> None:
