@@ -527,6 +527,33 @@ def test_without_a_command_there_is_help() -> None:
     assert "upsert" in run().output
 
 
+@pytest.mark.parametrize("arguments", [[], ["sync"], ["upsert"], ["state"], ["mock-server"]])
+def test_help_imports_no_commands_work(arguments: list[str]) -> None:
+    code = f"""
+import sys
+before = set(sys.modules)  # a measurement of coverage brings some of its own
+sys.argv = {["timeback-async", *arguments, "--help"]}
+from timeback_async.cli import main
+try:
+    main()
+finally:
+    print("imported:", *sorted(set(sys.modules) - before))
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    shown, _, imported = done.stdout.partition("imported:")
+    assert "Usage: timeback-async" in shown
+    assert {"typer", "timeback_async.cli._sync"} <= set(imported.split())
+    work = {
+        "aiohttp.web", "rich", "rich.console", "rich.progress", "sqlite3", "uvloop",
+        "timeback_async.sync", "timeback_async.testing",
+    }  # fmt: skip
+    if not arguments:  # typer may need it for the options of a command
+        work.add("zipfile")
+    assert not set(imported.split()) & work
+
+
 def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
