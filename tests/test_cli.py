@@ -22,7 +22,7 @@ from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
 from timeback_async.cli import _demo_run, _signals, main
 from timeback_async.cli._app import app
-from timeback_async.cli._input import Entry
+from timeback_async.cli._input import InputRecord
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
@@ -248,8 +248,8 @@ def test_refused_credentials_are_exit_code_2_with_the_reason(
 def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def entries() -> Iterator[Entry]:
-        yield Entry(student(), "a", 1)
+    def entries() -> Iterator[InputRecord]:
+        yield InputRecord(student(), "a", 1)
         raise ValueError("canary")
 
     monkeypatch.setattr("timeback_async.cli._input.read_files", lambda *_: (entries(), 2))
@@ -352,7 +352,7 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 ) -> None:
     real = _demo_run._entries
 
-    def all_but_one(school: Any) -> Iterator[Entry]:
+    def all_but_one(school: Any) -> Iterator[InputRecord]:
         entries = real(school)
         next(entries)
         yield from entries
@@ -368,7 +368,7 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
     real = _demo_run._entries
 
-    def entries(school: Any) -> Iterator[Entry]:
+    def entries(school: Any) -> Iterator[InputRecord]:
         for number, entry in enumerate(real(school)):
             if number == 100:
                 interrupt()
@@ -385,8 +385,8 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
 
 
 def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    def entries(school: Any) -> Iterator[Entry]:
-        yield Entry(school[0][0], "school", 1)
+    def entries(school: Any) -> Iterator[InputRecord]:
+        yield InputRecord(school[0][0], "school", 1)
         raise ValueError
 
     monkeypatch.setattr(_demo_run, "_entries", entries)

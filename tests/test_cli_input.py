@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from timeback_async.cli._input import Entry, read_files
+from timeback_async.cli._input import InputRecord, read_files
 from timeback_async.errors import ConfigError, RecordError
 
 HEADER = (
@@ -15,7 +15,7 @@ PARENT = "p-1,,TRUE,org-9,parent,,Annabella,Byron,,,"
 
 def read(
     path: Path, *lines: str, org: str | None = None, relationship: str | None = None
-) -> list[Entry]:
+) -> list[InputRecord]:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     entries, count = read_files([path], org, relationship)
     found = list(entries)
@@ -37,7 +37,7 @@ def test_students_users_and_then_their_links_come_out_of_a_users_csv(users: Path
     found = read(users, HEADER, STUDENT, PARENT)
 
     assert found == [
-        Entry(
+        InputRecord(
             {
                 "student": {
                     "sourcedId": "s-1",
@@ -54,7 +54,7 @@ def test_students_users_and_then_their_links_come_out_of_a_users_csv(users: Path
             "users.csv",
             2,
         ),
-        Entry(
+        InputRecord(
             {
                 "user": {
                     "sourcedId": "p-1",
@@ -71,7 +71,7 @@ def test_students_users_and_then_their_links_come_out_of_a_users_csv(users: Path
             "users.csv",
             3,
         ),
-        Entry(
+        InputRecord(
             {"agent": {"studentId": "s-1", "userId": "p-1", "relationshipType": "parent"}},
             "users.csv",
             2,
@@ -218,8 +218,8 @@ def test_records_in_wire_form_come_out_of_a_jsonl_file_with_their_lines(records:
     found = read(records, '{"student": {"sourcedId": "s-1"}}', "", '{"user": {}}')
 
     assert found == [
-        Entry({"student": {"sourcedId": "s-1"}}, "records.jsonl", 1),
-        Entry({"user": {}}, "records.jsonl", 3),
+        InputRecord({"student": {"sourcedId": "s-1"}}, "records.jsonl", 1),
+        InputRecord({"user": {}}, "records.jsonl", 3),
     ]
 
 
@@ -238,7 +238,7 @@ def test_a_line_that_is_not_json_is_an_error_of_its_line(records: Path, line: st
 
     assert count == 2
     assert str(broken.record) == "is not a line of JSON"
-    assert good == Entry({"user": {}}, "records.jsonl", 2)
+    assert good == InputRecord({"user": {}}, "records.jsonl", 2)
 
 
 @pytest.mark.parametrize("line", ["3", '"s-1"', "null"])

@@ -24,7 +24,7 @@ from tests.test_cli import interrupt, run, when
 from tests.test_trace import Clock, statistics
 from timeback_async import Config
 from timeback_async._trace import Trace
-from timeback_async.cli import _chart, _sync_run
+from timeback_async.cli import _chart, _progress, _sync_run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions, State, StateError
 from timeback_async.sync._planning.compare import _Planner
@@ -719,8 +719,8 @@ def progress(*arguments: object, **environ: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log a run's progress more often than anybody wants."""
-    monkeypatch.setattr(_sync_run, "REDRAW", 0.005)
-    monkeypatch.setattr(_sync_run, "LOG_EVERY", 0.02)
+    monkeypatch.setattr(_progress, "REDRAW", 0.005)
+    monkeypatch.setattr(_progress, "LOG_EVERY", 0.02)
 
 
 @pytest.mark.usefixtures("often")
@@ -762,7 +762,7 @@ def test_a_short_run_logs_no_progress(server: MockServer) -> None:
 def test_each_phase_with_something_to_do_has_a_bar(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sync_run, "REDRAW", -1.0)
+    monkeypatch.setattr(_progress, "REDRAW", -1.0)
 
     done = sync(family())
 

@@ -11,7 +11,7 @@ from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 from ._exit import EXIT, exit_with_async
 
-__all__ = ["Finding", "check", "findings"]
+__all__ = ["CheckResult", "check", "results"]
 
 DRAFT = "An app in draft gets no roster scopes in production: ask for it to be approved."
 
@@ -29,29 +29,29 @@ async def _check() -> int:
     config = Config.from_env()
     out.print(f"TimeBack at {config.base_url}")
     ok = True
-    async for finding in findings(config):
-        ok = ok and finding.ok
-        mark = "[green]ok[/]  " if finding.ok else "[red]fail[/]"
-        out.print(f"{mark} {finding.what}: {escape(finding.words)}", soft_wrap=True)
+    async for result in results(config):
+        ok = ok and result.ok
+        mark = "[green]ok[/]  " if result.ok else "[red]fail[/]"
+        out.print(f"{mark} {result.what}: {escape(result.explanation)}", soft_wrap=True)
     return EXIT.OK if ok else EXIT.NOTHING_SENT
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """One thing that was tried.
 
     Attributes:
         what: What was tried.
         ok: Whether it went well.
-        words: How it went, and what to do where it did not.
+        explanation: How it went, and what to do where it did not.
     """
 
     what: str
     ok: bool
-    words: str
+    explanation: str
 
 
-async def findings(config: Config) -> AsyncIterator[Finding]:
-    """Yield findings one by one: a token for each scope, then a read that changes nothing."""
+async def results(config: Config) -> AsyncIterator[CheckResult]:
+    """Yield results one by one: a token for each scope, then a read that changes nothing."""
     impatient = msgspec.structs.replace(config, retry=RetryPolicy(attempts=1), deadline=20.0)
     async with TimebackSession(impatient) as session:
         for scope in (READONLY, CREATEPUT):
@@ -59,27 +59,27 @@ async def findings(config: Config) -> AsyncIterator[Finding]:
             try:
                 granted = (await session._tokens.get(scope)).granted  # noqa: SLF001 - our own
             except TimebackError as error:
-                yield Finding(what, False, _words(error, config))
+                yield CheckResult(what, False, _explanation(error, config))
                 if getattr(error, "code", "") != "invalid_scope":
                     return  # the rest would fail for the same reason
                 continue
             if granted and scope not in granted.split():
-                yield Finding(what, False, f"the token was issued without it. {DRAFT}")
+                yield CheckResult(what, False, f"the token was issued without it. {DRAFT}")
             else:
-                yield Finding(what, True, "granted")
+                yield CheckResult(what, True, "granted")
         try:
             count = 0
             async for _ in session.list_orgs(page_size=1):
                 count += 1
                 break
         except TimebackError as error:
-            yield Finding("read organisations", False, _words(error, config))
+            yield CheckResult("read organisations", False, _explanation(error, config))
         else:
             words = "it works" if count else "it works, but there are none: is this the right app?"
-            yield Finding("read organisations", True, words)
+            yield CheckResult("read organisations", True, words)
 
 
-def _words(error: TimebackError, config: Config) -> str:
+def _explanation(error: TimebackError, config: Config) -> str:
     connect = error.__cause__ if isinstance(error.__cause__, ConnectError) else error
     if isinstance(connect, ConnectError):
         if connect.unknown_host:

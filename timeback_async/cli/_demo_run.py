@@ -13,8 +13,8 @@ from .._session import TimebackSession
 from ..models import AgentLink, Student, User, UserRef
 from ._chart import print_chart
 from ._exit import EXIT
-from ._input import Entry
-from ._roster import roster
+from ._input import InputRecord
+from ._made_up_school import made_up_school
 from ._run import Run
 from ._screen import out, print_failures, print_report
 
@@ -27,7 +27,7 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
         f"A mock TimeBack server starts in a process of its own (faults: {faults}), and a made-up "
         f"school of about {records:,} records is sent there."
     )
-    school = list(roster(records, seed))
+    school = list(made_up_school(records, seed))
     out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
     async with _server(faults, seed) as settings:
         # The read-back at the end is one answer with the whole school in it.
@@ -41,14 +41,14 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
             if code == EXIT.INTERRUPTED or run.error is not None:
                 out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
                 return code
-            print_failures(sorted(run.failures, key=lambda failure: failure[1].index))
+            print_failures(row for _, row in sorted(run.failures.items()))
             response = await session.request("GET", "/_mock/state")
     return _prove(school, run, msgspec.json.decode(response.body))
 
 
-def _entries(school: list[tuple[Any, str]]) -> Iterator[Entry]:
+def _entries(school: list[tuple[Any, str]]) -> Iterator[InputRecord]:
     for number, (record, _) in enumerate(school, 1):
-        yield Entry(record, "school", number)
+        yield InputRecord(record, "school", number)
 
 
 def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import ConfigError, RecordError
 from ..models import RoleName
 
-__all__ = ["FAILURE", "Entry", "read_files"]
+__all__ = ["FAILURE", "InputRecord", "read_files"]
 
 # What `--failures` adds to a record; left out when the file is read again.
 FAILURE = "_failure"
@@ -29,7 +29,7 @@ ALIASES = {"orgs": "orgSourcedIds", "agents": "agentSourcedIds"}
 Row = dict[str, str]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class InputRecord(msgspec.Struct, frozen=True):
     """One record and where it stands.
 
     Attributes:
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def read_files(
     paths: Iterable[Path], primary_org: str | None, relationship: str | None
-) -> tuple[Iterator[Entry], int]:
+) -> tuple[Iterator[InputRecord], int]:
     """Return the records of all files, one after the other, and how many they are.
 
     Every file is looked at before the first record.
@@ -88,12 +88,12 @@ class _JsonLines:
         self._path = path
         self.count = sum(1 for _ in self._lines())
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[InputRecord]:
         """Yield every record."""
         for number, text in self._lines():
             record = _parse(text)
             raw = text.decode(errors="replace") if isinstance(record, RecordError) else ""
-            yield Entry(record, self._path.name, number, raw)
+            yield InputRecord(record, self._path.name, number, raw)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with self._path.open("rb") as lines:
@@ -142,13 +142,13 @@ class _UsersCsv:
             if (agent, person) not in self._links:
                 self._links.setdefault((person, agent), line)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[InputRecord]:
         """Yield every person, then every link: it needs both its people."""
         for line, row in self._rows():
             record = row if isinstance(row, RecordError) else self._person(row)
-            yield Entry(record, self._path.name, line)
+            yield InputRecord(record, self._path.name, line)
         for (one, other), line in self._links.items():
-            yield Entry(self._link(one, other), self._path.name, line)
+            yield InputRecord(self._link(one, other), self._path.name, line)
 
     def _rows(self) -> Iterator[tuple[int, Row | RecordError]]:
         with self._path.open(encoding="utf-8-sig", newline="") as file:

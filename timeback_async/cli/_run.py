@@ -11,40 +11,40 @@ from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
 from ..errors import TimebackError, TransportError
+from ..sync._running.report import FOR_ONE_REASON
 from ._exit import EXIT
-from ._failures import Failures
-from ._input import Entry
-from ._screen import Meter, err
+from ._input import InputRecord
+from ._output_files import Failures
+from ._progress import Meter
+from ._screen import MAX_FAILURE_ROWS, FailureRow, err
 from ._signals import interruptible
 
 __all__ = ["Run"]
 
-SHOWN = 20
-SHOWN_FOR_ONE_REASON = 3
-
 
 class Run:
-    """Sends entries, and remembers what the command has to say about them.
+    """Sends the records of a command, once, and collects what the command prints about them.
 
     Attributes:
-        report: What became of the records; None where not even one was read.
-        failures: The first few that did not make it, each with its place in the input.
-        failed: How many did not make it.
-        unread: How many were never read, since the run ended before.
-        error: What ended the run before its source did.
-        interrupted: Whether Ctrl-C or SIGTERM ended it.
-        trace: How it went over time.
+        report: The report of the bulk run; None before the run.
+        failures: Some of the records that were not saved, by index in the input: the first 20,
+            and at most 3 for one reason.
+        failed: How many records were not saved, of those that were read.
+        unread: How many records were never read, because the run ended early.
+        error: The error that ended the run early, or None.
+        interrupted: Whether Ctrl-C or SIGTERM ended the run.
+        trace: Rate, window and throttling over time.
     """
 
     trace: Trace
 
-    def __init__(self, session: TimebackSession, entries: Iterator[Entry]) -> None:
+    def __init__(self, session: TimebackSession, entries: Iterator[InputRecord]) -> None:
         self._session = session
         self._entries = entries
-        self._on_their_way: dict[int, Entry] = {}
+        self._on_their_way: dict[int, InputRecord] = {}
         self._failures_file: Failures | None = None
         self.report: Report | None = None
-        self.failures: list[tuple[str, ItemResult]] = []
+        self.failures: dict[int, FailureRow] = {}
         self.failed = self.unread = 0
         self._reasons: Counter[str] = Counter()
         self.error: TimebackError | None = None
@@ -103,8 +103,10 @@ class Run:
         self.failed += 1
         reason = str(result.error)
         self._reasons[reason] += 1
-        if len(self.failures) < SHOWN and self._reasons[reason] <= SHOWN_FOR_ONE_REASON:
-            self.failures.append((f"{entry.file}:{entry.line}", result))
+        if len(self.failures) < MAX_FAILURE_ROWS and self._reasons[reason] <= FOR_ONE_REASON:
+            where = f"{entry.file}:{entry.line}"
+            row = FailureRow(where, result.kind, result.sourced_id, result.outcome, reason)
+            self.failures[result.index] = row
         if self._failures_file is not None:
             self._failures_file.write(entry, result)
 

@@ -1,37 +1,21 @@
-"""What the command prints: progress on stderr, results on stdout, nothing personal on either."""
+"""What commands print: results on stdout, errors on stderr, nothing personal on either."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from time import monotonic
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from .._flow.pool import Statistics
 from .._report import Report
-from .._results import ItemResult, Outcome
-from .._trace import Trace
+from .._results import Outcome
 
 __all__ = [
     "COLOURS",
-    "REDRAW",
-    "Meter",
-    "columns",
+    "MAX_FAILURE_ROWS",
+    "FailureRow",
     "err",
-    "facts_of",
     "out",
     "print_error",
     "print_failures",
@@ -44,7 +28,7 @@ __all__ = [
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-REDRAW = 0.1  # s; drawing for each record would cost more than sending it
+MAX_FAILURE_ROWS = 20  # on screen
 COLOURS = {
     Outcome.SAVED: "green",
     Outcome.DELETED: "green",
@@ -54,71 +38,6 @@ COLOURS = {
     Outcome.UNKNOWN: "yellow",
     Outcome.NOT_SENT: "yellow",
 }
-
-
-class Meter:
-    """A progress bar with rate, retries, throttling and time left.
-
-    Attributes:
-        done: Results so far.
-        trace: How it went over time.
-    """
-
-    def __init__(
-        self, progress: Progress, task: TaskID, statistics: Callable[[], Statistics]
-    ) -> None:
-        self._progress, self._task, self._statistics = progress, task, statistics
-        self.done = self._bad = 0
-        self._drawn_at = monotonic()
-        self.trace = Trace()
-
-    @classmethod
-    @contextmanager
-    def shown(
-        cls, total: int | None, visible: bool, statistics: Callable[[], Statistics]
-    ) -> "Iterator[Meter]":
-        """Show the bar while the block runs."""
-        with Progress(*columns(), console=err, disable=not visible) as progress:
-            meter = cls(progress, progress.add_task("", total=total, facts=""), statistics)
-            yield meter
-            meter.draw()
-            meter.trace.end(meter.done, statistics)
-
-    def count(self, result: ItemResult) -> None:
-        """Take one more result into the picture."""
-        self.done += 1
-        self._bad += result.error is not None
-        if monotonic() - self._drawn_at > REDRAW:
-            self.draw()
-
-    def draw(self) -> None:
-        """Bring the picture up to date."""
-        self._drawn_at = monotonic()
-        statistics = self._statistics()
-        self.trace.note(self.done, self._statistics)
-        facts = facts_of(self._progress.tasks[self._task].speed or 0.0, statistics)
-        if self._bad:
-            facts += f" · [red]{self._bad} not saved[/red]"
-        self._progress.update(self._task, completed=self.done, facts=facts)
-
-
-def columns() -> tuple[ProgressColumn, ...]:
-    """Return what a progress bar shows."""
-    return (
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-
-
-def facts_of(rate: float, statistics: Statistics) -> str:
-    """Return how it goes, in a few words."""
-    return (
-        f"{rate:,.0f}/s · {statistics.retries} retries · {statistics.throttled} throttled"
-        f" · window {statistics.window:.3g}"
-    )
 
 
 def print_report(report: Report, unread: int = 0) -> None:
@@ -172,16 +91,41 @@ def print_error(error: object) -> None:
     err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
-def print_failures(failures: Iterable[tuple[str, ItemResult]], more: int = 0) -> None:
-    """Print where each record stands that did not make it, and why; `more` are not shown."""
-    table = Table(title="Not saved", title_justify="left")
-    for heading in ("where", "kind", "id", "outcome", "reason"):
-        table.add_column(heading, overflow="fold")
-    for where, result in failures:
-        reason = escape(str(result.error))
-        cells = (where, result.kind, printable(result.sourced_id), result.outcome.value)
-        table.add_row(*map(escape, cells), reason)
-    out.print(table)
+class FailureRow(NamedTuple):
+    """One line of the table of failures; `sourced_id` may name both people of a link."""
+
+    where: str
+    kind: str
+    sourced_id: str
+    outcome: Outcome
+    reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it for a program to read."""
+        return {
+            "where": self.where,
+            "kind": self.kind,
+            "id": self.sourced_id,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+        }
+
+
+def print_failures(rows: Iterable[FailureRow], more: int = 0) -> None:
+    """Print a table of records that were not saved, and why.
+
+    Args:
+        rows: The failures to show.
+        more: How many failures there are beside them.
+    """
+    print_table(
+        "Not saved",
+        ("where", "kind", "id", "outcome", "reason"),
+        (
+            (row.where, row.kind, printable(row.sourced_id), row.outcome.value, row.reason)
+            for row in rows
+        ),
+    )
     if more:
         out.print(f"… and {more:,} more.")
 

@@ -2,21 +2,17 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import RawIOBase
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.progress import Progress, TextColumn
 
 from .._config import Config
 from .._results import ItemResult
 from .._session import TimebackSession
-from ..errors import ConfigError, TimebackError
+from ..errors import TimebackError
 from ..sync import (
     PHASES,
     Change,
@@ -34,10 +30,11 @@ from ..sync._planning.state import Ids
 from ..sync._reading.files import shown
 from ..sync._running.page import page
 from ._exit import EXIT
-from ._failures import Failures
-from ._input import Entry
+from ._input import InputRecord
 from ._logs import LogFormat, logged
-from ._screen import REDRAW, columns, err, facts_of, print_error, print_json, printable
+from ._output_files import Failures, ReportFile
+from ._progress import PhaseMeter
+from ._screen import err, print_error, print_json, printable
 from ._signals import interruptible
 from ._sync_screen import print_sync_report
 
@@ -45,8 +42,7 @@ __all__ = ["Comparing", "Outputs", "run_sync"]
 
 log = logging.getLogger("timeback_async.sync")
 
-SAMPLES = 3
-LOG_EVERY = 10.0  # s, how often the log tells how far a run has come
+SAMPLES_PER_PHASE = 3
 
 
 class Comparing(msgspec.Struct, frozen=True):
@@ -128,19 +124,19 @@ class _Job:
     async def done(self) -> int:
         """Do it all, and return the exit code."""
         outputs = self._outputs
-        with _report_file(outputs.report) as file:
+        with ReportFile.opened(outputs.report) as report_file:
             try:
                 report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
                 report = SyncReport(
                     roster=shown(self._path.name), stopped=str(refusal) or "interrupted"
                 )
-                _keep(report, file, outputs.report)
+                _keep(report, report_file)
                 if outputs.json:
                     code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
                     _print_json(report, refusal, {}, code)
                 raise
-            is_kept = _keep(report, file, outputs.report)
+            is_kept = _keep(report, report_file)
         code = _exit_code(report, error)
         if code == EXIT.OK and not is_kept:
             code = EXIT.PARTIAL
@@ -179,29 +175,20 @@ class _Job:
         self, config: Config, changes: Plan
     ) -> tuple[SyncReport, TimebackError | None]:
         visible = not self._outputs.json and self._outputs.log_format is None
+        planned: dict[str, int] = {phase: changes.total(phase) for phase in PHASES}
         async with TimebackSession(config) as session:
-            with (
-                Failures.opened(self._outputs.failures) as failures,
-                Progress(
-                    TextColumn("{task.description}"), *columns(), console=err, disable=not visible
-                ) as progress,
-            ):
-                bars = _Bars(progress, changes, session)
+            with Failures.opened(self._outputs.failures) as failures:
+                async with PhaseMeter.shown(planned, visible, session.statistics) as meter:
 
-                def take(change: Change, result: ItemResult) -> None:
-                    bars.count(change)
-                    wire = _wire(change)
-                    if failures is not None and result.error is not None and wire is not None:
-                        failures.write(Entry(wire, change.file, change.line), result)
+                    def take(change: Change, result: ItemResult) -> None:
+                        meter.count(change.phase)
+                        wire = _wire(change)
+                        if failures is not None and result.error is not None and wire is not None:
+                            failures.write(InputRecord(wire, change.file, change.line), result)
 
-                self._running = running = run(session, changes, on_result=take)
-                telling = asyncio.create_task(bars.keep_telling())
-                try:
-                    with suppress(asyncio.CancelledError):  # the second Ctrl-C: the report tells
+                    self._running = running = run(session, changes, on_result=take)
+                    with suppress(asyncio.CancelledError):  # a second Ctrl-C: it is in the report
                         await running
-                finally:
-                    telling.cancel()
-                bars.draw()
         return running.report, running.error
 
 
@@ -212,32 +199,9 @@ def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
     return State(path, config, ids)
 
 
-@contextmanager
-def _report_file(path: Path | None) -> Iterator[RawIOBase | None]:
-    """Open the file for the report before anything is sent."""
-    if path is None:
-        yield None
-        return
-    try:
-        file = path.open("wb", buffering=0)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    with file:
-        yield file
-
-
-def _keep(report: SyncReport, file: RawIOBase | None, path: Path | None) -> bool:
-    """Write the report's page; return whether that worked."""
-    if file is None:
-        return True
-    rest = page(report).encode(errors="replace")
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError as error:
-        print_error(f"{path}: {error.strerror}")
-        return False
-    return True
+def _keep(report: SyncReport, file: ReportFile | None) -> bool:
+    """Write the report's page where one is wanted; return False where that failed."""
+    return file is None or file.write(page(report))
 
 
 def _wire(change: Change) -> dict[str, Any] | None:
@@ -247,62 +211,6 @@ def _wire(change: Change) -> dict[str, Any] | None:
     if change.phase == "unlinks":
         return None
     return {change.kind: msgspec.to_builtins(change.record)}
-
-
-class _Bars:
-    """How far each phase that has something to do has come: in bars, and in the log."""
-
-    def __init__(self, progress: Progress, changes: Plan, session: TimebackSession) -> None:
-        self._progress, self._statistics = progress, session.statistics
-        self._planned = {phase: total for phase in PHASES if (total := changes.total(phase))}
-        self._tasks = {
-            phase: progress.add_task(phase, total=total, facts="", start=False)
-            for phase, total in self._planned.items()
-        }
-        self._done = dict.fromkeys(self._planned, 0)
-        self._logged, self._logged_at = self._done.copy(), time.monotonic()
-
-    def count(self, change: Change) -> None:
-        self._done[change.phase] += 1
-
-    async def keep_telling(self) -> None:
-        """Draw and log until it is cancelled: while no answer comes, too."""
-        while True:
-            await asyncio.sleep(REDRAW)
-            self.draw()
-            if time.monotonic() - self._logged_at > LOG_EVERY:
-                self._log()
-
-    def draw(self) -> None:
-        statistics = self._statistics()
-        for phase, task in self._tasks.items():
-            if self._done[phase]:
-                self._progress.start_task(task)
-                facts = facts_of(self._progress.tasks[task].speed or 0.0, statistics)
-                self._progress.update(task, completed=self._done[phase], facts=facts)
-
-    def _log(self) -> None:
-        """Tell of the phases on their way, with the rate since the last time."""
-        statistics, now = self._statistics(), time.monotonic()
-        unfinished = [phase for phase in self._planned if self._done[phase] < self._planned[phase]]
-        for phase in unfinished:
-            done, planned = self._done[phase], self._planned[phase]
-            if not done and phase != unfinished[0]:
-                continue
-            rate = (done - self._logged[phase]) / (now - self._logged_at)
-            fields = {
-                "phase": phase,
-                "done": done,
-                "planned": planned,
-                "per_second": round(rate, 1),
-                "seconds_left": round((planned - done) / rate) if rate else None,
-                "retries": statistics.retries,
-                "throttled": statistics.throttled,
-                "window": round(statistics.window, 1),
-            }
-            said = f"{done:,} of {planned:,} · {facts_of(rate, statistics)}"
-            log.info("%s: %s", phase, said, extra={"fields": fields})
-        self._logged, self._logged_at = self._done.copy(), now
 
 
 def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
@@ -348,7 +256,7 @@ def _samples(changes: Plan) -> dict[str, list[str]]:
         return f"{change.action} {change.kind} {secret}{printable(change.who)}"
 
     return {
-        phase: [said(change) for change in islice(changes.changes(phase), SAMPLES)]
+        phase: [said(change) for change in islice(changes.changes(phase), SAMPLES_PER_PHASE)]
         for phase in PHASES
         if changes.total(phase)
     }

@@ -8,18 +8,22 @@ from rich.table import Table
 
 from ..sync import CODES, Cause, SyncReport
 from ._chart import print_chart
-from ._screen import COLOURS, out, printable
+from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures, printable
 
 __all__ = ["print_sync_report"]
 
-SEVERITIES = {
+SEVERITY_LABELS = {
     "error": "[red]left out:[/]",
     "warning": "[yellow]look at:[/]",
     "note": "[dim]note:[/]",
 }
-KINDS = {"student": "students", "user": "users", "agent": "links"}
-READ = {"students": "students", "users": "users", "links": "links", "left_out": "rows left out"}
-SHOWN = 20
+KIND_LABELS = {"student": "students", "user": "users", "agent": "links"}
+READ_LABELS = {
+    "students": "students",
+    "users": "users",
+    "links": "links",
+    "left_out": "rows left out",
+}
 
 
 def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: Path | None) -> None:
@@ -39,7 +43,7 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
         print_chart(report.trace)
     left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
     if left_alone:
-        gone = ", ".join(f"{left_alone[kind]:,} {KINDS[kind]}" for kind in sorted(left_alone))
+        gone = ", ".join(f"{left_alone[kind]:,} {KIND_LABELS[kind]}" for kind in sorted(left_alone))
         out.print(f"No longer in the files: {gone}. They are left alone, unless you ask for more.")
     if report.dry_run:
         out.print("Dry run: everything was read and compared, nothing was sent.")
@@ -58,16 +62,11 @@ def _is_removed(kind: str, report: SyncReport) -> bool:
 
 
 def _print_failures(report: SyncReport, kept: Path | None) -> None:
-    table = Table(title="Not done", title_justify="left")
-    for heading in ("where", "kind", "id", "outcome", "reason"):
-        table.add_column(heading, overflow="fold")
-    examples = report.examples(SHOWN)
-    for each in examples:
-        cells = each.where, each.kind, printable(each.who), each.outcome.value, each.reason
-        table.add_row(*map(escape, cells))
-    out.print(table)
-    if more := report.more(len(examples)):
-        out.print(f"… and {more:,} more.")
+    rows = [
+        FailureRow(each.where, each.kind, each.who, each.outcome, each.reason)
+        for each in report.examples(MAX_FAILURE_ROWS)
+    ]
+    print_failures(rows, report.more(len(rows)))
     if kept is None:
         out.print("--failures OUT.jsonl keeps such records; the next run sends them again anyway.")
     else:
@@ -75,7 +74,7 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
 
 
 def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
-    read = (f"{number:,} {READ[what]}" for what, number in report.read.items())
+    read = (f"{number:,} {READ_LABELS[what]}" for what, number in report.read.items())
     out.print(f"[bold]{escape(report.format)}:[/] {', '.join(read)}")
     table = Table()
     table.add_column("phase")
@@ -108,6 +107,6 @@ def _print_causes(causes: Iterable[Cause]) -> None:
         place = " ".join(filter(None, (where, detail)))
         times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
-            f"{SEVERITIES[cause.severity]} {times} {escape(str(cause))}; first: "
+            f"{SEVERITY_LABELS[cause.severity]} {times} {escape(str(cause))}; first: "
             f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
         )

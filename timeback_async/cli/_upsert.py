@@ -64,18 +64,14 @@ async def _upsert(
         code = await run(total=total, visible=not json, dry_run=dry_run, failures=failures)
     assert run.report is not None
     if json:
-        reasons = [
-            {"where": where, "kind": r.kind, "id": r.sourced_id, "outcome": r.outcome,
-             "reason": str(r.error)}
-            for where, r in run.failures
-        ]  # fmt: skip
+        failed = [row.as_dict() for row in run.failures.values()]
         ended = str(run.error) if run.error else ""
-        facts = {"unread": run.unread, "failures": reasons, "error": ended, "exit": code}
+        facts = {"unread": run.unread, "failures": failed, "error": ended, "exit": code}
         print_json(run.report.as_dict() | facts | {"ok": code == EXIT.OK})
         return code
     print_report(run.report, run.unread)
     if run.failures:
-        print_failures(run.failures, run.failed - len(run.failures))
+        print_failures(run.failures.values(), run.failed - len(run.failures))
     if run.failed + run.unread > len(run.failures):
         kept = f"{failures} holds them all." if failures else "--failures OUT.jsonl keeps them all."
         out.print(kept)

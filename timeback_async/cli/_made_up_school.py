@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ..models import AgentLink, Demographics, OrgRef, Role, RoleName, Student, User
 
-__all__ = ["roster"]
+__all__ = ["made_up_school"]
 
 GIVEN = "Ada Alan Barbara Claude Donald Edsger Frances Grace Jean John Kathleen Ken Leslie Margaret"
 FAMILY = "Allen Backus Booth Byron Dijkstra Hamilton Hopper Knuth Lamport Liskov Ritchie Turing"
@@ -18,7 +18,7 @@ ORGS = ("org-1", "org-2")
 Record = Student | User | AgentLink
 
 
-def roster(records: int, seed: int) -> Iterator[tuple[Record, str]]:
+def made_up_school(records: int, seed: int) -> Iterator[tuple[Record, str]]:
     """Yield about so many records: each student, one or two parents, and the links to them.
 
     With each comes what was broken in it on purpose, or "".
