@@ -28,7 +28,9 @@ from timeback_async.cli import _chart, _progress, _sync_run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions, State, StateError
 from timeback_async.sync._planning.compare import _Planner
-from timeback_async.testing import Faults, MockServer, _server
+from timeback_async.testing import Faults, MockServer
+from timeback_async.testing._answers import Refusal
+from timeback_async.testing._api import RosteringApi
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FAMILY = (child("s-1", "u-1"), child("s-2", "u-1"), adult("u-1"))
@@ -532,9 +534,9 @@ def test_a_server_that_repeats_what_it_was_sent_makes_nothing_personal_known(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise _server._Refusal(422, "s-1@canary.example of Canarys-1 Canary is taken")
+        raise Refusal(422, "s-1@canary.example of Canarys-1 Canary is taken")
 
-    monkeypatch.setattr(MockServer, "_put_student", refuse)
+    monkeypatch.setattr(RosteringApi, "_put_student", refuse)
 
     arguments = ("--report", "report.html", "--failures", "failures.jsonl", "--log-format", "json")
     done = sync(family(child("s-1")), *arguments)
@@ -582,10 +584,10 @@ def test_failures_of_a_delta_keep_the_birth_dates_that_the_server_has(
     family(child("s-1", "u-1", grades="07"), mode="delta", name="delta")
 
     def refuse(*_: object) -> None:
-        raise _server._Refusal(422, "not now")
+        raise Refusal(422, "not now")
 
     with monkeypatch.context() as patched:
-        patched.setattr(MockServer, "_put_student", refuse)
+        patched.setattr(RosteringApi, "_put_student", refuse)
         refused = sync("delta", "--failures", "failures.jsonl")
     again = sync("failures.jsonl")
 

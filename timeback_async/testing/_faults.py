@@ -1,6 +1,8 @@
 """What goes wrong on the mock server, and how often. Seeded: the same requests, the same faults."""
 
+import random
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Literal, Self
 
 import msgspec
@@ -125,3 +127,40 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
                 seed=seed,
             )
         raise ValueError(f"no faults named {name!r}; there are none, some and storm")
+
+
+def happens(draw: random.Random, rate: float) -> bool:
+    """Return True in this share of the calls; nothing is drawn for a rate of 0."""
+    return rate > 0 and draw.random() < rate
+
+
+def drawn(draw: random.Random, rates: Mapping[int, float]) -> int:
+    """Return one of the statuses, each at its own rate, or 0."""
+    if not rates:
+        return 0
+    left = draw.random()
+    for status, rate in rates.items():
+        left -= rate
+        if left < 0:
+            return status
+    return 0
+
+
+def retry_headers(form: Hint, wait: float, now: float) -> dict[str, str]:
+    """Return the headers that ask a client to wait, in one of the forms of `Throttle`.
+
+    Args:
+        form: See `Throttle.retry_after`.
+        wait: Seconds until a request would pass.
+        now: Seconds since 1970.
+    """
+    match form:
+        case "seconds":
+            return {"Retry-After": str(max(1, round(wait + 0.5)))}
+        case "ms":
+            return {"retry-after-ms": str(round(wait * 1000) + 1)}
+        case "date":
+            until = formatdate(now + wait + 1, usegmt=True)
+            return {"Retry-After": until, "Date": formatdate(now, usegmt=True)}
+        case None:
+            return {}
