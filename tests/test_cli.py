@@ -193,7 +193,7 @@ def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path
     again = run("upsert", out)
 
     assert (refused.exit_code, again.exit_code) == (2, 0)
-    assert f"{out} holds them all." in refused.stdout.replace("\n", "")
+    assert f"{out} holds all of them." in refused.stdout.replace("\n", "")
     assert len(server.students) == 500
 
 
@@ -203,7 +203,7 @@ def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_
     done = run("upsert", students(tmp_path / "a.jsonl", 25))
 
     assert "… and 22 more." in done.stdout
-    assert "--failures OUT.jsonl keeps them all." in done.stdout
+    assert "--failures OUT.jsonl writes all of them to a file." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -438,9 +438,9 @@ def test_check_notes_a_place_without_organisations(server: MockServer) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "the credentials are refused"),
+        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "the credentials were rejected"),
         ({"TIMEBACK_BASE_URL": "https://nowhere.invalid"}, "unknown host nowhere.invalid"),
-        ({"TIMEBACK_BASE_URL": "http://127.0.0.1:1"}, "may this machine reach it?"),
+        ({"TIMEBACK_BASE_URL": "http://127.0.0.1:1"}, "whether this machine may reach it"),
     ],
 )
 def test_check_says_in_plain_words_what_is_wrong(
@@ -478,7 +478,7 @@ def test_check_knows_a_token_issued_without_the_scope(
     done = run("check")
 
     assert done.exit_code == 2
-    assert "issued without it" in done.stdout
+    assert "issued without this scope" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,13 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
     assert sorted(server.students) == ["s-1", "s-3"]
 
 
+def test_a_finding_without_anything_to_do_says_so(server: MockServer) -> None:
+    done = sync(family(child("s-1", userId="1")), "--dry-run")
+
+    assert "No action needed." in words(done.stdout)
+    assert "To do: nothing" not in words(done.stdout)
+
+
 def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
     server: MockServer,
 ) -> None:
@@ -399,7 +406,9 @@ def test_who_is_absent_is_left_alone_and_mentioned(server: MockServer) -> None:
     done = sync(family(child("s-1"), adult("u-1")))
 
     assert done.exit_code == 0
-    assert "No longer in the files: 1 links, 1 students. They are left" in words(done.stdout)
+    assert "No longer in the files: 1 links, 1 students. They were not removed" in words(
+        done.stdout
+    )
     assert server.students["s-2"]["status"] == "active"
     assert len(server.agents) == 2
 
@@ -524,7 +533,7 @@ def test_what_was_not_done_is_named_with_place_id_and_reason(server: MockServer)
     done, report = sync(family()), figures("family")
 
     assert re.search(r"users\.csv:2 │ student +│ s-1 +│ failed +│ HTTP 422", done.stdout)
-    assert "--failures OUT.jsonl keeps such records" in done.stdout
+    assert "--failures OUT.jsonl also writes them" in done.stdout
     first = report["failures"][0]
     assert (first["where"], first["id"], first["outcome"]) == ("users.csv:2", "s-1", "failed")
     assert first["reason"].startswith("HTTP 422")
@@ -555,7 +564,7 @@ def test_of_much_that_was_not_done_the_first_is_named_and_the_rest_counted(
 
     assert done.stdout.count("HTTP 422") == 3
     assert "… and 22 more." in done.stdout
-    assert "failures.jsonl holds them all" in done.stdout
+    assert "failures.jsonl holds all of them" in done.stdout
 
 
 def test_a_failure_that_could_not_be_completed_is_kept_without_a_record(
@@ -854,7 +863,7 @@ def test_an_output_that_cannot_be_written_is_one_line(
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
 
     assert done.returncode == 1
-    assert done.stderr == "error: the output could not be written: No space left on device\n"
+    assert done.stderr == "error: cannot write the output: No space left on device\n"
 
 
 # -- interruptions
@@ -1013,8 +1022,8 @@ def test_who_is_forgotten_leaves_no_row_and_is_sent_again_while_in_the_files(
     again = figures("family")
 
     assert (forgotten.exit_code, unknown.exit_code) == (0, 1)
-    assert "Forgotten: 4 rows" in forgotten.stdout
-    assert "At TimeBack nothing was changed" in forgotten.stdout
+    assert "Removed 4 rows" in forgotten.stdout
+    assert "Nothing was changed at TimeBack" in forgotten.stdout
     assert [(each["kind"], each["count"]) for each in left] == [("user", 1)]
     assert again["phases"]["people"]["planned"] == 2
 

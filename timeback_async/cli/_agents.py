@@ -15,7 +15,7 @@ __all__ = ["agents"]
 def agents(
     user_id: Annotated[str, typer.Argument(help="sourcedId of a student.")], json: AsJson = False
 ) -> None:
-    """List the people linked to a student, by their ids."""
+    """List the ids of the people linked to a student."""
     exit_with_async(_agents(user_id, json))
 
 

@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Put students, users and their links into TimeBack.\n\n"
     "Settings come from TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, and TIMEBACK_BASE_URL or "
-    "TIMEBACK_ENVIRONMENT. Exit codes: 0 all saved, 1 some records not saved, 2 nothing was "
+    "TIMEBACK_ENVIRONMENT. Exit codes: 0 success, 1 some records not saved, 2 nothing was "
     "sent, 75 interrupted.",
 )
 state_app = typer.Typer(

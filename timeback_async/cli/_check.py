@@ -13,11 +13,14 @@ from ._exit import EXIT, exit_with_async
 
 __all__ = ["CheckResult", "check", "results"]
 
-DRAFT = "An app in draft gets no roster scopes in production: ask for it to be approved."
+DRAFT = "An app in draft gets no roster scopes in production: ask TimeBack to approve it."
 
 
 def check() -> None:
-    """Ask for a token per scope and try a harmless read: what works, what not, what to do."""
+    """Check the address, the credentials and the scopes.
+
+    Requests one token per scope and reads organisations. Nothing is changed at TimeBack.
+    """
     exit_with_async(_check())
 
 
@@ -37,12 +40,12 @@ async def _check() -> int:
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One thing that was tried.
+    """The result of one check.
 
     Attributes:
-        what: What was tried.
-        ok: Whether it went well.
-        explanation: How it went, and what to do where it did not.
+        what: The name of the check.
+        ok: Whether it succeeded.
+        explanation: How it ended, and after a failure what to do.
     """
 
     what: str
@@ -51,7 +54,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 async def results(config: Config) -> AsyncIterator[CheckResult]:
-    """Yield results one by one: a token for each scope, then a read that changes nothing."""
+    """Yield each result as it is known: a token for each scope, then a harmless read."""
     impatient = msgspec.structs.replace(config, retry=RetryPolicy(attempts=1), deadline=20.0)
     async with TimebackSession(impatient) as session:
         for scope in (READONLY, CREATEPUT):
@@ -61,10 +64,10 @@ async def results(config: Config) -> AsyncIterator[CheckResult]:
             except TimebackError as error:
                 yield CheckResult(what, False, _explanation(error, config))
                 if getattr(error, "code", "") != "invalid_scope":
-                    return  # the rest would fail for the same reason
+                    return  # the other checks would fail for the same reason
                 continue
             if granted and scope not in granted.split():
-                yield CheckResult(what, False, f"the token was issued without it. {DRAFT}")
+                yield CheckResult(what, False, f"the token was issued without this scope. {DRAFT}")
             else:
                 yield CheckResult(what, True, "granted")
         try:
@@ -75,7 +78,7 @@ async def results(config: Config) -> AsyncIterator[CheckResult]:
         except TimebackError as error:
             yield CheckResult("read organisations", False, _explanation(error, config))
         else:
-            words = "it works" if count else "it works, but there are none: is this the right app?"
+            words = "works" if count else "works, but there are none: is this the right app?"
             yield CheckResult("read organisations", True, words)
 
 
@@ -83,12 +86,12 @@ def _explanation(error: TimebackError, config: Config) -> str:
     connect = error.__cause__ if isinstance(error.__cause__, ConnectError) else error
     if isinstance(connect, ConnectError):
         if connect.unknown_host:
-            return f"{connect.reason}: is the address right? ({config.base_url})"
-        return f"{connect.reason}: is the address right, and may this machine reach it?"
+            return f"{connect.reason}: check the address ({config.base_url})"
+        return f"{connect.reason}: check the address, and whether this machine may reach it"
     if isinstance(error, AuthError) and error.code == "invalid_scope":
         return f"the scope is not granted. {DRAFT}"
     if isinstance(error, AuthError) and error.code in ("invalid_client", "unauthorized_client"):
-        return "the credentials are refused: check TIMEBACK_CLIENT_ID and TIMEBACK_CLIENT_SECRET"
+        return "the credentials were rejected: check TIMEBACK_CLIENT_ID and TIMEBACK_CLIENT_SECRET"
     if isinstance(error, ForbiddenError):
         return f"not allowed. {DRAFT}"
     return str(error)

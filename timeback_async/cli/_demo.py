@@ -1,4 +1,4 @@
-"""`demo`: the options of the demonstration, which is in `_demo_run`."""
+"""`demo`: the options; the work is in `_demo_run`."""
 
 from typing import Annotated
 
@@ -15,7 +15,10 @@ def demo(
     seed: Seed = 0,
     faults: FaultsName = "some",
 ) -> None:
-    """Send a made-up school to a mock server through faults, and prove that it arrived."""
+    """Send a made-up school to a mock server.
+
+    The server fails now and then. At the end its records are compared with those sent.
+    """
     from ._demo_run import demonstrate
 
     exit_with_async(demonstrate(records, seed, faults))

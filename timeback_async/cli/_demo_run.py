@@ -1,4 +1,4 @@
-"""The whole job on a server of our own: a made-up school, sent through faults, proven to arrive."""
+"""Send a made-up school to a mock server with faults, and compare what arrived."""
 
 import asyncio
 import sys
@@ -22,15 +22,15 @@ __all__ = ["demonstrate"]
 
 
 async def demonstrate(records: int, seed: int, faults: str) -> int:
-    """Run the demonstration and return the exit code: 0 when the proof holds."""
+    """Run the demonstration and return the exit code: 0 when everything arrived."""
     out.print(
-        f"A mock TimeBack server starts in a process of its own (faults: {faults}), and a made-up "
-        f"school of about {records:,} records is sent there."
+        f"Starting a mock TimeBack server in a separate process (faults: {faults}) and sending a "
+        f"made-up school of about {records:,} records to it."
     )
     school = list(made_up_school(records, seed))
     out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
     async with _server(faults, seed) as settings:
-        # The read-back at the end is one answer with the whole school in it.
+        # At the end one answer holds the whole school.
         config = Config(**settings, max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
             run = Run(session, _entries(school))
@@ -52,7 +52,7 @@ def _entries(school: list[tuple[Any, str]]) -> Iterator[InputRecord]:
 
 
 def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> int:
-    """Compare the server's stores with what was sent, member by member."""
+    """Compare the server's records with those sent, member by member; return the exit code."""
     students: dict[str, Any] = {}
     users: dict[str, Any] = {}
     agents: list[Any] = []
@@ -76,19 +76,19 @@ def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> in
     if proven and same_requests:
         out.print(
             f"\n[bold green]Proven:[/] the server holds {len(students):,} students, {len(users):,} "
-            f"users and {len(agents):,} links, equal member by member to what was sent, and "
-            f"nothing else.\nIt counted {state['requests']:,} requests, as many as the report, "
-            f"and {state['token_requests']} for tokens (one of them to read this back)."
+            f"users and {len(agents):,} links, equal in every member to those sent, and nothing "
+            f"else.\nIt counted {state['requests']:,} requests, as many as the report, and "
+            f"{state['token_requests']} token requests (one of them to read these figures)."
         )
         return EXIT.OK
-    what = "its count of requests differs" if proven else "its stores differ from what was sent"
-    out.print(f"\n[bold red]Not proven:[/] the server answered, but {what}.")
+    difference = "count of requests differs" if proven else "records differ from those sent"
+    out.print(f"\n[bold red]Not proven:[/] the server's {difference}.")
     return EXIT.PARTIAL
 
 
 @asynccontextmanager
 async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
-    """Run `mock-server` in a process of its own; give the settings to reach it."""
+    """Run `mock-server` in a separate process and yield the settings for its clients."""
     arguments = ("mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -96,7 +96,7 @@ async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
         "timeback_async",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us: what is in flight needs its server
+        start_new_session=True,  # Ctrl-C must not end it: requests in flight need it
     )
     assert process.stdout is not None
     try:

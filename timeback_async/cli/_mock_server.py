@@ -1,4 +1,4 @@
-"""`mock-server`: a TimeBack server in memory."""
+"""`mock-server`: run a TimeBack server in memory until Ctrl-C."""
 
 import asyncio
 import os
@@ -29,7 +29,10 @@ def mock_server(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Run a TimeBack server in memory, on loopback, to try things on."""
+    """Run a TimeBack server in memory, for trying things out.
+
+    It listens on loopback and prints the settings for its clients.
+    """
     changes = given(latency=latency, token_lifetime=token_lifetime)
     exit_with_async(_mock_server(port, faults, seed, changes, json))
 

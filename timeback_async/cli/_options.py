@@ -21,7 +21,7 @@ DEFAULT_STATE = Path("timeback-state.db")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 FaultsName = Annotated[
-    Literal["none", "some", "storm"], typer.Option("--faults", help="What goes wrong.")
+    Literal["none", "some", "storm"], typer.Option("--faults", help="How often the server fails.")
 ]
 MaxInFlight = Annotated[int | None, typer.Option(help="The most requests at once.")]
 MaxRate = Annotated[float | None, typer.Option(help="The most requests per second.")]

@@ -1,4 +1,4 @@
-"""How far a run has come: bars on stderr, or lines in the log."""
+"""The progress of a run: bars on stderr, or lines in the log."""
 
 import asyncio
 import logging

@@ -91,7 +91,7 @@ class Run:
         return self._exit_code(self.report)
 
     def _records(self) -> Iterator[Any]:
-        # What is not taken here stays in the iterator, for `_take_unread`.
+        # Records not taken here stay in the iterator, for `_take_unread`.
         for index, entry in enumerate(self._entries):
             self._on_their_way[index] = entry
             yield entry.record
@@ -111,7 +111,7 @@ class Run:
             self._failures_file.write(entry, result)
 
     def _take_unread(self) -> None:
-        """Count the records that the run did not come to, and keep them with the failures."""
+        """Count the records that were never read, and write them to the file of failures."""
         why = self.error or TimebackError("interrupted before its turn")
         for entry in self._entries:
             self.unread += 1
@@ -122,14 +122,14 @@ class Run:
                 self._failures_file.write(entry, unread)
 
     def _take_undelivered(self, report: Report) -> None:
-        """Account for what was cut off. Whatever is in doubt counts as unknown: resend it."""
+        """Give every cancelled record a result: its own if it had one, else `unknown`."""
         known = {result.index: result for result in report.failures}
         for index in sorted(self._on_their_way):
-            doubtful = ItemResult(
+            unanswered = ItemResult(
                 index=index, kind="", sourced_id="", outcome=Outcome.UNKNOWN,
                 error=TransportError("cancelled before the answer"),
             )  # fmt: skip
-            self._take(known.get(index, doubtful))
+            self._take(known.get(index, unanswered))
 
     def _exit_code(self, report: Report) -> int:
         if self.interrupted:

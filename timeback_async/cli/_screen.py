@@ -1,4 +1,4 @@
-"""What commands print: results on stdout, errors on stderr, nothing personal on either."""
+"""The output of commands: results on stdout, errors on stderr, nothing personal on either."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -41,11 +41,11 @@ COLOURS = {
 
 
 def print_report(report: Report, unread: int = 0) -> None:
-    """Print the figures of a run as a table.
+    """Print the figures of a bulk run as a table.
 
     Args:
-        report: The run's own account.
-        unread: Records that the run never came to.
+        report: The report of the run.
+        unread: Number of records that were never read.
     """
     table = Table(title="Report", title_justify="left", show_header=False)
     table.add_column()
@@ -70,7 +70,7 @@ def print_report(report: Report, unread: int = 0) -> None:
         table.add_row("latency p50 / p95 / p99, ms", shown)
     out.print(table)
     if report.dry_run:
-        out.print("Dry run: everything was checked, nothing was sent.")
+        out.print("Dry run: all records were checked, nothing was sent.")
     if report.stopped or unread:
         why = escape(report.stopped) or "interrupted"
         out.print(f"[yellow]Stopped before the end:[/] {why}; {unread:,} records were never read.")
@@ -87,7 +87,7 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
 
 def print_error(error: object) -> None:
-    """Print what ended a command on stderr, as one line."""
+    """Print an error on stderr, as one line."""
     err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
@@ -131,11 +131,11 @@ def print_failures(rows: Iterable[FailureRow], more: int = 0) -> None:
 
 
 def printable(text: str) -> str:
-    """Return an id fit for a screen: a hostile one may hold what moves the cursor."""
+    """Return an id for the screen, shortened, with control characters escaped."""
     shown = text if len(text) <= 64 else text[:63] + "…"
     return shown if shown.isprintable() else repr(shown)
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object, for a machine."""
+    """Print one JSON object on stdout, on one line."""
     print(json.dumps(value, ensure_ascii=False))

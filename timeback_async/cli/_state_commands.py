@@ -1,4 +1,4 @@
-"""`state`: show, shorten or print what `sync` remembers."""
+"""`state`: show, export or forget what `sync` remembers."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,10 @@ __all__ = ["export", "forget", "show"]
 
 
 def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
-    """Print how many records of each kind ended in what way, and when."""
+    """Print the number of records of each kind and outcome.
+
+    Also prints the endpoint, and when the state was created and last used.
+    """
     exit_with(lambda: _show(state, json))
 
 
@@ -21,12 +24,15 @@ def forget(
     sourced_ids: Annotated[list[str], typer.Argument(help="sourcedIds of people.")],
     state: StatePath = DEFAULT_STATE,
 ) -> None:
-    """Delete all that is known of people and their links. At TimeBack nothing changes."""
+    """Remove people and their links from the state.
+
+    Nothing changes at TimeBack. Exit code 1 if the state knows none of them.
+    """
     exit_with(lambda: _forget(state, sourced_ids))
 
 
 def export(state: StatePath = DEFAULT_STATE) -> None:
-    """Print what is known of every record, as JSON Lines."""
+    """Print every record of the state as JSON Lines."""
     exit_with(lambda: _export(state))
 
 
@@ -59,7 +65,7 @@ def _forget(path: Path, sourced_ids: list[str]) -> int:
 
     with State(path, create=False) as state:
         count = state.forget(sourced_ids)
-    out.print(f"Forgotten: {count:,} rows. At TimeBack nothing was changed.")
+    out.print(f"Removed {count:,} rows from the state. Nothing was changed at TimeBack.")
     return EXIT.OK if count else EXIT.PARTIAL
 
 

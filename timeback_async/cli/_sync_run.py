@@ -1,4 +1,4 @@
-"""`sync`: a roster into TimeBack."""
+"""The work of `sync`: read, plan, send, report."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ SAMPLES_PER_PHASE = 3
 
 
 class Comparing(msgspec.Struct, frozen=True):
-    """How the files are compared with the state; see `timeback_async.sync.plan`."""
+    """Options for comparing files and state; see `timeback_async.sync.plan`."""
 
     deactivate_absent: bool
     unlink_absent: bool
@@ -55,7 +55,7 @@ class Comparing(msgspec.Struct, frozen=True):
 
 
 class Outputs(msgspec.Struct, frozen=True):
-    """Where a run tells what it did."""
+    """Where a run reports to, and whether it is a dry run."""
 
     failures: Path | None
     report: Path | None
@@ -73,10 +73,10 @@ async def run_sync(
     comparing: Comparing,
     outputs: Outputs,
 ) -> int:
-    """Read, compare, send, report; return the exit code.
+    """Read, plan, send and report; return the exit code.
 
     Raises:
-        TimebackError: Nothing was sent.
+        TimebackError: The run failed before anything was sent.
     """
     job = _Job(path, state_path, ids, settings, options, comparing, outputs)
     say = log.warning if outputs.log_format else err.print
@@ -87,14 +87,14 @@ async def run_sync(
         if outputs.log_format is None:
             raise
         with logged(outputs.log_format):
-            log.error("%s", error)  # noqa: TRY400 - the message says it all, a traceback more
+            log.error("%s", error)  # noqa: TRY400 - a traceback would not help
         return EXIT.NOTHING_SENT
     except asyncio.CancelledError:  # interrupted before anything was sent
         return EXIT.INTERRUPTED
 
 
 class _Job:
-    """One `sync`, which can be stopped in whatever it is doing."""
+    """One run of `sync`, which can be stopped at any time."""
 
     def __init__(
         self,
@@ -115,14 +115,14 @@ class _Job:
         self._running: SyncRun | None = None
 
     def stop(self) -> None:
-        """Finish what is in flight and end; at once, where nothing has been sent yet."""
+        """Finish the requests in flight and end; end at once if nothing has been sent."""
         if self._running is not None:
             self._running.stop()
         else:
             self._task.cancel()
 
     async def done(self) -> int:
-        """Do it all, and return the exit code."""
+        """Run, report, and return the exit code."""
         outputs = self._outputs
         with ReportFile.opened(outputs.report) as report_file:
             try:
@@ -140,15 +140,15 @@ class _Job:
         code = _exit_code(report, error)
         if code == EXIT.OK and not is_kept:
             code = EXIT.PARTIAL
-        _tell(report, error, samples, outputs, code)
+        _print(report, error, samples, outputs, code)
         return code
 
     async def _carried_out(
         self,
     ) -> tuple[SyncReport, TimebackError | None, dict[str, list[str]]]:
-        """Return the report, what ended the run before its plan did, and samples of a dry one."""
+        """Return the report, the error that ended the run early, and samples of a dry run."""
         dry_run, settings = self._outputs.dry_run, self._settings
-        if dry_run:  # which needs no credentials
+        if dry_run:  # a dry run needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = Config.from_env(**settings)
         with await asyncio.to_thread(read_roster, self._path, self._options) as roster:
@@ -187,25 +187,25 @@ class _Job:
                             failures.write(InputRecord(wire, change.file, change.line), result)
 
                     self._running = running = run(session, changes, on_result=take)
-                    with suppress(asyncio.CancelledError):  # a second Ctrl-C: it is in the report
+                    with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
                         await running
         return running.report, running.error
 
 
 def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
-    """Open the state. A dry run makes none, and is nobody's."""
+    """Open the state. A dry run creates no state and is bound to no client."""
     if dry_run:
         return State(path if path.exists() else None, None, ids)
     return State(path, config, ids)
 
 
 def _keep(report: SyncReport, file: ReportFile | None) -> bool:
-    """Write the report's page where one is wanted; return False where that failed."""
+    """Write the page of the report, if there is a file for it; return False if that failed."""
     return file is None or file.write(page(report))
 
 
 def _wire(change: Change) -> dict[str, Any] | None:
-    """Return a record as it can be sent again, {} where none could be made; None for a removal."""
+    """Return a record for the file of failures: {} if it is incomplete, None for a removal."""
     if change.record is None:
         return {} if change.file else None
     if change.phase == "unlinks":
@@ -223,7 +223,7 @@ def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
     return EXIT.OK if report.ok else EXIT.PARTIAL
 
 
-def _tell(
+def _print(
     report: SyncReport,
     error: TimebackError | None,
     samples: dict[str, list[str]],
@@ -248,15 +248,15 @@ def _print_json(
 
 
 def _samples(changes: Plan) -> dict[str, list[str]]:
-    """Return who the first few of each phase are; of what only the state knows, its key."""
+    """Return descriptions of the first 3 changes of each phase; hashed ids are marked."""
     is_hashed = changes.state.ids == "hashed"
 
-    def said(change: Change) -> str:
+    def described(change: Change) -> str:
         secret = "hashed id " if is_hashed and change.record is None else ""
         return f"{change.action} {change.kind} {secret}{printable(change.who)}"
 
     return {
-        phase: [said(change) for change in islice(changes.changes(phase), SAMPLES_PER_PHASE)]
+        phase: [described(change) for change in islice(changes.changes(phase), SAMPLES_PER_PHASE)]
         for phase in PHASES
         if changes.total(phase)
     }

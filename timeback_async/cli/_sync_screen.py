@@ -1,5 +1,6 @@
-"""What `sync` prints at its end: phases, findings, failures; ids and nothing else of anybody."""
+"""The output of `sync` at its end: phases, findings and failures, with ids but no names."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ __all__ = ["print_sync_report"]
 
 SEVERITY_LABELS = {
     "error": "[red]left out:[/]",
-    "warning": "[yellow]look at:[/]",
+    "warning": "[yellow]warning:[/]",
     "note": "[dim]note:[/]",
 }
 KIND_LABELS = {"student": "students", "user": "users", "agent": "links"}
@@ -27,12 +28,12 @@ READ_LABELS = {
 
 
 def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: Path | None) -> None:
-    """Print what a run did, or a dry one would.
+    """Print what a run did, or what a dry run would do.
 
     Args:
-        report: The run's own account.
-        samples: Some changes of each phase, of a dry run.
-        kept: Where the records are that did not make it; None where they are not kept.
+        report: The report of the run.
+        samples: Descriptions of some changes of each phase, for a dry run.
+        kept: The file with the records that were not saved; None if there is no such file.
     """
     _print_phases(report, samples)
     if report.causes:
@@ -44,16 +45,19 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
     left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
     if left_alone:
         gone = ", ".join(f"{left_alone[kind]:,} {KIND_LABELS[kind]}" for kind in sorted(left_alone))
-        out.print(f"No longer in the files: {gone}. They are left alone, unless you ask for more.")
+        out.print(
+            f"No longer in the files: {gone}. They were not removed; to remove them, see "
+            "--deactivate-absent and --unlink-absent."
+        )
     if report.dry_run:
-        out.print("Dry run: everything was read and compared, nothing was sent.")
+        out.print("Dry run: all files were read and compared, nothing was sent.")
     if report.stopped:
         advice = "Run the same command again"
         if report.stopped != "interrupted":
-            advice = "When that is mended, run the same command again"
+            advice = "Fix this, then run the same command again"
         out.print(
-            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it goes on "
-            "where this ended."
+            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it continues "
+            "where this run ended."
         )
 
 
@@ -68,9 +72,9 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
     ]
     print_failures(rows, report.more(len(rows)))
     if kept is None:
-        out.print("--failures OUT.jsonl keeps such records; the next run sends them again anyway.")
+        out.print("The next run sends them again. --failures OUT.jsonl also writes them to a file.")
     else:
-        out.print(f"{escape(str(kept))} holds them all.")
+        out.print(f"{escape(str(kept))} holds all of them.")
 
 
 def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
@@ -79,7 +83,7 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
     table = Table()
     table.add_column("phase")
     table.add_column("planned", justify="right")
-    table.add_column("became" if not report.dry_run else "such as", overflow="fold")
+    table.add_column("result" if not report.dry_run else "examples", overflow="fold")
     for name, phase in report.phases.items():
         ended = ", ".join(
             f"[{COLOURS[outcome]}]{number:,} {outcome.value.replace('_', ' ')}[/]"
@@ -99,7 +103,7 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
 
 
 def _print_causes(causes: Iterable[Cause]) -> None:
-    out.print("[bold]Found in the files, causes first[/]")
+    out.print("[bold]Findings in the files[/]")
     for cause in causes:
         first = cause.examples[0]
         where = f"{first.file}:{first.line}" if first.line else first.file
@@ -108,5 +112,12 @@ def _print_causes(causes: Iterable[Cause]) -> None:
         times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
             f"{SEVERITY_LABELS[cause.severity]} {times} {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
+            f"{escape(place) or 'the package'}. {escape(_advice(CODES[cause.code].advice))}."
         )
+
+
+def _advice(advice: str) -> str:
+    """Return the advice of a finding as the beginning of a sentence."""
+    if re.match(r"nothing\b", advice):
+        return f"No action needed{advice.removeprefix('nothing')}"
+    return f"To do: {advice}"

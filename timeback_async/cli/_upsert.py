@@ -1,4 +1,4 @@
-"""`upsert`: send the records in files, without a state."""
+"""`upsert`: send all records in files, without a state."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,10 @@ def upsert(
     max_rate: MaxRate = None,
     json: AsJson = False,
 ) -> None:
-    """Create or update the records in files. Every record gets one result."""
+    """Create or update the records in files.
+
+    Every record gets one result.
+    """
     if failures is not None and any(failures.resolve() == file.resolve() for file in files):
         raise typer.BadParameter("--failures must not be one of the files read")
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
@@ -57,7 +60,7 @@ async def _upsert(
     from ._screen import out, print_error, print_failures, print_json, print_report
 
     entries, total = read_files(files, primary_org, relationship)
-    if dry_run:  # which needs no credentials
+    if dry_run:  # a dry run needs no credentials
         settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
     async with TimebackSession(Config.from_env(**settings)) as session:
         run = Run(session, entries)
@@ -73,7 +76,11 @@ async def _upsert(
     if run.failures:
         print_failures(run.failures.values(), run.failed - len(run.failures))
     if run.failed + run.unread > len(run.failures):
-        kept = f"{failures} holds them all." if failures else "--failures OUT.jsonl keeps them all."
+        kept = (
+            f"{failures} holds all of them."
+            if failures
+            else "--failures OUT.jsonl writes all of them to a file."
+        )
         out.print(kept)
     if run.error is not None:
         print_error(run.error)

@@ -1,4 +1,4 @@
-"""What the rostering API answers, given the records in the stores; no HTTP library, no faults.
+"""The answers of the rostering API, given the records in the stores: no HTTP, no faults.
 
 It parses and checks JSON on its own (`_schema`), so that it cannot share an error with the client.
 """
@@ -113,7 +113,7 @@ class RosteringApi:
 def _json(body: bytes) -> Any:
     try:
         root = json.loads(body, parse_constant=_no_constant)
-        if b"\\u" in body:  # an escape may hold half a surrogate pair, which is no text
+        if b"\\u" in body:  # an escape may be half a surrogate pair, which is not text
             json.dumps(root, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Refusal(400, "the body is not JSON") from None

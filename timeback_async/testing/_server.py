@@ -1,6 +1,7 @@
 """A TimeBack server in memory, on loopback: real HTTP, real validation, faults on demand.
 
-It reads and checks JSON by itself (`_schema`), so that it cannot share an error of the client.
+This module counts requests and puts the parts together: the API (`_api`), the tokens (`_tokens`),
+the faults (`_faults`) and the sending (`_http`).
 """
 
 import asyncio
@@ -36,24 +37,25 @@ class MockServer:
                 await timeback.upsert_student(student)
             assert server.students["s-1"]["givenName"] == "Ada"
 
-    The stores `students`, `users`, `agents` and `orgs` hold JSON objects as they were sent.
+    `students`, `users`, `agents` and `orgs` hold the records as JSON objects, as they were sent. A
+    test may read and change them. Entering the block raises `OSError` if the port is in use.
 
     Args:
-        client_id: The client id that is accepted.
-        client_secret: The secret that is accepted, in a Basic header or in the form.
-        scopes: The scopes this client may ask for.
-        faults: What goes wrong; may be replaced at any time.
-        answer_bodies: Whether writes are answered with the record, or with no body at all.
-        host: Loopback address.
-        port: TCP port; 0 for any that is free.
+        client_id: The only client id that gets a token.
+        client_secret: Its secret, accepted in a Basic header or in the form.
+        scopes: The scopes that the client may ask for.
+        faults: The faults of the server; None for no faults.
+        answer_bodies: Whether a write is answered with the record, or without a body.
+        host: The loopback address to listen on.
+        port: The TCP port, from 0 to 65535; 0 for any free port.
 
     Attributes:
-        requests: Requests to the rostering API, dropped ones included.
-        token_requests: Requests to the token endpoint.
-        connections: TCP connections accepted.
-        in_flight: Requests being answered now.
-        peak_in_flight: The most there have been.
-        statuses: Answers by status.
+        requests: Number of requests to the rostering API so far, including dropped ones.
+        token_requests: Number of requests to the token endpoint so far.
+        in_flight: Number of requests that are being answered now.
+        peak_in_flight: The most requests that were being answered at once.
+        statuses: Number of answers by HTTP status; 499 stands for a dropped connection.
+        stores: The records, which `students`, `users`, `agents` and `orgs` show.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class MockServer:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong. Setting it starts its seed and its rate limit anew."""
+        """The faults of the server. Assigning restarts the seed and the rate limit."""
         return self._faults
 
     @faults.setter
@@ -92,7 +94,7 @@ class MockServer:
 
     @property
     def base_url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:40000`."""
+        """The address of the running server, such as `http://127.0.0.1:40000`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
@@ -135,16 +137,23 @@ class MockServer:
 
     @property
     def connections(self) -> int:
-        """TCP connections accepted."""
+        """Number of TCP connections accepted since the server started."""
         return self._web.connections_made
 
     def config(self, **settings: Any) -> Config:
-        """Return settings for a client of this server."""
+        """Return settings for a client of this running server.
+
+        Args:
+            settings: Fields of `Config` that take precedence over the server's own.
+
+        Raises:
+            ConfigError: A setting is wrong.
+        """
         own = {"client_id": self.client_id, "client_secret": self.client_secret}
         return Config(**{"base_url": self.base_url, **own, **settings})
 
     def revoke_tokens(self) -> None:
-        """Make every token invalid at once."""
+        """Make all tokens invalid that were issued so far."""
         self._tokens.valid.clear()
 
     async def __aenter__(self) -> Self:
@@ -164,7 +173,7 @@ class MockServer:
     ) -> None:
         self._listener.close()
         await self._web.shutdown(timeout=0.1)
-        for task in self._answering:  # of clients that have gone, which aiohttp has forgotten
+        for task in self._answering:  # aiohttp forgets the tasks of clients that have gone
             task.cancel()
         await asyncio.gather(*self._answering, return_exceptions=True)
         await self._listener.wait_closed()
