@@ -70,5 +70,4 @@ def injected_error(status: int, form: ErrorBody) -> Answer:
             return Answer(status, f"upstream error {status}".encode(), "text/plain", headers)
         case "empty":
             return Answer(status, b"", "text/plain", headers)
-        case "deep":
-            return Answer(status, b"[" * 200_000, "application/json", headers)
+    return Answer(status, b"[" * 200_000, "application/json", headers)  # "deep"

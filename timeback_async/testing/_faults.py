@@ -172,5 +172,4 @@ def retry_headers(form: Hint, wait: float, now: float) -> dict[str, str]:
         case "date":
             until = formatdate(now + wait + 1, usegmt=True)
             return {"Retry-After": until, "Date": formatdate(now, usegmt=True)}
-        case None:
-            return {}
+    return {}
