@@ -17,7 +17,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    # Plain help: laid out by rich, it takes a third more CPU than the whole import of the library.
+    # Plain help: rich would add a third of the CPU that importing the library takes.
     rich_markup_mode=None,
     add_completion=False,
     # A traceback with local variables would show records.
