@@ -23,7 +23,10 @@ WINGS = {
     "_flow": ["", "window", "adaptive", "token", "call", "admission", "retries", "pool"],
     "_bulk": ["", "item", "source", "delivery", "workers", "order", "ending", "run", "ledger"],
     "session": ["_session"],
-    "testing": ["_schema", "_faults", "_stores", "_server", "", "plugin"],
+    "testing": [
+        "_schema", "_faults", "_stores", "_answers", "_tokens", "_api", "_http", "_server", "",
+        "plugin",
+    ],
     "sync": [],
     "cli": [],
     "package": ["__init__", "__main__"],

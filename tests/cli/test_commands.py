@@ -18,8 +18,8 @@ from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
 from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
-from timeback_async.cli import _demo, _run, main
-from timeback_async.cli._input import Entry
+from timeback_async.cli import _demo_run, _signals, main
+from timeback_async.cli._input import InputRecord
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
@@ -141,7 +141,7 @@ def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path
     again = run("upsert", out)
 
     assert (refused.exit_code, again.exit_code) == (2, 0)
-    assert f"{out} holds them all." in refused.stdout.replace("\n", "")
+    assert f"{out} holds all of them." in refused.stdout.replace("\n", "")
     assert len(server.students) == 500
 
 
@@ -151,7 +151,7 @@ def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_
     done = run("upsert", student_file(tmp_path / "a.jsonl", 25))
 
     assert "… and 22 more." in done.stdout
-    assert "--failures OUT.jsonl keeps them all." in done.stdout
+    assert "--failures OUT.jsonl writes all of them to a file." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,11 @@ def test_refused_credentials_are_exit_code_2_with_the_reason(
 def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def entries() -> Iterator[Entry]:
-        yield Entry(student(), "a", 1)
+    def entries() -> Iterator[InputRecord]:
+        yield InputRecord(student(), "a", 1)
         raise ValueError("canary")
 
-    monkeypatch.setattr("timeback_async.cli._app.read_files", lambda *_: (entries(), 2))
+    monkeypatch.setattr("timeback_async.cli._input.read_files", lambda *_: (entries(), 2))
 
     done = run("upsert", tmp_path / "a.jsonl")
 
@@ -260,7 +260,7 @@ def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_pat
 def test_waiting_for_what_is_in_flight_has_an_end(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_run, "DRAIN", 0.01)
+    monkeypatch.setattr(_signals, "DRAIN", 0.01)
     server.faults = Faults(latency=5.0)
     when(lambda: server.requests >= 1, interrupt)
 
@@ -298,14 +298,14 @@ def test_the_demonstration_proves_that_everything_arrived(faults: str) -> None:
 def test_the_demonstration_notices_a_record_that_did_not_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = _demo._entries
+    real = _demo_run._entries
 
-    def all_but_one(school: Any) -> Iterator[Entry]:
+    def all_but_one(school: Any) -> Iterator[InputRecord]:
         entries = real(school)
         next(entries)
         yield from entries
 
-    monkeypatch.setattr(_demo, "_entries", all_but_one)
+    monkeypatch.setattr(_demo_run, "_entries", all_but_one)
 
     done = run("demo", "--records", 50, "--faults", "none")
 
@@ -314,16 +314,16 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 
 
 def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = _demo._entries
+    real = _demo_run._entries
 
-    def entries(school: Any) -> Iterator[Entry]:
+    def entries(school: Any) -> Iterator[InputRecord]:
         for number, entry in enumerate(real(school)):
             if number == 100:
                 interrupt()
                 time.sleep(0.01)  # until the signal is there
             yield entry
 
-    monkeypatch.setattr(_demo, "_entries", entries)
+    monkeypatch.setattr(_demo_run, "_entries", entries)
 
     done = run("demo", "--records", 5000)
 
@@ -333,11 +333,11 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
 
 
 def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    def entries(school: Any) -> Iterator[Entry]:
-        yield Entry(school[0][0], "school", 1)
+    def entries(school: Any) -> Iterator[InputRecord]:
+        yield InputRecord(school[0][0], "school", 1)
         raise ValueError
 
-    monkeypatch.setattr(_demo, "_entries", entries)
+    monkeypatch.setattr(_demo_run, "_entries", entries)
 
     done = run("demo", "--records", 50)
 
@@ -386,9 +386,9 @@ def test_check_notes_a_place_without_organisations(server: MockServer) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "the credentials are refused"),
+        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "the credentials were rejected"),
         ({"TIMEBACK_BASE_URL": "https://nowhere.invalid"}, "unknown host nowhere.invalid"),
-        ({"TIMEBACK_BASE_URL": "http://127.0.0.1:1"}, "may this machine reach it?"),
+        ({"TIMEBACK_BASE_URL": "http://127.0.0.1:1"}, "whether this machine may reach it"),
     ],
 )
 def test_check_says_in_plain_words_what_is_wrong(
@@ -426,7 +426,7 @@ def test_check_knows_a_token_issued_without_the_scope(
     done = run("check")
 
     assert done.exit_code == 2
-    assert "issued without it" in done.stdout
+    assert "issued without this scope" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -475,6 +475,33 @@ def test_without_a_command_there_is_help() -> None:
     assert "upsert" in run().output
 
 
+@pytest.mark.parametrize("arguments", [[], ["sync"], ["upsert"], ["state"], ["mock-server"]])
+def test_help_imports_no_commands_work(arguments: list[str]) -> None:
+    code = f"""
+import sys
+before = set(sys.modules)  # a measurement of coverage brings some of its own
+sys.argv = {["timeback-async", *arguments, "--help"]}
+from timeback_async.cli import main
+try:
+    main()
+finally:
+    print("imported:", *sorted(set(sys.modules) - before))
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    shown, _, imported = done.stdout.partition("imported:")
+    assert "Usage: timeback-async" in shown
+    assert {"typer", "timeback_async.cli._sync"} <= set(imported.split())
+    work = {
+        "aiohttp.web", "rich", "rich.console", "rich.progress", "sqlite3", "uvloop",
+        "timeback_async.sync", "timeback_async.testing",
+    }  # fmt: skip
+    if not arguments:  # typer may need it for the options of a command
+        work.add("zipfile")
+    assert not set(imported.split()) & work
+
+
 def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -490,9 +517,10 @@ def test_without_the_extra_the_command_says_what_to_install(
 
 def test_another_missing_module_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "timeback_async.cli._app")
-    monkeypatch.setitem(sys.modules, "timeback_async._config", None)
+    monkeypatch.setitem(sys.modules, "timeback_async.cli._options", None)
+    monkeypatch.delitem(sys.modules, "timeback_async.cli._agents")
 
-    with pytest.raises(ModuleNotFoundError, match="_config"):
+    with pytest.raises(ModuleNotFoundError, match="_options"):
         main()
 
 

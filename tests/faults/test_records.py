@@ -30,7 +30,7 @@ from timeback_async._wire.codec import Operation, delete, fetch_agents, fetch_us
 from timeback_async.errors import RecordError
 from timeback_async.models import ids
 from timeback_async.testing import Faults
-from timeback_async.testing._server import _Refusal
+from timeback_async.testing._answers import Refusal
 
 SAVED, FAILED, INVALID = Outcome.SAVED, Outcome.FAILED, Outcome.INVALID
 
@@ -42,14 +42,14 @@ async def test_poison_records_are_given_up_and_cost_the_others_nothing(
 ) -> None:
     async with case(retry=RetryPolicy(initial=0.01)) as it:
         poison = {f"s-{n}" for n in range(50, 2_000, 100)}
-        put_student = it.server._put_student
+        put_student = it.server._api._put_student
 
         def choke(body: bytes) -> tuple[int, object]:
             if json.loads(body)["student"]["sourcedId"] in poison:
-                raise _Refusal(500, "cannot be read")
+                raise Refusal(500, "cannot be read")
             return put_student(body)
 
-        monkeypatch.setattr(it.server, "_put_student", choke)
+        monkeypatch.setattr(it.server._api, "_put_student", choke)
 
         report = await it.upsert(private_students(2_000))
 

@@ -441,7 +441,7 @@ def test_a_preset_is_named_and_seeded() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="'mild'; there are none, some and storm"):
+    with pytest.raises(ValueError, match="'mild'; use none, some or storm"):
         Faults.preset("mild")
 
 

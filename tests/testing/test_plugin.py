@@ -99,9 +99,9 @@ def test_the_fixtures_are_listed_with_what_they_give(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines_random(
         [
             "timeback_server -- *",
-            "    Yield a running `MockServer`; set its `faults` to make things go wrong.",
+            "    Yield a running `MockServer`, new for each test.",
             "timeback_session -- *",
-            "    Yield a `TimebackSession` that is open on `timeback_server`.",
+            "    Yield a `TimebackSession` that is open on `timeback_server`, with*",
         ]
     )
     assert "_timeback" not in result.stdout.str()

@@ -208,6 +208,16 @@ async def test_writes_may_be_answered_without_a_body() -> None:
         assert [answer.status for answer in answers] == [204, 201, 201]
         assert [answer.body for answer in answers] == [b"", b"", b""]
         assert list(api.server.agents) == [("s-1", "a-1")]
+        assert api.server.agents_of("s-1") == [{"agentId": "a-1", **wire_agent()}]
+
+
+async def test_a_running_server_can_be_told_to_answer_without_bodies(api: Api) -> None:
+    before = await api.put_user()
+    api.server.answer_bodies = False
+    after = await api.put_user()
+
+    assert (before.body == b"", after.body == b"") == (False, True)
+    assert not api.server.answer_bodies
 
 
 # -- ids in paths

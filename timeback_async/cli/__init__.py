@@ -1,4 +1,4 @@
-"""The command `timeback-async`; it needs the extra `cli`."""
+"""The command `timeback-async`, which needs the extra `cli`."""
 
 import io
 import os
@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with the exit code of the command."""
     try:
         from ._app import app
     except ModuleNotFoundError as error:
@@ -18,15 +18,17 @@ def main() -> None:
         print(f"{error.name} is not installed: pip install 'timeback-async[cli]'", file=sys.stderr)
         sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file in cp1252 has no blocks for a chart
+        if isinstance(stream, io.TextIOWrapper):  # cp1252 cannot encode the blocks of a chart
             stream.reconfigure(errors="replace")
     try:
         try:
             app()
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: no traceback on top of it
+            signal.signal(
+                signal.SIGINT, signal.SIG_IGN
+            )  # all output is done; a traceback would not help
             sys.stdout.flush()
     except OSError as error:
-        print(f"error: the output could not be written: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+        print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the output
         sys.exit(1)

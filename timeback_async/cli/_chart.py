@@ -1,4 +1,4 @@
-"""A run over time, drawn with characters."""
+"""A chart of a run over time, drawn with characters."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from ._screen import out
 
 __all__ = ["print_chart"]
 
-WIDTH = 48  # with its legend it fits 80 columns
+WIDTH = 48  # fits 80 columns together with the legend
 LEVELS, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
 def print_chart(trace: Trace) -> None:
-    """Print a run's rate, window and throttling, each from its beginning to its end."""
+    """Print the rate, window and throttling of a run over time; nothing for an empty trace."""
     slots = trace.slots(WIDTH)
     if not slots:
         return
@@ -27,12 +27,12 @@ def print_chart(trace: Trace) -> None:
     ):
         line = sparkline(values, PLAIN if out.options.ascii_only else LEVELS)
         top = max(values)
-        said = f"{top:,.0f}" if top >= 10 else f"{top:.2g}"  # a window may be below 1
-        table.add_row(what, f"[{colour}]{line}[/]", f"max {said}")
+        shown = f"{top:,.0f}" if top >= 10 else f"{top:.2g}"  # a window may be below 1
+        table.add_row(what, f"[{colour}]{line}[/]", f"max {shown}")
     out.print(table)
 
 
 def sparkline(values: Sequence[float], levels: str = LEVELS) -> str:
-    """Return one character for each value; the largest is a full block."""
+    """Return one character per value; the largest value gets the last level."""
     full = (len(levels) - 1) / (max(values) or 1)
     return "".join(levels[round(max(0.0, value) * full)] for value in values)

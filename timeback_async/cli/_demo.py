@@ -1,106 +1,24 @@
-"""The whole job on a server of our own: a made-up school, sent through faults, proven to arrive."""
+"""`demo`: the options; the work is in `_demo_run`."""
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated
 
-import msgspec
+import typer
 
-from .._config import Config
-from .._session import TimebackSession
-from ..models import AgentLink, Student, User, UserRef
-from ._chart import print_chart
-from ._input import Entry
-from ._roster import roster
-from ._run import EXIT, Run
-from ._screen import out, print_failures, print_report
+from ._exit import exit_with_async
+from ._options import FaultsName, Seed
 
 __all__ = ["demo"]
 
 
-async def demo(records: int, seed: int, faults: str) -> int:
-    """Run the demonstration and return the exit code: 0 when the proof holds."""
-    out.print(
-        f"A mock TimeBack server starts in a process of its own (faults: {faults}), and a made-up "
-        f"school of about {records:,} records is sent there."
-    )
-    school = list(roster(records, seed))
-    out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
-    async with _server(faults, seed) as settings:
-        # The read-back at the end is one answer with the whole school in it.
-        config = Config(**settings, max_response_bytes=1 << 30)
-        async with TimebackSession(config) as session:
-            run = Run(session, _entries(school))
-            code = await run(total=len(school))
-            assert run.report is not None
-            print_report(run.report, run.unread)
-            print_chart(run.trace)
-            if code == EXIT.INTERRUPTED or run.error is not None:
-                out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
-                return code
-            print_failures(sorted(run.failures, key=lambda failure: failure[1].index))
-            response = await session.request("GET", "/_mock/state")
-    return _prove(school, run, msgspec.json.decode(response.body))
+def demo(
+    records: Annotated[int, typer.Option(min=1, help="About how many records to send.")] = 5000,
+    seed: Seed = 0,
+    faults: FaultsName = "some",
+) -> None:
+    """Send a made-up school to a mock server.
 
+    The server fails now and then. At the end its records are compared with those sent.
+    """
+    from ._demo_run import demonstrate
 
-def _entries(school: list[tuple[Any, str]]) -> Iterator[Entry]:
-    for number, (record, _) in enumerate(school, 1):
-        yield Entry(record, "school", number)
-
-
-def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> int:
-    """Compare the server's stores with what was sent, member by member."""
-    students: dict[str, Any] = {}
-    users: dict[str, Any] = {}
-    agents: list[Any] = []
-    for record in (record for record, why in school if not why):
-        match record:
-            case Student():
-                students[record.sourced_id] = msgspec.to_builtins(record)
-            case User():
-                users[record.sourced_id] = msgspec.to_builtins(record)
-            case AgentLink() if record.student_id in students and record.user_id in users:
-                user = msgspec.to_builtins(UserRef(record.user_id))
-                body = {"user": user, "relationshipType": record.relationship_type}
-                agents.append([record.student_id, record.agent_id, body])
-    proven = (
-        state["students"] == students
-        and state["users"] == users
-        and sorted(state["agents"], key=str) == sorted(agents, key=str)
-    )
-    assert run.report is not None
-    same_requests = state["requests"] == run.report.attempts
-    if proven and same_requests:
-        out.print(
-            f"\n[bold green]Proven:[/] the server holds {len(students):,} students, {len(users):,} "
-            f"users and {len(agents):,} links, equal member by member to what was sent, and "
-            f"nothing else.\nIt counted {state['requests']:,} requests, as many as the report, "
-            f"and {state['token_requests']} for tokens (one of them to read this back)."
-        )
-        return EXIT.OK
-    what = "its count of requests differs" if proven else "its stores differ from what was sent"
-    out.print(f"\n[bold red]Not proven:[/] the server answered, but {what}.")
-    return EXIT.PARTIAL
-
-
-@asynccontextmanager
-async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
-    """Run `mock-server` in a process of its own; give the settings to reach it."""
-    arguments = ("mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "timeback_async",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us: what is in flight needs its server
-    )
-    assert process.stdout is not None
-    try:
-        settings: dict[str, Any] = msgspec.json.decode(await process.stdout.readline())
-        yield settings
-    finally:
-        process.terminate()
-        await process.wait()
+    exit_with_async(demonstrate(records, seed, faults))

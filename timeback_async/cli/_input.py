@@ -1,7 +1,7 @@
 """Read records from files: JSON Lines in wire form, and a OneRoster 1.1 `users.csv`.
 
-A line that cannot be read becomes a `RecordError` in the place of its record, so that it ends as
-a result like every other; a file that cannot be read at all is an error before anything is sent.
+A line that cannot be read becomes a `RecordError` in place of its record, so it gets a result like
+any other record. A file that cannot be read at all is an error before anything is sent.
 """
 
 import csv
@@ -14,14 +14,14 @@ import msgspec
 from ..errors import ConfigError, RecordError
 from ..models import RoleName
 
-__all__ = ["FAILURE", "Entry", "read_files"]
+__all__ = ["FAILURE", "InputRecord", "read_files"]
 
-# What `--failures` adds to a record; left out when the file is read again.
+# The member that `--failures` adds to a record; reading the file again removes it.
 FAILURE = "_failure"
 TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 GUARDIANS = ("parent", "guardian", "relative")
 TEXTS = ("username", "givenName", "familyName", "middleName", "email", "phone", "sms", "identifier")
-# Exports differ in case.
+# Exports write roles in upper or lower case.
 ROLES = {role.lower(): role for role in get_args(RoleName)}
 # OneRoster's REST names, which some exports use for the columns.
 ALIASES = {"orgs": "orgSourcedIds", "agents": "agentSourcedIds"}
@@ -29,14 +29,14 @@ ALIASES = {"orgs": "orgSourcedIds", "agents": "agentSourcedIds"}
 Row = dict[str, str]
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One record and where it stands.
+class InputRecord(msgspec.Struct, frozen=True):
+    """One record of a file, and its place.
 
     Attributes:
         record: The mapping in wire form, or a `RecordError`.
         file: The file's name.
-        line: The line it begins on, from 1.
-        text: The line itself, where no record could be made of it.
+        line: The line on which it begins, counted from 1.
+        text: The line itself if it is not a record, else "".
     """
 
     record: Any
@@ -47,18 +47,18 @@ class Entry(msgspec.Struct, frozen=True):
 
 def read_files(
     paths: Iterable[Path], primary_org: str | None, relationship: str | None
-) -> tuple[Iterator[Entry], int]:
-    """Return the records of all files, one after the other, and how many they are.
+) -> tuple[Iterator[InputRecord], int]:
+    """Return the records of all files in order, and their number.
 
-    Every file is looked at before the first record.
+    All files are opened and counted before the first record is returned.
 
     Args:
         paths: `.jsonl` or `.ndjson` files, or OneRoster 1.1 `users.csv` files (`.csv`).
-        primary_org: TimeBack's id of the org of everybody; None to take the file's.
-        relationship: The relationship type of an agent who is no parent, guardian or relative.
+        primary_org: TimeBack's id of the org for everybody; None to use the orgs in the file.
+        relationship: Relationship type for agents who are not parent, guardian or relative.
 
     Raises:
-        ConfigError: A file cannot be read, or is of another kind.
+        ConfigError: A file cannot be read, or is of an unknown kind.
     """
     readers = [_reader(path, primary_org, relationship) for path in paths]
     entries = (entry for reader in readers for entry in reader.entries())
@@ -75,25 +75,25 @@ def _reader(
             case ".csv":
                 return _UsersCsv(path, primary_org, relationship)
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8 and try again") from None
+        raise ConfigError(f"{path}: not UTF-8; save the file as UTF-8 and try again") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from None
     raise ConfigError(f"{path}: must be a .jsonl, .ndjson or .csv file")
 
 
 class _JsonLines:
-    """Records in wire form, one to a line; empty lines do not count."""
+    """Records in wire form, one per line; empty lines are skipped."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.count = sum(1 for _ in self._lines())
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[InputRecord]:
         """Yield every record."""
         for number, text in self._lines():
             record = _parse(text)
             raw = text.decode(errors="replace") if isinstance(record, RecordError) else ""
-            yield Entry(record, self._path.name, number, raw)
+            yield InputRecord(record, self._path.name, number, raw)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with self._path.open("rb") as lines:
@@ -107,19 +107,21 @@ def _parse(text: bytes) -> Any:
     try:
         record = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return RecordError("", "is not a line of JSON")
+        return RecordError("", "not a line of JSON")
     if isinstance(record, dict):
         failure = record.pop(FAILURE, None)
-        if not record and isinstance(failure, dict):  # there never was a record to send
+        if not record and isinstance(failure, dict):  # the original line held no record either
             return RecordError(str(failure.get("field", "")), str(failure.get("reason", "")))
     return record
 
 
 class _UsersCsv:
-    """A OneRoster 1.1 `users.csv`, read twice: for everybody's role, then for the records.
+    """A OneRoster 1.1 `users.csv`, read twice: first for the roles, then for the records.
 
-    Source: OneRoster 1.1 CSV binding. A link is a pair of people of whom exactly one is a student,
-    whichever side names the other; 1.1 files do both.
+    A link is a pair of people. Exactly one of them is a student, and either of them may name the
+    other: 1.1 files do both.
+
+    Source: OneRoster 1.1 CSV binding.
     """
 
     def __init__(self, path: Path, primary_org: str | None, relationship: str | None) -> None:
@@ -127,7 +129,9 @@ class _UsersCsv:
         self._primary_org = primary_org
         self._relationship = relationship
         self._roles: dict[str, str] = {}
-        self._links: dict[tuple[str, str], int] = {}  # the two people, and the line of the first
+        self._links: dict[
+            tuple[str, str], int
+        ] = {}  # by both people; the line of the first mention
         rows = 0
         for line, row in self._rows():
             rows += 1
@@ -142,13 +146,13 @@ class _UsersCsv:
             if (agent, person) not in self._links:
                 self._links.setdefault((person, agent), line)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every person, then every link: it needs both its people."""
+    def entries(self) -> Iterator[InputRecord]:
+        """Yield every person, then every link, because a link needs both its people."""
         for line, row in self._rows():
             record = row if isinstance(row, RecordError) else self._person(row)
-            yield Entry(record, self._path.name, line)
+            yield InputRecord(record, self._path.name, line)
         for (one, other), line in self._links.items():
-            yield Entry(self._link(one, other), self._path.name, line)
+            yield InputRecord(self._link(one, other), self._path.name, line)
 
     def _rows(self) -> Iterator[tuple[int, Row | RecordError]]:
         with self._path.open(encoding="utf-8-sig", newline="") as file:
@@ -157,7 +161,7 @@ class _UsersCsv:
             for name in ("sourcedId", "role"):
                 if name not in header:
                     raise ConfigError(
-                        f"{self._path}: has no column {name!r}; is it a OneRoster 1.1 users.csv?"
+                        f"{self._path}: column {name!r} is missing; pass a OneRoster 1.1 users.csv"
                     )
             while True:
                 line = reader.line_num + 1
@@ -166,7 +170,7 @@ class _UsersCsv:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield line, RecordError("", f"is not a CSV row: {error}")
+                    yield line, RecordError("", f"not a CSV row: {error}")
                 else:
                     if any(cells):
                         yield line, _row(header, cells)
@@ -197,20 +201,20 @@ class _UsersCsv:
                 return RecordError("agentSourcedIds", f"{person!r} is not in this file")
         is_student = self._roles[one] == "student", self._roles[other] == "student"
         if is_student not in ((True, False), (False, True)):
-            why = f"of {one!r} and {other!r} exactly one must be a student"
+            why = f"exactly one of {one!r} and {other!r} must be a student"
             return RecordError("agentSourcedIds", why)
         student, agent = (one, other) if is_student[0] else (other, one)
         role = self._roles[agent]
         kind = role if role in GUARDIANS else self._relationship
         if kind is None:
-            why = f"{agent!r} is no parent, guardian or relative: give --relationship TYPE"
+            why = f"{agent!r} is not a parent, guardian or relative; pass --relationship TYPE"
             return RecordError("relationshipType", why)
         return {"agent": {"studentId": student, "userId": agent, "relationshipType": kind}}
 
 
 def _row(header: list[str], cells: list[str]) -> Row | RecordError:
     if any(cell.strip() for cell in cells[len(header) :]):
-        return RecordError("", "has more cells than the header has columns")
+        return RecordError("", "the row has more cells than the header")
     return {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
 
 
@@ -219,6 +223,6 @@ def _cells(text: str) -> list[str]:
 
 
 def _boolean(text: str) -> str:
-    """Return "true" or "false"; what is neither stays as it is, to be refused."""
+    """Return "true" or "false"; other text is returned as it is and becomes invalid."""
     lower = text.lower()
     return "true" if lower in TRUE else "false" if lower in FALSE else text

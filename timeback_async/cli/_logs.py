@@ -1,4 +1,4 @@
-"""Log to stderr, line by line, for containers."""
+"""Log lines on stderr, for runs in containers."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ LogFormat = Literal["text", "json"]
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object to a line, with whatever `fields` the caller gave in `extra`."""
+    """Format a record as one JSON object, with the `fields` from the caller's `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(
@@ -29,7 +29,7 @@ class _JsonFormatter(logging.Formatter):
 
 @contextmanager
 def logged(form: LogFormat | None) -> Iterator[None]:
-    """Log to stderr while the block runs; None not to."""
+    """Log the library's messages on stderr while the block runs; None: do not log."""
     if form is None:
         yield
         return

@@ -1,73 +1,50 @@
-"""One bulk run as a command: progress, Ctrl-C, failures to a file, report, exit code."""
+"""One bulk run as a command: progress, Ctrl-C, failures to a file, exit code."""
 
 import asyncio
-import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
 from ..errors import TimebackError, TransportError
-from ._failures import Failures
-from ._input import Entry
-from ._screen import Meter, err
+from ..sync._running.report import FOR_ONE_REASON
+from ._exit import EXIT
+from ._input import InputRecord
+from ._output_files import Failures
+from ._progress import Meter
+from ._screen import MAX_FAILURE_ROWS, FailureRow, err
+from ._signals import interruptible
 
-__all__ = ["EXIT", "Run", "interruptible", "on_signals", "run_async"]
-
-T = TypeVar("T")
-
-DRAIN = 30.0
-SHOWN = 20
-SHOWN_FOR_ONE_REASON = 3
-
-
-class EXIT:
-    """The exit codes of every command."""
-
-    OK = 0
-    PARTIAL = 1
-    NOTHING_SENT = 2
-    INTERRUPTED = 75
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, on uvloop where it is installed."""
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with suppress(ImportError):
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(main)
+__all__ = ["Run"]
 
 
 class Run:
-    """Sends entries, and remembers what the command has to say about them.
+    """Sends the records of a command, once, and collects what the command prints about them.
 
     Attributes:
-        report: What became of the records; None where not even one was read.
-        failures: The first few that did not make it, each with its place in the input.
-        failed: How many did not make it.
-        unread: How many were never read, since the run ended before.
-        error: What ended the run before its source did.
-        interrupted: Whether Ctrl-C or SIGTERM ended it.
-        trace: How it went over time.
+        report: The report of the bulk run; None before the run.
+        failures: Some of the records that were not saved, by index in the input: the first 20,
+            and at most 3 for one reason.
+        failed: How many records were not saved, of those that were read.
+        unread: How many records were never read, because the run ended early.
+        error: The error that ended the run early, or None.
+        interrupted: Whether Ctrl-C or SIGTERM ended the run.
+        trace: Rate, window and throttling over time.
     """
 
     trace: Trace
 
-    def __init__(self, session: TimebackSession, entries: Iterator[Entry]) -> None:
+    def __init__(self, session: TimebackSession, entries: Iterator[InputRecord]) -> None:
         self._session = session
         self._entries = entries
-        self._on_their_way: dict[int, Entry] = {}
+        self._on_their_way: dict[int, InputRecord] = {}
         self._failures_file: Failures | None = None
         self.report: Report | None = None
-        self.failures: list[tuple[str, ItemResult]] = []
+        self.failures: dict[int, FailureRow] = {}
         self.failed = self.unread = 0
         self._reasons: Counter[str] = Counter()
         self.error: TimebackError | None = None
@@ -99,7 +76,7 @@ class Run:
                 bulk.stop("interrupted")
 
             try:
-                with interruptible(interrupt):
+                with interruptible(interrupt, err.print):
                     async with bulk as results:
                         async for result in results:
                             meter.count(result)
@@ -114,7 +91,7 @@ class Run:
         return self._exit_code(self.report)
 
     def _records(self) -> Iterator[Any]:
-        # What is not taken here stays in the iterator, for `_take_unread`.
+        # Records not taken here stay in the iterator, for `_take_unread`.
         for index, entry in enumerate(self._entries):
             self._on_their_way[index] = entry
             yield entry.record
@@ -126,13 +103,15 @@ class Run:
         self.failed += 1
         reason = str(result.error)
         self._reasons[reason] += 1
-        if len(self.failures) < SHOWN and self._reasons[reason] <= SHOWN_FOR_ONE_REASON:
-            self.failures.append((f"{entry.file}:{entry.line}", result))
+        if len(self.failures) < MAX_FAILURE_ROWS and self._reasons[reason] <= FOR_ONE_REASON:
+            where = f"{entry.file}:{entry.line}"
+            row = FailureRow(where, result.kind, result.sourced_id, result.outcome, reason)
+            self.failures[result.index] = row
         if self._failures_file is not None:
             self._failures_file.write(entry, result)
 
     def _take_unread(self) -> None:
-        """Count the records that the run did not come to, and keep them with the failures."""
+        """Count the records that were never read, and write them to the file of failures."""
         why = self.error or TimebackError("interrupted before its turn")
         for entry in self._entries:
             self.unread += 1
@@ -143,14 +122,14 @@ class Run:
                 self._failures_file.write(entry, unread)
 
     def _take_undelivered(self, report: Report) -> None:
-        """Account for what was cut off. Whatever is in doubt counts as unknown: resend it."""
+        """Give every cancelled record a result: its own if it had one, else `unknown`."""
         known = {result.index: result for result in report.failures}
         for index in sorted(self._on_their_way):
-            doubtful = ItemResult(
+            unanswered = ItemResult(
                 index=index, kind="", sourced_id="", outcome=Outcome.UNKNOWN,
                 error=TransportError("cancelled before the answer"),
             )  # fmt: skip
-            self._take(known.get(index, doubtful))
+            self._take(known.get(index, unanswered))
 
     def _exit_code(self, report: Report) -> int:
         if self.interrupted:
@@ -158,41 +137,3 @@ class Run:
         if self.error is not None:
             return EXIT.PARTIAL if report.attempts else EXIT.NOTHING_SENT
         return EXIT.OK if report.ok else EXIT.PARTIAL
-
-
-@contextmanager
-def interruptible(
-    stop: Callable[[], None], say: Callable[[str], None] = err.print
-) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM call `stop`, and the second, or 30 s, cancel this task."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    drain: list[asyncio.TimerHandle] = []
-
-    def interrupt() -> None:
-        if drain:
-            task.cancel()
-            return
-        drain.append(loop.call_later(DRAIN, task.cancel))
-        say("Stopping: what is in flight is finished. Ctrl-C again to cancel it.")
-        stop()
-
-    on_signals(interrupt)
-    try:
-        yield
-    finally:
-        # Once interrupted, what comes later finds a run that is ending anyway.
-        on_signals((lambda: None) if drain else None)
-        for timer in drain:
-            timer.cancel()
-
-
-def on_signals(act: Callable[[], None] | None) -> None:
-    """Have Ctrl-C and SIGTERM call `act`; None to have them do what they did before."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
-            if act is None:
-                loop.remove_signal_handler(number)
-            else:
-                loop.add_signal_handler(number, act)

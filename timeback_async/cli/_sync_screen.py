@@ -1,5 +1,6 @@
-"""What `sync` prints at its end: phases, findings, failures; ids and nothing else of anybody."""
+"""The output of `sync` at its end: phases, findings and failures, with ids but no names."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,27 +9,31 @@ from rich.table import Table
 
 from ..sync import CODES, Cause, SyncReport
 from ._chart import print_chart
-from ._screen import COLOURS, out, printable
+from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures, printable
 
 __all__ = ["print_sync_report"]
 
-SEVERITIES = {
+SEVERITY_LABELS = {
     "error": "[red]left out:[/]",
-    "warning": "[yellow]look at:[/]",
+    "warning": "[yellow]warning:[/]",
     "note": "[dim]note:[/]",
 }
-KINDS = {"student": "students", "user": "users", "agent": "links"}
-READ = {"students": "students", "users": "users", "links": "links", "left_out": "rows left out"}
-SHOWN = 20
+KIND_LABELS = {"student": "students", "user": "users", "agent": "links"}
+READ_LABELS = {
+    "students": "students",
+    "users": "users",
+    "links": "links",
+    "left_out": "rows left out",
+}
 
 
 def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: Path | None) -> None:
-    """Print what a run did, or a dry one would.
+    """Print what a run did, or what a dry run would do.
 
     Args:
-        report: The run's own account.
-        samples: Some changes of each phase, of a dry run.
-        kept: Where the records are that did not make it; None where they are not kept.
+        report: The report of the run.
+        samples: Descriptions of some changes of each phase, for a dry run.
+        kept: The file with the records that were not saved; None if there is no such file.
     """
     _print_phases(report, samples)
     if report.causes:
@@ -39,17 +44,20 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
         print_chart(report.trace)
     left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
     if left_alone:
-        gone = ", ".join(f"{left_alone[kind]:,} {KINDS[kind]}" for kind in sorted(left_alone))
-        out.print(f"No longer in the files: {gone}. They are left alone, unless you ask for more.")
+        gone = ", ".join(f"{left_alone[kind]:,} {KIND_LABELS[kind]}" for kind in sorted(left_alone))
+        out.print(
+            f"No longer in the files: {gone}. They were not removed; to remove them, see "
+            "--deactivate-absent and --unlink-absent."
+        )
     if report.dry_run:
-        out.print("Dry run: everything was read and compared, nothing was sent.")
+        out.print("Dry run: all files were read and compared, nothing was sent.")
     if report.stopped:
         advice = "Run the same command again"
         if report.stopped != "interrupted":
-            advice = "When that is mended, run the same command again"
+            advice = "Fix this, then run the same command again"
         out.print(
-            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it goes on "
-            "where this ended."
+            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it continues "
+            "where this run ended."
         )
 
 
@@ -58,29 +66,24 @@ def _is_removed(kind: str, report: SyncReport) -> bool:
 
 
 def _print_failures(report: SyncReport, kept: Path | None) -> None:
-    table = Table(title="Not done", title_justify="left")
-    for heading in ("where", "kind", "id", "outcome", "reason"):
-        table.add_column(heading, overflow="fold")
-    examples = report.examples(SHOWN)
-    for each in examples:
-        cells = each.where, each.kind, printable(each.who), each.outcome.value, each.reason
-        table.add_row(*map(escape, cells))
-    out.print(table)
-    if more := report.more(len(examples)):
-        out.print(f"… and {more:,} more.")
+    rows = [
+        FailureRow(each.where, each.kind, each.who, each.outcome, each.reason)
+        for each in report.examples(MAX_FAILURE_ROWS)
+    ]
+    print_failures(rows, report.more(len(rows)))
     if kept is None:
-        out.print("--failures OUT.jsonl keeps such records; the next run sends them again anyway.")
+        out.print("The next run sends them again. --failures OUT.jsonl also writes them to a file.")
     else:
-        out.print(f"{escape(str(kept))} holds them all.")
+        out.print(f"{escape(str(kept))} holds all of them.")
 
 
 def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
-    read = (f"{number:,} {READ[what]}" for what, number in report.read.items())
+    read = (f"{number:,} {READ_LABELS[what]}" for what, number in report.read.items())
     out.print(f"[bold]{escape(report.format)}:[/] {', '.join(read)}")
     table = Table()
     table.add_column("phase")
     table.add_column("planned", justify="right")
-    table.add_column("became" if not report.dry_run else "such as", overflow="fold")
+    table.add_column("result" if not report.dry_run else "examples", overflow="fold")
     for name, phase in report.phases.items():
         ended = ", ".join(
             f"[{COLOURS[outcome]}]{number:,} {outcome.value.replace('_', ' ')}[/]"
@@ -100,7 +103,7 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
 
 
 def _print_causes(causes: Iterable[Cause]) -> None:
-    out.print("[bold]Found in the files, causes first[/]")
+    out.print("[bold]Findings in the files[/]")
     for cause in causes:
         first = cause.examples[0]
         where = f"{first.file}:{first.line}" if first.line else first.file
@@ -108,6 +111,13 @@ def _print_causes(causes: Iterable[Cause]) -> None:
         place = " ".join(filter(None, (where, detail)))
         times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
-            f"{SEVERITIES[cause.severity]} {times} {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
+            f"{SEVERITY_LABELS[cause.severity]} {times} {escape(str(cause))}; first: "
+            f"{escape(place) or 'the package'}. {escape(_advice(CODES[cause.code].advice))}."
         )
+
+
+def _advice(advice: str) -> str:
+    """Return the advice of a finding as the beginning of a sentence."""
+    if re.match(r"nothing\b", advice):
+        return f"No action needed{advice.removeprefix('nothing')}"
+    return f"To do: {advice}"

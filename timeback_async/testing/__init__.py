@@ -1,6 +1,6 @@
-"""A TimeBack server to test against, and the faults it can have.
+"""A TimeBack server in memory to test against, and the faults that it can have.
 
-With pytest the fixtures `timeback_server` and `timeback_session` are there by themselves.
+Under pytest the fixtures `timeback_server` and `timeback_session` are available without an import.
 """
 
 from ._faults import Faults, Throttle

@@ -1,6 +1,8 @@
-"""What goes wrong on the mock server, and how often. Seeded: the same requests, the same faults."""
+"""The faults of the mock server. The same seed and the same requests give the same faults."""
 
+import random
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Literal, Self
 
 import msgspec
@@ -11,17 +13,17 @@ Hint = Literal["seconds", "date", "ms"] | None
 
 
 class Throttle(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate limit of the server.
+    """A rate limit of the mock server, for the rostering API.
 
     Attributes:
-        rate: Requests a second on average.
-        burst: Requests at once: the size of the bucket, or of one window.
-        kind: "bucket" refills steadily; "window" refills all at once, `burst / rate` s after the
-            first request in it.
-        retry_after: The form of the hint: "seconds", "date" (an HTTP date), "ms"
-            (`retry-after-ms`), or None for no hint.
-        status: The status of a rejection.
-        rejections_cost: Whether a rejected request uses up the limit too.
+        rate: Requests per second on average; greater than 0.
+        burst: The most requests at once: the size of the bucket, or of one window; 1 or more.
+        kind: "bucket" refills steadily. "window" refills at once, `burst / rate` seconds after the
+            first request in the window.
+        retry_after: How a rejection says when to try again: "seconds" or "date" (`Retry-After` as
+            a number or an HTTP date), "ms" (`retry-after-ms`), or None to say nothing.
+        status: The HTTP status of a rejection.
+        rejections_cost: Whether a rejected request counts against the limit.
     """
 
     rate: float
@@ -33,7 +35,7 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limiter:
-    """Counts requests against a `Throttle`. The clock is passed in."""
+    """Counts requests against a `Throttle`. Instants are passed in, in seconds."""
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
@@ -41,7 +43,7 @@ class Limiter:
         self._since: float | None = None
 
     def wait(self, now: float) -> float:
-        """Return 0 to let a request pass, or the seconds until one would."""
+        """Count a request: return 0 to admit it, or the seconds until one would be admitted."""
         throttle = self._throttle
         if self._since is None:
             self._since = now
@@ -61,22 +63,27 @@ class Limiter:
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong. Rates are shares of the requests, from 0 to 1.
+    """The faults of a `MockServer`. The default is a server without faults.
+
+    A rate is the share of requests that are affected, from 0.0 (none) to 1.0 (all). Times are in
+    seconds.
 
     Attributes:
-        latency: Seconds before an answer: a number, or the bounds to draw from.
-        statuses: Rate of each error status, such as `{503: 0.01}`; nothing is stored.
-        drop_before: Connections dropped before the body is read; nothing is stored.
-        drop_after: Connections dropped after it was read and stored, without an answer.
-        truncate: Answers cut off in the middle; the request was stored.
-        slow: Answers that come in pieces over `slow_seconds`.
-        slow_seconds: See `slow`.
-        throttle: A rate limit.
-        error_body: The body of the statuses above: "imsx", "html", "text", "empty", or "deep"
-            (200 KB of "[").
-        token_statuses: Rate of each error status at the token endpoint.
-        token_lifetime: Seconds a token lives.
-        revoke_every: All tokens are revoked after every so many requests, 2 or more; 0 for never.
+        latency: Time before each answer: a number, or a pair (least, most) to draw it from.
+        statuses: Rate of each HTTP error status, such as `{503: 0.01}`; the rates add up to 1 at
+            most. A request that gets one is not carried out.
+        drop_before: Rate of connections closed before the request is carried out.
+        drop_after: Rate of connections closed after the request is carried out, unanswered.
+        truncate: Rate of answers that end after half of their body; the request is carried out.
+        slow: Rate of answers that are sent in four pieces over `slow_seconds`.
+        slow_seconds: Time that a slow answer takes.
+        throttle: A rate limit, or None.
+        error_body: The body of the errors in `statuses` and `token_statuses`: "imsx" (OneRoster's
+            JSON), "html", "text", "empty", or "deep" (200 KB of "[").
+        token_statuses: Rate of each HTTP error status at the token endpoint.
+        token_lifetime: Time for which a token is valid.
+        revoke_every: All tokens are revoked each time this number of requests has arrived; 2 or
+            more, or 0 for never.
         seed: The same seed and the same requests give the same faults.
     """
 
@@ -96,10 +103,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def preset(cls, name: str, seed: int = 0) -> Self:
-        """Return the faults named "none", "some" (an ordinary bad day) or "storm".
+        """Return a named set of faults.
+
+        Args:
+            name: "none"; "some": a few errors and dropped connections, as on a bad day; or
+                "storm": many faults of every kind, with a rate limit.
+            seed: See `Faults.seed`.
 
         Raises:
-            ValueError: There is no preset of that name.
+            ValueError: The name is not one of these.
         """
         if name == "none":
             return cls(seed=seed)
@@ -124,4 +136,40 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
                 revoke_every=2000,
                 seed=seed,
             )
-        raise ValueError(f"no faults named {name!r}; there are none, some and storm")
+        raise ValueError(f"unknown faults {name!r}; use none, some or storm")
+
+
+def happens(draw: random.Random, rate: float) -> bool:
+    """Return True at this rate; a rate of 0 draws no random number."""
+    return rate > 0 and draw.random() < rate
+
+
+def drawn(draw: random.Random, rates: Mapping[int, float]) -> int:
+    """Return one of the statuses, each at its own rate, or 0 for none of them."""
+    if not rates:
+        return 0
+    left = draw.random()
+    for status, rate in rates.items():
+        left -= rate
+        if left < 0:
+            return status
+    return 0
+
+
+def retry_headers(form: Hint, wait: float, now: float) -> dict[str, str]:
+    """Return the headers that ask a client to wait.
+
+    Args:
+        form: See `Throttle.retry_after`.
+        wait: Seconds until a request would be admitted.
+        now: Seconds since 1970.
+    """
+    match form:
+        case "seconds":
+            return {"Retry-After": str(max(1, round(wait + 0.5)))}
+        case "ms":
+            return {"retry-after-ms": str(round(wait * 1000) + 1)}
+        case "date":
+            until = formatdate(now + wait + 1, usegmt=True)
+            return {"Retry-After": until, "Date": formatdate(now, usegmt=True)}
+    return {}

@@ -1,7 +1,7 @@
-"""What the mock server accepts, written down once more and apart from the client's structs.
+"""The schema of the mock server, independent of the client's structs.
 
-Were the two the same, a wrong encoding would agree with itself. Each check yields the field that
-is wrong and why.
+If both used the same structs, the server would accept a wrong encoding of the client. Each check
+yields a pair for every problem: the field, and what is wrong with it.
 
 Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference.
 """
@@ -35,7 +35,7 @@ def _text_or_null(value: Any, field: str) -> Problems:
 
 
 def id_problems(value: Any, field: str) -> Problems:
-    """Yield what is wrong with an id, in a body or in a path."""
+    """Yield the problems of an id in a body or in a path."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or CONTROL.search(value):
         yield field, "must be an id of 1 to 255 characters"
 
@@ -78,7 +78,7 @@ def _date_or_null(value: Any, field: str) -> Problems:
 def _members(
     value: Any, field: str, required: dict[str, Check], optional: dict[str, Check]
 ) -> Problems:
-    """Check an object that may have no other members."""
+    """Check an object that has these members and no others."""
     if not isinstance(value, dict):
         yield field, "must be an object"
         return
@@ -150,7 +150,7 @@ _PERSON_OPTIONAL: dict[str, Check] = dict.fromkeys(_TEXTS, _text_or_null) | {
 
 
 def student_problems(student: Any) -> Problems:
-    """Yield what is wrong with a student."""
+    """Yield the problems of a student, without its envelope."""
     required = _PERSON | {
         "username": _text_or_null,
         "primaryOrg": _reference("org"),
@@ -160,7 +160,7 @@ def student_problems(student: Any) -> Problems:
 
 
 def user_problems(user: Any) -> Problems:
-    """Yield what is wrong with a user."""
+    """Yield the problems of a user, without its envelope."""
     optional = _PERSON_OPTIONAL | {
         "username": _text_or_null,
         "primaryOrg": _reference_or_null,
@@ -170,6 +170,6 @@ def user_problems(user: Any) -> Problems:
 
 
 def agent_problems(agent: Any) -> Problems:
-    """Yield what is wrong with the body of an agent link, which has no envelope."""
+    """Yield the problems of an agent link, whose body has no envelope."""
     required = {"user": _reference("user"), "relationshipType": _text}
     yield from _members(agent, "", required, {})

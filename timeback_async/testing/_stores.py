@@ -1,4 +1,4 @@
-"""What the mock server keeps, and how lists are cut, sorted and filtered out of it."""
+"""The records of the mock server, and how a list of them is filtered, sorted and paged."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _expression = re.compile(rf"{_PREDICATE}(?:(AND|OR)\s{_PREDICATE})?").fullmatch
 
 
 class Stores:
-    """The records in memory, each as it was last sent.
+    """The records in memory, each a JSON object as it was last sent.
 
     Attributes:
         students: Students by sourcedId.
@@ -38,11 +38,11 @@ class Stores:
         }
 
     def person(self, sourced_id: str) -> Json | None:
-        """Return a student or user."""
+        """Return the user or student with this id, or None."""
         return self.users.get(sourced_id) or self.students.get(sourced_id)
 
     def agents_of(self, student_id: str) -> list[Json]:
-        """Return the links of a student, in the form of the list answer."""
+        """Return the links of a student, each with its `agentId`, as the API lists them."""
         return [
             {"agentId": agent_id, **agent}
             for (student, agent_id), agent in self.agents.items()
@@ -57,10 +57,10 @@ def _org(sourced_id: str, name: str, kind: str, parent: str | None) -> Json:
 
 
 def select(records: list[Json], query: dict[str, str]) -> tuple[list[Json], int, int, int]:
-    """Return one page, its limit and offset, and the number of records in all pages.
+    """Return one page of records, its limit and offset, and the number of records on all pages.
 
     Raises:
-        ValueError: A parameter is not valid; its argument names it.
+        ValueError: A parameter is not valid; the argument is the parameter's name.
     """
     limit, offset = _number(query, "limit", 10), _number(query, "offset", 0)
     if not 1 <= limit <= 100:

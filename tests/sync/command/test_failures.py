@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.command import REFUSING, family, figures, lines, run, sync, words
 from tests.support.rosters import FAMILY, adult, child, folder, role, school
-from timeback_async.testing import Faults, MockServer, _server
+from timeback_async.testing import Faults, MockServer
+from timeback_async.testing._answers import Refusal
+from timeback_async.testing._api import RosteringApi
 
 
 @pytest.mark.parametrize("command", ["sync", "upsert"])
@@ -67,7 +69,7 @@ def test_what_was_not_done_is_named_with_place_id_and_reason(server: MockServer)
     done, report = sync(family()), figures("family")
 
     assert re.search(r"users\.csv:2 │ student +│ s-1 +│ failed +│ HTTP 422", done.stdout)
-    assert "--failures OUT.jsonl keeps such records" in done.stdout
+    assert "--failures OUT.jsonl also writes them" in done.stdout
     first = report["failures"][0]
     assert (first["where"], first["id"], first["outcome"]) == ("users.csv:2", "s-1", "failed")
     assert first["reason"].startswith("HTTP 422")
@@ -77,9 +79,9 @@ def test_a_server_that_repeats_what_it_was_sent_makes_nothing_personal_known(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise _server._Refusal(422, "s-1@canary.example of Canarys-1 Canary is taken")
+        raise Refusal(422, "s-1@canary.example of Canarys-1 Canary is taken")
 
-    monkeypatch.setattr(MockServer, "_put_student", refuse)
+    monkeypatch.setattr(RosteringApi, "_put_student", refuse)
 
     arguments = ("--report", "report.html", "--failures", "failures.jsonl", "--log-format", "json")
     done = sync(family(child("s-1")), *arguments)
@@ -98,7 +100,7 @@ def test_of_much_that_was_not_done_the_first_is_named_and_the_rest_counted(
 
     assert done.stdout.count("HTTP 422") == 3
     assert "… and 22 more." in done.stdout
-    assert "failures.jsonl holds them all" in done.stdout
+    assert "failures.jsonl holds all of them" in done.stdout
 
 
 def test_a_failure_that_could_not_be_completed_is_kept_without_a_record(
@@ -127,10 +129,10 @@ def test_failures_of_a_delta_keep_the_birth_dates_that_the_server_has(
     family(child("s-1", "u-1", grades="07"), mode="delta", name="delta")
 
     def refuse(*_: object) -> None:
-        raise _server._Refusal(422, "not now")
+        raise Refusal(422, "not now")
 
     with monkeypatch.context() as patched:
-        patched.setattr(MockServer, "_put_student", refuse)
+        patched.setattr(RosteringApi, "_put_student", refuse)
         refused = sync("delta", "--failures", "failures.jsonl")
     again = sync("failures.jsonl")
 

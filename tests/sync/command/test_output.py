@@ -16,7 +16,7 @@ from tests.support.command import family, interrupt, sync, when
 from tests.support.rosters import FAMILY, adult, child
 from tests.support.trace import Clock, statistics
 from timeback_async._trace import Trace
-from timeback_async.cli import _chart, _sync
+from timeback_async.cli import _chart, _progress
 from timeback_async.testing import Faults, MockServer
 
 
@@ -103,8 +103,8 @@ def progress(*arguments: object, **environ: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log a run's progress more often than anybody wants."""
-    monkeypatch.setattr(_sync, "REDRAW", 0.005)
-    monkeypatch.setattr(_sync, "LOG_EVERY", 0.02)
+    monkeypatch.setattr(_progress, "REDRAW", 0.005)
+    monkeypatch.setattr(_progress, "LOG_EVERY", 0.02)
 
 
 @pytest.mark.usefixtures("often")
@@ -146,7 +146,7 @@ def test_a_short_run_logs_no_progress(server: MockServer) -> None:
 def test_each_phase_with_something_to_do_has_a_bar(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sync, "REDRAW", -1.0)
+    monkeypatch.setattr(_progress, "REDRAW", -1.0)
 
     done = sync(family())
 
@@ -236,4 +236,4 @@ def test_an_output_that_cannot_be_written_is_one_line(
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
 
     assert done.returncode == 1
-    assert done.stderr == "error: the output could not be written: No space left on device\n"
+    assert done.stderr == "error: cannot write the output: No space left on device\n"

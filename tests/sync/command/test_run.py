@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import REFUSING, family, figures, sync
+from tests.support.command import REFUSING, family, figures, sync, words
 from tests.support.rosters import FAMILY, child, folder, users
 from timeback_async.testing import Faults, MockServer
 
@@ -69,6 +69,13 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
     assert found["value-missing"]["first"] == "users.csv:3: familyName: a required value is blank"
     assert found["agent-unknown"]["first"].endswith("is not in users.csv (u-9)")
     assert sorted(server.students) == ["s-1", "s-3"]
+
+
+def test_a_finding_without_anything_to_do_says_so(server: MockServer) -> None:
+    done = sync(family(child("s-1", userId="1")), "--dry-run")
+
+    assert "No action needed." in words(done.stdout)
+    assert "To do: nothing" not in words(done.stdout)
 
 
 def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(

@@ -56,8 +56,8 @@ def test_who_is_forgotten_leaves_no_row_and_is_sent_again_while_in_the_files(
     again = figures("family")
 
     assert (forgotten.exit_code, unknown.exit_code) == (0, 1)
-    assert "Forgotten: 4 rows" in forgotten.stdout
-    assert "At TimeBack nothing was changed" in forgotten.stdout
+    assert "Removed 4 rows" in forgotten.stdout
+    assert "Nothing was changed at TimeBack" in forgotten.stdout
     assert [(each["kind"], each["count"]) for each in left] == [("user", 1)]
     assert again["phases"]["people"]["planned"] == 2
 

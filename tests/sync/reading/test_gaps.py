@@ -23,7 +23,7 @@ from timeback_async.errors import ConfigError, SessionError
 from timeback_async.sync import ReadOptions, State, plan, read_roster, run
 from timeback_async.sync._reading.gaps import Gaps
 from timeback_async.testing import Faults, MockServer
-from timeback_async.testing._server import _Refusal
+from timeback_async.testing._answers import Refusal
 
 BORN = {"birthDate": "2010-05-06"}
 BIRTHS = [{"sourcedId": own, **BORN} for own in ("s-1", "s-2")]
@@ -468,12 +468,12 @@ async def test_people_are_listed_before_anybody_is_deactivated(
     """A server that lists whoever is active: writing while listing would move its pages."""
     people = [child(f"s-{n:03}") for n in range(250)]
     await district.sync(school(*people))
-    listed = server._list
+    listed = server._api._list
 
     def active(name: str, records: Any, query: Any) -> Any:
         return listed(name, [each for each in records if each["status"] == "active"], query)
 
-    monkeypatch.setattr(server, "_list", active)
+    monkeypatch.setattr(server._api, "_list", active)
     tonight = [row | {"status": "tobedeleted"} for row in people[:110]] + people[150:]
 
     await district.sync(school(*tonight), **EVERYTHING)
@@ -546,14 +546,14 @@ async def test_somebody_who_cannot_be_looked_up_is_one_failure(
 ) -> None:
     district.settings = {"retry": RetryPolicy(attempts=2, initial=0.001)}
     await district.sync(crowd(20))
-    existing = server._existing
+    existing = server._api._existing
 
     def but_one(own: str) -> Any:
         if own == "s-10":
-            raise _Refusal(status, "no")
+            raise Refusal(status, "no")
         return existing(own)
 
-    monkeypatch.setattr(server, "_existing", but_one)
+    monkeypatch.setattr(server._api, "_existing", but_one)
 
     running = await district.sync(
         school(*(child(f"s-{n}", phone="1") for n in range(20)), mode="delta")

@@ -122,8 +122,8 @@ async def test_a_link_whose_person_failed_is_not_sent_and_says_why(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused: list[tuple[str, str, str]] = []
-    real = server._put_user
-    monkeypatch.setattr(server, "_put_user", lambda own, body: real(own, b'{"user": {}}'))
+    real = server._api._put_user
+    monkeypatch.setattr(server._api, "_put_user", lambda own, body: real(own, b'{"user": {}}'))
 
     def take(change: Change, result: Any) -> None:
         refused.append((change.kind, result.outcome, str(result.error)))
@@ -238,8 +238,8 @@ async def test_somebody_listed_twice_is_deactivated_once(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await district.sync(school(*FAMILY))
-    real = server._list
-    monkeypatch.setattr(server, "_list", lambda name, all_, query: real(name, all_ * 2, query))
+    real = server._api._list
+    monkeypatch.setattr(server._api, "_list", lambda name, all_, query: real(name, all_ * 2, query))
 
     running = await district.sync(
         school(child("s-1", "u-1"), adult("u-1")), deactivate_absent=True, max_removals=1

@@ -1,4 +1,4 @@
-"""A made-up school, the same for the same seed, with a few records broken on purpose."""
+"""A made-up school with a few records broken on purpose. A seed always gives the same school."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ..models import AgentLink, Demographics, OrgRef, Role, RoleName, Student, User
 
-__all__ = ["roster"]
+__all__ = ["made_up_school"]
 
 GIVEN = "Ada Alan Barbara Claude Donald Edsger Frances Grace Jean John Kathleen Ken Leslie Margaret"
 FAMILY = "Allen Backus Booth Byron Dijkstra Hamilton Hopper Knuth Lamport Liskov Ritchie Turing"
@@ -18,10 +18,15 @@ ORGS = ("org-1", "org-2")
 Record = Student | User | AgentLink
 
 
-def roster(records: int, seed: int) -> Iterator[tuple[Record, str]]:
-    """Yield about so many records: each student, one or two parents, and the links to them.
+def made_up_school(records: int, seed: int) -> Iterator[tuple[Record, str]]:
+    """Yield records of families: a student, one or two parents, and the links between them.
 
-    With each comes what was broken in it on purpose, or "".
+    Args:
+        records: About how many records to yield; the last family is complete.
+        seed: The same seed gives the same records.
+
+    Yields:
+        A record, and what was broken in it on purpose, or "".
     """
     draw = random.Random(seed)
     made = family = 0
@@ -63,7 +68,7 @@ def _family(draw: random.Random, number: int) -> Iterator[Record]:
         yield AgentLink(f"student-{number:06}", sourced_id, role)
 
 
-# In which family, which kind of record, what was done to it, and how.
+# By number of the family: the kind of record to break, a description, and the changes.
 _BREAKAGES: dict[int, tuple[type, str, dict[str, Any]]] = {
     5: (Student, "no family name", {"family_name": None}),
     10: (User, "an id that is a path", {"sourced_id": "../students"}),

@@ -1,0 +1,107 @@
+"""The files that a run writes: the records that were not saved, and the report."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from .._results import ItemResult
+from ..errors import ConfigError, RecordError
+from ._input import FAILURE, InputRecord
+from ._screen import print_error
+
+__all__ = ["Failures", "ReportFile"]
+
+
+class Failures:
+    """A file of records in wire form, one per line, each with the reason why it was not saved.
+
+    It holds whole records, so only its owner may read it. `upsert` and `sync` can send it again.
+    """
+
+    def __init__(self, path: Path, file: RawIOBase) -> None:
+        self._path, self._file = path, file
+        self._is_full = False
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path | None) -> Iterator[Self | None]:
+        """Open the file before anything is sent; without a path there is no file.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        if path is None:
+            yield None
+            return
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
+        with os.fdopen(number, "wb", buffering=0) as file:
+            path.chmod(0o600)  # the file may have been there before
+            yield cls(path, file)
+
+    def write(self, entry: InputRecord, result: ItemResult) -> None:
+        """Add a record as a line that can be read again. A full disk does not end the run."""
+        error = result.error
+        failure: dict[str, Any] = {
+            "file": entry.file,
+            "line": entry.line,
+            "outcome": result.outcome,
+            "field": error.field if isinstance(error, RecordError) else "",
+            "reason": error.reason if isinstance(error, RecordError) else str(error),
+            "status": result.status,
+            "attempts": result.attempts,
+            "request_id": result.request_id,
+        }
+        if entry.text:
+            failure["text"] = entry.text
+        record = entry.record if isinstance(entry.record, dict) else {}
+        if self._is_full:
+            return
+        try:
+            self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
+        except OSError as problem:
+            self._is_full = True
+            print_error(f"{self._path}: {problem.strerror}; the file does not hold every failure")
+
+
+class ReportFile:
+    """The file that holds the page of a report."""
+
+    def __init__(self, path: Path, file: RawIOBase) -> None:
+        self._path, self._file = path, file
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path | None) -> Iterator[Self | None]:
+        """Open the file before anything is sent; without a path there is no file.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        if path is None:
+            yield None
+            return
+        try:
+            file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
+        with file:
+            yield cls(path, file)
+
+    def write(self, page: str) -> bool:
+        """Write the page and return True; print an error and return False where that fails."""
+        rest = page.encode(errors="replace")
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            print_error(f"{self._path}: {error.strerror}")
+            return False
+        return True

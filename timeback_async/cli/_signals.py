@@ -1,0 +1,53 @@
+"""React to Ctrl-C and SIGTERM: finish first, then cancel."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+__all__ = ["interruptible", "on_signals"]
+
+DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
+
+
+@contextmanager
+def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Handle Ctrl-C and SIGTERM while the block runs.
+
+    The first signal calls `stop`. The second one, or 30 s after the first, cancels this task.
+
+    Args:
+        stop: Called once; begins nothing new and lets what is in flight finish.
+        say: Prints the one line that explains this to the user.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    drain: list[asyncio.TimerHandle] = []
+
+    def interrupt() -> None:
+        if drain:
+            task.cancel()
+            return
+        drain.append(loop.call_later(DRAIN, task.cancel))
+        say("Stopping: requests in flight are being finished. Press Ctrl-C again to cancel them.")
+        stop()
+
+    on_signals(interrupt)
+    try:
+        yield
+    finally:
+        # After the first signal the run is ending anyway, so later signals are ignored.
+        on_signals((lambda: None) if drain else None)
+        for timer in drain:
+            timer.cancel()
+
+
+def on_signals(act: Callable[[], None] | None) -> None:
+    """Call `act` at Ctrl-C and SIGTERM; None restores what they did before."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
+            if act is None:
+                loop.remove_signal_handler(number)
+            else:
+                loop.add_signal_handler(number, act)

@@ -1,0 +1,84 @@
+"""`state`: show, export or forget what `sync` remembers."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._exit import EXIT, exit_with
+from ._options import DEFAULT_STATE, AsJson, StatePath
+
+__all__ = ["export", "forget", "show"]
+
+
+def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
+    """Print the number of records of each kind and outcome.
+
+    Also prints the endpoint, and when the state was created and last used.
+    """
+    exit_with(lambda: _show(state, json))
+
+
+def forget(
+    sourced_ids: Annotated[list[str], typer.Argument(help="sourcedIds of people.")],
+    state: StatePath = DEFAULT_STATE,
+) -> None:
+    """Remove people and their links from the state.
+
+    Nothing changes at TimeBack. Exit code 1 if the state knows none of them.
+    """
+    exit_with(lambda: _forget(state, sourced_ids))
+
+
+def export(state: StatePath = DEFAULT_STATE) -> None:
+    """Print every record of the state as JSON Lines."""
+    exit_with(lambda: _export(state))
+
+
+def _show(path: Path, as_json: bool) -> int:
+    from ..sync import State
+    from ._screen import out, print_json, print_table
+
+    with State(path, create=False) as state:
+        facts = {
+            "endpoint": state.meta("endpoint"),
+            "ids": state.ids,
+            "created": _when(state.meta("created")),
+            "last_run": _when(state.meta("last_run")),
+        }
+        counts = state.count()
+    if as_json:
+        found = [{"kind": k, "outcome": o, "count": n} for (k, o), n in counts.items()]
+        print_json(facts | {"records": found})
+        return EXIT.OK
+    for name, value in facts.items():
+        out.print(f"{name.replace('_', ' ')}: {value or 'never'}", markup=False)
+    rows = [(kind, outcome, f"{number:,}") for (kind, outcome), number in sorted(counts.items())]
+    print_table(str(path), ("kind", "outcome", "records"), rows)
+    return EXIT.OK
+
+
+def _forget(path: Path, sourced_ids: list[str]) -> int:
+    from ..sync import State
+    from ._screen import out
+
+    with State(path, create=False) as state:
+        count = state.forget(sourced_ids)
+    out.print(f"Removed {count:,} rows from the state. Nothing was changed at TimeBack.")
+    return EXIT.OK if count else EXIT.PARTIAL
+
+
+def _export(path: Path) -> int:
+    from ..sync import State
+    from ._screen import print_json
+
+    with State(path, create=False) as state:
+        for entry in state.entries():
+            row = {name: value for name, value in entry._asdict().items() if name != "hash"}
+            print_json(row | {"time": _when(entry.time)})
+    return EXIT.OK
+
+
+def _when(seconds: float | None) -> str | None:
+    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
