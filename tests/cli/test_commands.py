@@ -278,7 +278,7 @@ def test_ctrl_c_elsewhere_is_exit_code_75_without_a_traceback(
 
     done = run("agents", "s-1")
 
-    assert done.exit_code == 75
+    assert done.exit_code == 75, (done.output, done.exception)
 
 
 # -- the other commands

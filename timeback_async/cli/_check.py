@@ -60,13 +60,13 @@ async def results(config: Config) -> AsyncIterator[CheckResult]:
         for scope in (READONLY, CREATEPUT):
             what = f"token for {scope.removeprefix(SCOPE_PREFIX)}"
             try:
-                granted = (await session._tokens.get(scope)).granted  # noqa: SLF001 - our own
+                granted = await session.check_token(scope)
             except TimebackError as error:
                 yield CheckResult(what, False, _explanation(error, config))
                 if getattr(error, "code", "") != "invalid_scope":
                     return  # the other checks would fail for the same reason
                 continue
-            if granted and scope not in granted.split():
+            if granted and scope not in granted:
                 yield CheckResult(what, False, f"the token was issued without this scope. {DRAFT}")
             else:
                 yield CheckResult(what, True, "granted")
