@@ -244,7 +244,7 @@ def test_rows_that_say_different_birth_dates_leave_the_person_out(tmp_path: Path
     assert wrong(roster) == [
         (
             "value-invalid users.csv:2: birthDate: "
-            "a value is not valid (several rows say different ones)"
+            "a value is not valid (several rows have different ones)"
         ),
     ]
 
@@ -452,7 +452,7 @@ def test_a_1_2_user_without_roles_is_left_out_and_roles_of_nobody_are_told(tmp_p
         ),
         (
             {"endDate": "Canary"},
-            "value-invalid users.csv:2: endDate: a value is not valid (is no date)",
+            "value-invalid users.csv:2: endDate: a value is not valid (is not a date)",
         ),
     ],
 )

@@ -15,7 +15,8 @@ from .files import DataFile, reading
 from .findings import Severity
 from .gaps import Gaps
 from .options import Resolved
-from .people import DIFFERENT, PeopleMapper, RoleRow
+from .people import DIFFERENT, PeopleMapper
+from .roles import RoleRow
 from .roster import CHUNK, RECORDS, WIRE, Roster, Source
 from .rows import Rows
 from .values import listed, user_ids
