@@ -10,7 +10,7 @@ from typing import Any
 
 from timeback_async import AgentLink, Student, User
 from timeback_async.sync import Entry, ReadOptions, Roster, read_roster
-from timeback_async.sync._planning.state import line
+from timeback_async.sync._planning.entry import line
 
 __all__ = [
     "adult",

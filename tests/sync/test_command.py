@@ -191,7 +191,7 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
         (["family", "--org-map", "text.txt"], {}, 'text.txt: must be lines of the form "from"'),
         (["family", "--map", "text.txt"], {}, "text.txt: is not a map"),
         (["family", "--state", "no/such.db"], {}, "such.db: No such file or directory"),
-        (["family", "--state", "text.txt"], {}, "is damaged, or no state; move it away"),
+        (["family", "--state", "text.txt"], {}, "is damaged, or not a state; move it away"),
         (["family", "--failures", "no/such.jsonl"], {}, "such.jsonl: No such file or directory"),
         (["family", "--mode", "both"], {}, "delta"),
         (["family", "--strict"], {}, "not by the letter of the standard: orgs.csv"),
@@ -385,7 +385,7 @@ def test_ids_are_kept_as_the_first_run_was_told(server: MockServer) -> None:
     assert b"s-1" in Path("plain.db").read_bytes()
     assert b"s-1" not in Path("hashed.db").read_bytes()
     assert changed.exit_code == 2
-    assert "keeps ids hashed" in changed.stderr
+    assert "keeps hashed ids" in changed.stderr
 
 
 # -- what is absent
@@ -952,7 +952,7 @@ def test_a_state_that_cannot_be_written_ends_the_run_with_75_and_what_to_do(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise StateError("timeback-state.db: could not be written; make room, and run again")
+        raise StateError("timeback-state.db: could not be written; free disk space, then run again")
 
     with monkeypatch.context() as patched:
         patched.setattr(State, "write", full)
@@ -960,7 +960,7 @@ def test_a_state_that_cannot_be_written_ends_the_run_with_75_and_what_to_do(
     again = figures("family")
 
     assert stopped.exit_code == 75
-    assert "make room, and run again" in stopped.stderr
+    assert "free disk space, then run again" in stopped.stderr
     assert again["exit"] == 0
 
 
@@ -1024,8 +1024,8 @@ def test_a_state_that_is_not_there_or_none_is_exit_code_2(command: list[str]) ->
     gone, text = run("state", *command), run("state", *command, "--state", "text.db")
 
     assert (gone.exit_code, text.exit_code) == (2, 2)
-    assert "there is no such state" in gone.stderr
-    assert "is damaged, or no state" in text.stderr
+    assert "does not exist" in gone.stderr
+    assert "is damaged, or not a state" in text.stderr
 
 
 def test_a_state_in_use_is_nobody_elses(server: MockServer) -> None:

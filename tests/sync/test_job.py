@@ -689,7 +689,7 @@ def failing_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
         nonlocal count
         count += 1
         if count > batches:
-            raise StateError("state.db: could not be written (disk full); run again to go on")
+            raise StateError("state.db: could not be written (disk full); run again to continue")
         real(self, batch)
 
     monkeypatch.setattr(State, "write", write)

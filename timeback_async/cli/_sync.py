@@ -21,6 +21,7 @@ from ..errors import ConfigError, TimebackError
 from ..sync import (
     PHASES,
     Change,
+    Ids,
     Plan,
     ReadOptions,
     State,
@@ -31,7 +32,6 @@ from ..sync import (
     read_roster,
     run,
 )
-from ..sync._planning.state import Ids
 from ..sync._reading.files import shown
 from ..sync._running.page import page
 from ._failures import Failures

@@ -14,8 +14,9 @@ from ...errors import ConfigError, SessionError
 from ...models.ids import agent_id_of
 from .._reading.gaps import Gaps
 from .._reading.roster import RECORDS, Roster, writing
+from .entry import Entry
 from .plan import INSERT_CHANGE, SCHEMA, Action, Phase, Plan
-from .state import Entry, State
+from .state import State
 
 __all__ = ["plan"]
 
@@ -98,7 +99,11 @@ class _Planner:
         self._flush()
 
     def _compare_people(self) -> None:
-        id_of, hash_of, sources = self._state.id_of, self._state.hash_of, self._roster.sources
+        id_of, hash_of, sources = (
+            self._state.keys.id_of,
+            self._state.keys.hash_of,
+            self._roster.sources,
+        )
         query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
         for own, kind, status, file, line, body, gaps in self._db.execute(query):
             key = id_of(own)
@@ -127,7 +132,11 @@ class _Planner:
         return text if self._were_births else structs.replace(gaps, birth=False).as_json()
 
     def _compare_links(self) -> None:
-        id_of, hash_of, sources = self._state.id_of, self._state.hash_of, self._roster.sources
+        id_of, hash_of, sources = (
+            self._state.keys.id_of,
+            self._state.keys.hash_of,
+            self._roster.sources,
+        )
         query = "SELECT student, user, agent_id, relation, file, line FROM links"
         for student, user, agent_id, relation, file, line in self._db.execute(query):
             key = id_of(link_id(student, user, agent_id))

@@ -11,7 +11,8 @@ import msgspec
 from ...models import AgentKey, AgentLink, Student, User
 from .._reading.gaps import NONE, Gaps, Untold
 from .._reading.roster import Roster
-from .state import Entry, State
+from .entry import Entry
+from .state import State
 
 __all__ = ["INSERT_CHANGE", "PHASES", "SCHEMA", "Action", "Change", "Phase", "Plan"]
 
@@ -113,7 +114,7 @@ class Plan:
             record, sourced_id = AgentKey(student, agent_id), student
         elif kind == "agent":
             record, sourced_id = AgentLink(student, user, relation, agent_id), student
-            people = (self.state.id_of(student), self.state.id_of(user), record.agent_id)
+            people = (self.state.keys.id_of(student), self.state.keys.id_of(user), record.agent_id)
         elif body is not None:
             record = _decode[kind](body)
             sourced_id = record.sourced_id

@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-from .._planning.state import Entry, State, StateError, line
+from .._planning.entry import Entry, line
+from .._planning.state import State, StateError
 
 __all__ = ["Journal"]
 
