@@ -153,7 +153,7 @@ def read(path: Path, files: Mapping[str, str | bytes], **options: Any) -> Roster
 def opened(path: Path, **options: Any) -> Roster:
     """Read a roster that is closed when the test lets go of it."""
     roster = read_roster(path, ReadOptions(**options))
-    weakref.finalize(roster, roster.db.close)
+    weakref.finalize(roster, roster.database.connection.close)
     return roster
 
 

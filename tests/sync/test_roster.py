@@ -12,7 +12,7 @@ from timeback_async import AgentLink, User
 from timeback_async.errors import ConfigError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import CODES, Finding, Findings, ReadOptions, read_roster
-from timeback_async.sync._reading import roster as _roster
+from timeback_async.sync._reading import database as _database
 
 from ..samples import link, student, user
 from .rosters import (
@@ -624,10 +624,10 @@ def test_a_roster_that_cannot_be_read_leaves_nothing_open(tmp_path: Path) -> Non
 def test_a_temporary_disk_that_is_full_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_roster, "SCHEMA", f"PRAGMA max_page_count=20;{_roster.SCHEMA}")
+    monkeypatch.setattr(_database, "SCHEMA", f"PRAGMA max_page_count=20;{_database.SCHEMA}")
     people = [child(f"s-{number}") for number in range(1000)]
 
-    with pytest.raises(ConfigError, match=r"database or disk is full\); SQLITE_TMPDIR may say"):
+    with pytest.raises(ConfigError, match=r"database or disk is full\); free disk space, or set"):
         read(tmp_path, school(*people))
 
 

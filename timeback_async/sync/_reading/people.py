@@ -18,11 +18,10 @@ from .options import Resolved
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import boolean, day, listed
+from .values import DIFFERENT, boolean, day, listed
 
-__all__ = ["DIFFERENT", "MappedRow", "PeopleMapper"]
+__all__ = ["MappedRow", "PeopleMapper"]
 
-DIFFERENT = "\0"  # in place of a value for which several rows disagree
 STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Untold: "person"}
 # Optional texts: the field in the file, and the attribute of the struct.

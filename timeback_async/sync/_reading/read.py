@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
+from .database import writing
 from .files import DataFile, Package, packages_in, shown
 from .layout import (
     ONEROSTER,
@@ -14,11 +15,11 @@ from .layout import (
     layout_for,
     standard_columns,
 )
+from .links import LinkBuilder
 from .load import Loader
 from .manifest import Manifest
 from .options import ReadOptions, Resolved
-from .resolve import Resolver
-from .roster import Roster, writing
+from .roster import Roster
 from .rows import Rows
 from .tables import Table
 
@@ -68,7 +69,7 @@ class _Reader:
             self._loader().read_json_lines(next(iter(files.values())))
         else:
             self._read_tables(files)
-        Resolver(self._roster, self._options.relationship)()
+        LinkBuilder(self._roster, self._options.relationship).finish()
         refused = [
             cause.examples[0]
             for cause in self._roster.findings.causes
@@ -115,7 +116,7 @@ class _Reader:
             ("orgs", loader.read_orgs),
             ("roles", loader.read_roles),
             ("userprofiles", loader.read_profiles),
-            ("demographics", loader.read_births),
+            ("demographics", loader.read_demographics),
             ("users", loader.read_people),
             ("relationships", loader.read_relationships),
         ):

@@ -108,7 +108,9 @@ class SyncRun:
         plan = self._plan
         facts = {"births": True} if plan.roster.has_births else {}
         try:
-            await asyncio.to_thread(self._state.begin, plan.changing(), plan.moved(), facts)
+            await asyncio.to_thread(
+                self._state.begin, plan.changing(), plan.changed_source(), facts
+            )
         except StateError as error:
             self._end(error)
 

@@ -12,7 +12,8 @@ import msgspec
 from ..._results import ItemResult, Outcome
 from ..._trace import Trace
 from ...errors import TimebackError
-from .._planning.plan import PHASES, Change, Phase, Plan
+from .._planning.plan import PHASES, Change, Plan
+from .._planning.tables import Phase
 from .._reading.findings import Cause
 
 __all__ = ["MAX_FAILURES", "Failure", "PhaseReport", "SyncReport"]
