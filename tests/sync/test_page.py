@@ -19,8 +19,8 @@ from tests.test_trace import Clock, statistics
 from timeback_async import Outcome
 from timeback_async._trace import Trace
 from timeback_async.sync import PHASES, Findings, PhaseReport, SyncReport
-from timeback_async.sync._running.page import SHOWN, page
-from timeback_async.sync._running.report import Failure
+from timeback_async.sync._running.page import EXAMPLES_SHOWN, page
+from timeback_async.sync._running.sync_report import Failure
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://elsewhere.invalid/x onerror=alert(2)>"
 PUNCTUATION = "a & b $headline &lt;"
@@ -96,7 +96,7 @@ def phase(planned: int, **counts: int) -> PhaseReport:
 def findings(*told: tuple[str, str, int, str, str]) -> Findings:
     collected = Findings()
     for each in told:
-        collected.tell(*each)
+        collected.add(*each)
     return collected
 
 
@@ -268,8 +268,8 @@ def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counte
 
     shown = Page(page(report(many)))
 
-    assert len(shown.all("li")) == SHOWN
-    assert f"… and {1500 - SHOWN:,} more." in shown.text
+    assert len(shown.all("li")) == EXAMPLES_SHOWN
+    assert f"… and {1500 - EXAMPLES_SHOWN:,} more." in shown.text
 
 
 def test_without_findings_it_says_so() -> None:

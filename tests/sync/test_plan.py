@@ -28,7 +28,7 @@ from timeback_async.errors import ConfigError, SessionError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import Entry, Plan, State, plan
 from timeback_async.sync._planning.plan import Change
-from timeback_async.sync._running.job import ENDED
+from timeback_async.sync._running.job import OUTCOME_IN_STATE
 
 Files = Mapping[str, str]
 FAMILY = [child("s-1", "u-1"), child("s-2", "u-1"), adult("u-1")]
@@ -77,7 +77,9 @@ def night(state: State, path: Path, files: Files, **how: Any) -> Night:
 
 
 def ended(changes: Iterable[Change], outcome: str = "") -> list[Entry]:
-    return [each.known._replace(outcome=outcome or ENDED[each.phase]) for each in changes]
+    return [
+        each.known._replace(outcome=outcome or OUTCOME_IN_STATE[each.phase]) for each in changes
+    ]
 
 
 @pytest.fixture(params=["hashed", "plain"])

@@ -606,7 +606,7 @@ def test_only_the_first_of_many_refusals_are_shown(tmp_path: Path) -> None:
 def test_a_roster_is_gone_when_it_is_closed(tmp_path: Path) -> None:
     with read_roster(folder(tmp_path / "roster", school(child()))) as roster:
         assert repr(roster) == (
-            "<Roster OneRoster 1.1: Count(students=1, users=0, links=0, left_out=0)>"
+            "<Roster OneRoster 1.1: RosterCount(students=1, users=0, links=0, left_out=0)>"
         )
 
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -667,9 +667,9 @@ def test_nothing_personal_stands_in_any_finding(tmp_path: Path) -> None:
 def test_findings_are_grouped_by_cause_and_causes_come_before_consequences() -> None:
     findings = Findings()
     for line in range(1500):
-        findings.tell("agent-unknown", "users.csv", line, "agentSourcedIds", f"u-{line}")
-    findings.tell("org-unknown", "users.csv", 7, "orgSourcedIds", "gone")
-    findings.tell("name-prefix", detail="x_")
+        findings.add("agent-unknown", "users.csv", line, "agentSourcedIds", f"u-{line}")
+    findings.add("org-unknown", "users.csv", 7, "orgSourcedIds", "gone")
+    findings.add("name-prefix", detail="x_")
 
     assert [(each.code, each.count) for each in findings.causes] == [
         ("name-prefix", 1),
@@ -698,7 +698,7 @@ def test_every_code_says_what_to_do_and_is_no_milder_when_strict(code: str) -> N
     assert CODES[code].says
     assert CODES[code].advice
     assert order.index(CODES[code].by_the_letter) >= order.index(CODES[code].severity)
-    assert Findings(strict=True).tell(code) == CODES[code].by_the_letter
+    assert Findings(strict=True).add(code) == CODES[code].by_the_letter
 
 
 def test_people_of_several_files_are_one_roster(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ SEVERITIES = {
     "warning": "[yellow]look at:[/]",
     "note": "[dim]note:[/]",
 }
-KINDS = {"student": "students", "user": "users", "agent": "links"}
+KIND_NAMES = {"student": "students", "user": "users", "agent": "links"}
 READ = {"students": "students", "users": "users", "links": "links", "left_out": "rows left out"}
-SHOWN = 20
+MAX_FAILURES_SHOWN = 20
 
 
 def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: Path | None) -> None:
@@ -39,7 +39,7 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
         print_chart(report.trace)
     left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
     if left_alone:
-        gone = ", ".join(f"{left_alone[kind]:,} {KINDS[kind]}" for kind in sorted(left_alone))
+        gone = ", ".join(f"{left_alone[kind]:,} {KIND_NAMES[kind]}" for kind in sorted(left_alone))
         out.print(f"No longer in the files: {gone}. They are left alone, unless you ask for more.")
     if report.dry_run:
         out.print("Dry run: everything was read and compared, nothing was sent.")
@@ -61,7 +61,7 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
     table = Table(title="Not done", title_justify="left")
     for heading in ("where", "kind", "id", "outcome", "reason"):
         table.add_column(heading, overflow="fold")
-    examples = report.examples(SHOWN)
+    examples = report.examples(MAX_FAILURES_SHOWN)
     for each in examples:
         cells = each.where, each.kind, printable(each.who), each.outcome.value, each.reason
         table.add_row(*map(escape, cells))

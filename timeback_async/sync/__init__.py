@@ -19,7 +19,7 @@ from ._reading.options import ReadOptions
 from ._reading.read import read_roster
 from ._reading.roster import Roster
 from ._running.job import SyncRun, run
-from ._running.report import Failure, PhaseReport, SyncReport
+from ._running.sync_report import Failure, PhaseReport, SyncReport
 
 __all__ = [
     "CODES",

@@ -81,7 +81,7 @@ class _Planner:
         self.plan = empty
         self._roster, self._state, self._tables = empty.roster, empty.state, empty.tables
         self._database = empty.roster.database
-        self._tell = empty.roster.findings.tell
+        self._report = empty.roster.findings.add
         self._is_removable = {
             "student": deactivate_absent, "user": deactivate_absent, "agent": unlink_absent
         }  # fmt: skip
@@ -167,7 +167,7 @@ class _Planner:
             if is_unknown and self._roster.sources[file].mode == "delta":
                 known = [self._state.lookup(key) for key in keys]
                 if not any(found and found[1] == "saved" for found in known):
-                    self._tell("agent-unknown", file, line, "agentSourcedIds", agent)
+                    self._report("agent-unknown", file, line, "agentSourcedIds", agent)
 
     def _action(self, key: str, source: str, digest: bytes, status: str) -> Action | None:
         """Return what to do with a record of the files, or None if there is nothing to do."""
@@ -214,9 +214,9 @@ class _Planner:
             #   rows without a readable id -> it may be one of those, perhaps in another file
             #   nobody asked for removals  -> it is left alone
             if is_unreadable:
-                self._tell("absence-doubtful", file)
+                self._report("absence-doubtful", file)
             elif not self._is_removable[entry.kind]:
-                self._tell("absent", file, detail=entry.kind)
+                self._report("absent", file, detail=entry.kind)
             elif entry.kind == "agent":
                 self._unlink(entry)
             else:
@@ -231,10 +231,10 @@ class _Planner:
         """Report what keeps the whole set from being judged."""
         modes = {source.mode for source in self._roster.sources.values()}
         if any(self._is_removable.values()) and "bulk" not in modes:
-            self._tell("absence-unjudged")
+            self._report("absence-unjudged")
         before = self._state.meta("fingerprint")
         if before not in (None, self._roster.fingerprint) and not modes <= {"bulk"}:
-            self._tell("options-changed")
+            self._report("options-changed")
 
     def _is_absent(self, entry: Entry, source: Source) -> bool:
         """Whether the server holds a record that a full file of its source would have to hold."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...models import AgentKey, AgentLink, Student, User
-from .._reading.gaps import NONE, Gaps, Untold
+from .._reading.gaps import NONE, Gaps, Roleless
 from .._reading.roster import Roster
 from .entry import Entry
 from .state import State
@@ -21,7 +21,7 @@ PHASES: tuple[Phase, ...] = ("people", "links", "unlinks", "deactivations")
 CHANGES_IN_MEMORY = 256  # for `async for`
 _decode = {
     kind: msgspec.json.Decoder(of).decode
-    for kind, of in (("student", Student), ("user", User), ("person", Untold))
+    for kind, of in (("student", Student), ("user", User), ("person", Roleless))
 }
 
 
@@ -45,7 +45,7 @@ class Change(NamedTuple):
     action: Action
     kind: str
     sourced_id: str
-    record: Student | User | Untold | AgentLink | AgentKey | None
+    record: Student | User | Roleless | AgentLink | AgentKey | None
     file: str
     line: int
     known: Entry

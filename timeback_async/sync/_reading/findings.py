@@ -243,7 +243,7 @@ class Findings:
         self._strict = strict
         self._causes: dict[tuple[str, str, str], Cause] = {}
 
-    def tell(
+    def add(
         self, code: str, file: str = "", line: int = 0, field: str = "", detail: str = ""
     ) -> Severity:
         """Take one finding in, and return how bad it is."""

@@ -15,11 +15,11 @@ from .database import ROLE_FIELDS
 from .files import DataFile, reading
 from .findings import Severity
 from .gaps import Gaps
-from .options import Resolved
+from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import LinkRow, PersonRow, Reference
 from .roles import RoleRow
-from .roster import CHUNK, RECORDS, WIRE, Roster, Source
+from .roster import RECORDS, ROWS_AT_ONCE, WIRE, Roster, Source
 from .rows import Rows
 from .values import DIFFERENT, listed, user_ids
 
@@ -39,11 +39,11 @@ class Loader:
     """
 
     def __init__(
-        self, roster: Roster, options: Resolved, mode: Callable[[str], str], claims_bulk: bool
+        self, roster: Roster, options: LoadedOptions, mode: Callable[[str], str], claims_bulk: bool
     ) -> None:
         self._roster, self._options = roster, options
         self._mode, self._claims_bulk = mode, claims_bulk
-        self._database, self._tell = roster.database, roster.findings.tell
+        self._database, self._report = roster.database, roster.findings.add
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
@@ -89,7 +89,7 @@ class Loader:
             one, other = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
             if one is None or other is None:
                 source.unreadable += 1
-                self._tell("id-missing", rows.file, line, "userSourcedId")
+                self._report("id-missing", rows.file, line, "userSourcedId")
                 continue
             relation = row.get("relationshipRole", "")
             self._database.add_references([Reference(one, other, relation, rows.file, line)])
@@ -118,7 +118,7 @@ class Loader:
             database.has_rows, ("roles", "profiles", "demographics")
         )
         dated = total = 0
-        for chunk in chunks(rows, CHUNK):
+        for chunk in chunks(rows, ROWS_AT_ONCE):
             ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
             roles = database.roles_of(ids) if has_roles else {}
             births = database.birth_dates_of(ids) if has_births else {}
@@ -130,7 +130,7 @@ class Loader:
                 sourced_id = row.get("sourcedId")
                 if sourced_id is None:
                     source.unreadable += 1
-                    self._tell("id-missing", rows.file, line, "sourcedId")
+                    self._report("id-missing", rows.file, line, "sourcedId")
                     continue
                 if names.get(sourced_id, DIFFERENT) != DIFFERENT:
                     row.setdefault("username", names[sourced_id])
@@ -140,10 +140,10 @@ class Loader:
             people.write()
         source.unreadable += rows.broken
         if not total and not rows.broken:
-            self._tell("file-empty", rows.file)
+            self._report("file-empty", rows.file)
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
-            self._tell("mode-doubtful", rows.file)
+            self._report("mode-doubtful", rows.file)
 
     # -- JSON Lines
 
@@ -166,12 +166,12 @@ class Loader:
                 if len(record) == 1:
                     ((kind, inner),) = record.items()
         if kind not in WIRE or not isinstance(inner, dict):
-            self._tell("json-broken", file, line)
+            self._report("json-broken", file, line)
             return False
         try:
             value, body = checked(inner, WIRE[kind])
         except RecordError as error:
-            self._tell("value-invalid", file, line, error.field, error.reason)
+            self._report("value-invalid", file, line, error.field, error.reason)
             sourced_id = inner.get("sourcedId")
             if kind == "agent" or not isinstance(sourced_id, str):
                 return False
@@ -197,7 +197,7 @@ class _People:
     """Maps rows of people, and writes what comes of them together."""
 
     def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
-        self._database, self._tell, self._mapper = roster.database, roster.findings.tell, mapper
+        self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
         self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
@@ -213,13 +213,13 @@ class _People:
     ) -> None:
         """Map one row; `birth` is the date in demographics.csv, and its form."""
 
-        def tell(code: str, field: str, detail: str) -> Severity:
-            return self._tell(code, self._file, line, field, detail)
+        def add(code: str, field: str, detail: str) -> Severity:
+            return self._report(code, self._file, line, field, detail)
 
         if "birthDate" in row:
             birth = row["birthDate"], self._own_form
         sourced_id = row["sourcedId"]
-        person = self._mapper.person(row, roles, *birth, tell, ended)
+        person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
             PersonRow(
                 sourced_id, person.kind, person.is_student, person.relation, person.status,

@@ -10,9 +10,9 @@ import msgspec
 from ...errors import ConfigError
 from .layout import Layout, check_date_format, read_layout
 
-__all__ = ["CEDS_TO_TIMEBACK", "ReadOptions", "Resolved"]
+__all__ = ["CEDS_TO_TIMEBACK", "LoadedOptions", "ReadOptions"]
 
-Mode = Literal["bulk", "delta"]
+FileMode = Literal["bulk", "delta"]
 
 # CEDS writes "01", TimeBack's guide "1". A CEDS code without a counterpart is sent as it is.
 CEDS_TO_TIMEBACK = {
@@ -47,9 +47,9 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     grades: str | Path = "ceds-to-timeback"
     relationship: str | None = None
     date_format: str | None = None
-    mode: Mode | None = None
+    mode: FileMode | None = None
 
-    def resolved(self) -> "Resolved":
+    def loaded(self) -> "LoadedOptions":
         """Return them with every file loaded.
 
         Raises:
@@ -65,7 +65,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
         grades: dict[str, str] | None = CEDS_TO_TIMEBACK
         if self.grades != "ceds-to-timeback":
             grades = None if self.grades == "none" else _pairs("--grades", self.grades)
-        return Resolved(
+        return LoadedOptions(
             strict=self.strict,
             encoding=self.encoding,
             layout=read_layout(Path(self.layout)) if self.layout else None,
@@ -78,7 +78,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`ReadOptions` with their files loaded; see there."""
 
     strict: bool
@@ -89,7 +89,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     grades: dict[str, str] | None
     relationship: str | None
     date_format: str | None
-    mode: Mode | None
+    mode: FileMode | None
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever the same files would become other records."""

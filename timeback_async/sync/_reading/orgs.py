@@ -6,7 +6,7 @@ Source: OneRoster 1.1 and 1.2 (orgs.csv: types of orgs); TimeBack onboarding gui
 from collections.abc import Mapping
 
 from ...models import RoleName
-from .options import Resolved
+from .options import LoadedOptions
 from .reporter import Reporter
 
 __all__ = ["SCHOOL", "Orgs"]
@@ -23,7 +23,7 @@ class Orgs:
         types: Type of each org in orgs.csv, by id; None if the roster has no such file.
     """
 
-    def __init__(self, options: Resolved, types: Mapping[str, str] | None) -> None:
+    def __init__(self, options: LoadedOptions, types: Mapping[str, str] | None) -> None:
         self._map, self._default = options.org_map, options.default_org
         self._types = types
 

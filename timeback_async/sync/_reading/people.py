@@ -13,8 +13,8 @@ from msgspec import UNSET
 from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
-from .gaps import Gaps, Untold
-from .options import Resolved
+from .gaps import Gaps, Roleless
+from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
@@ -23,7 +23,7 @@ from .values import DIFFERENT, boolean, day, listed
 __all__ = ["MappedRow", "PeopleMapper"]
 
 STATUSES = get_args(Status)
-KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Untold: "person"}
+KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
 # Optional texts: the field in the file, and the attribute of the struct.
 TEXTS = {
     "email": "email",
@@ -79,7 +79,7 @@ class PeopleMapper:
 
     def __init__(
         self,
-        options: Resolved,
+        options: LoadedOptions,
         org_types: Mapping[str, str] | None,
         role_date_format: str | None = None,
         *,
@@ -113,7 +113,7 @@ class PeopleMapper:
         # The roles decide which struct it is:
         #   a student's role (the primary roles count first) -> Student, which has no roles
         #   other roles                                      -> User
-        #   none, and the files hold only changes            -> Untold: TimeBack knows the roles
+        #   none, and the files hold only changes            -> Roleless: TimeBack knows the roles
         #   none                                             -> role-missing; the row is left out
         report = Reporter(add)
         if role_rows is None:
@@ -121,15 +121,15 @@ class PeopleMapper:
         else:
             held = self._roles.of_rows(role_rows, report)
         is_partial = role_rows is not None and not self._has_all_roles
-        is_untold = is_partial and not role_rows
+        has_no_roles = is_partial and not role_rows
         values = self._values(row, held.org, birth_date, birth_format, report)
-        if not held.roles and not report.is_bad and not is_untold:
+        if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
         grades = self._grades(row, role_rows, report)
 
-        struct: type[Student | User | Untold]
-        if is_untold:
-            struct = Untold
+        struct: type[Student | User | Roleless]
+        if has_no_roles:
+            struct = Roleless
             values |= {"username": row.get("username", UNSET), "grades": grades or UNSET}
             if "primaryOrgSourcedId" not in row:
                 values["primary_org"] = UNSET
@@ -154,7 +154,7 @@ class PeopleMapper:
         )
         return MappedRow(
             kind="" if body is None else KIND_OF_STRUCT[struct],
-            is_student=None if is_untold else held.is_student,
+            is_student=None if has_no_roles else held.is_student,
             relation="" if is_kind_open else held.relation,
             status=values["status"],
             body=body,
@@ -241,7 +241,7 @@ class PeopleMapper:
 
 
 def _checked(
-    struct: type[Student | User | Untold], values: dict[str, Any], report: Reporter
+    struct: type[Student | User | Roleless], values: dict[str, Any], report: Reporter
 ) -> bytes | None:
     """Return a record as JSON, or None if it is not valid."""
     try:

@@ -10,11 +10,11 @@ from ...models import AgentLink, Student, User
 from .._closing import Closing
 from .database import RosterDatabase
 from .findings import Findings
-from .options import Resolved
+from .options import LoadedOptions
 
-__all__ = ["CHUNK", "RECORDS", "WIRE", "Count", "Roster", "Source"]
+__all__ = ["RECORDS", "ROWS_AT_ONCE", "WIRE", "Roster", "RosterCount", "Source"]
 
-CHUNK = 500  # rows handled together
+ROWS_AT_ONCE = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
 WIRE: dict[str, Any] = {"student": Student, "user": User, "agent": AgentLink}
 
@@ -42,7 +42,7 @@ class Source(msgspec.Struct):
         return self.mode == "delta" and self.name != RECORDS
 
 
-class Count(NamedTuple):
+class RosterCount(NamedTuple):
     """How many records of each kind a roster has, and how many rows are left out."""
 
     students: int
@@ -70,7 +70,7 @@ class Roster(Closing):
         has_all_roles: Whether the files hold all roles, and not only changed ones.
     """
 
-    def __init__(self, name: str, options: Resolved) -> None:
+    def __init__(self, name: str, options: LoadedOptions) -> None:
         self.name, self.format = name, ""
         self.findings = Findings(options.strict)
         self.sources: dict[str, Source] = {}
@@ -78,7 +78,7 @@ class Roster(Closing):
         self.has_births = self.has_all_births = self._is_planned = False
         self.has_all_roles = True
         self.fingerprint = options.fingerprint()
-        self.count = Count(0, 0, 0, 0)
+        self.count = RosterCount(0, 0, 0, 0)
         self.database = RosterDatabase()
 
     def records(self) -> Iterator[Student | User | AgentLink]:
