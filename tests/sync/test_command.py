@@ -25,6 +25,7 @@ from tests.test_trace import Clock, statistics
 from timeback_async import Config
 from timeback_async._trace import Trace
 from timeback_async.cli import _chart, _sync
+from timeback_async.cli._options_words import as_flags
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions, State, StateError
 from timeback_async.sync._planning.compare import _Planner
@@ -186,10 +187,10 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
         (["family", "--max-rate", "0"], {}, "max_rate"),
         (["family", "--max-removals", "many"], {}, "--max-removals: must be a number, or a share"),
         (["family", "--encoding", "utf-9"], {}, "--encoding: 'utf-9' is not known"),
-        (["family", "--date-format", "%m/%Y"], {}, "--date-format: must hold %d, %m and %Y"),
+        (["family", "--date-format", "%m/%Y"], {}, "--date-format: must contain %d, %m and %Y"),
         (["family", "--grades", "gone.toml"], {}, "--grades: gone.toml: No such file or directory"),
         (["family", "--org-map", "text.txt"], {}, 'text.txt: must be lines of the form "from"'),
-        (["family", "--map", "text.txt"], {}, "text.txt: is not a map"),
+        (["family", "--map", "text.txt"], {}, "--map: text.txt: is not a layout"),
         (["family", "--state", "no/such.db"], {}, "such.db: No such file or directory"),
         (["family", "--state", "text.txt"], {}, "is damaged, or not a state; move it away"),
         (["family", "--failures", "no/such.jsonl"], {}, "such.jsonl: No such file or directory"),
@@ -331,10 +332,12 @@ def test_every_option_of_reading_gets_to_the_reader(
 
 
 def test_every_option_that_a_finding_advises_exists() -> None:
-    advised = {name for code in CODES.values() for name in re.findall(r"--[a-z-]+", code.advice)}
+    advice = " ".join(as_flags(code.advice) for code in CODES.values())
+    advised = set(re.findall(r"--[a-z-]+", advice))
 
     helped = run("sync", "--help", COLUMNS="200").output
 
+    assert len(advised) == 9
     assert {name for name in advised if name not in helped} == set()
 
 

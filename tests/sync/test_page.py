@@ -259,7 +259,7 @@ def test_causes_stand_before_their_consequences_each_with_what_to_do_and_where()
     assert rows == ["error", "note", "error"]
     assert "left out 2 users.csv: familyName: a required value is blank. What to do: fill" in text
     assert "users.csv:7: familyName: a required value is blank" in text
-    assert "users.csv:9: agentSourcedIds: the link of somebody who is left out" in text
+    assert "users.csv:9: agentSourcedIds: a link is left out because one of its people" in text
     assert text.index("users.csv:8") < text.index("users.csv:3") < text.index("(u-7)")
 
 

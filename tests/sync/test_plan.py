@@ -486,7 +486,7 @@ def test_what_the_files_delete_themselves_is_not_counted(tmp_path: Path, state: 
 
 @pytest.mark.parametrize("limit", ["", "five", "-1", "5 %", "1.5%", "%", -1])
 def test_a_limit_that_is_none_is_refused(tmp_path: Path, state: State, limit: int | str) -> None:
-    with pytest.raises(ConfigError, match="--max-removals: must be a number, or a share"):
+    with pytest.raises(ConfigError, match="max_removals: must be a number, or a share"):
         compared(state, tmp_path, school(*FAMILY), max_removals=limit)
 
 

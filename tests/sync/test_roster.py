@@ -104,7 +104,8 @@ def test_an_agent_who_is_no_relative_is_linked_only_when_told_as_what(tmp_path: 
     roster = read(tmp_path / "untold", school(*people))
 
     assert wrong(roster) == [
-        "agent-role users.csv:2: agentSourcedIds: an agent is no parent, guardian or relative (u-1)"
+        "agent-role users.csv:2: agentSourcedIds: "
+        "an agent is not parent, guardian or relative (u-1)"
     ]
     assert links(tmp_path, *people, relationship="mentor") == {"s-1+u-1": "mentor"}
 
@@ -120,21 +121,21 @@ def test_an_agent_who_is_no_relative_is_linked_only_when_told_as_what(tmp_path: 
             (child("s-1", "s-2"), child("s-2")),
             (
                 "agent-neither users.csv:2: agentSourcedIds: "
-                "of two linked people exactly one has to be a student (s-2)"
+                "exactly one of two linked people has to be a student (s-2)"
             ),
         ),
         (
             (adult("u-1", agents="u-2"), adult("u-2")),
             (
                 "agent-neither users.csv:2: agentSourcedIds: "
-                "of two linked people exactly one has to be a student (u-2)"
+                "exactly one of two linked people has to be a student (u-2)"
             ),
         ),
         (
             (child("s-1", "s-1"),),
             (
                 "agent-neither users.csv:2: agentSourcedIds: "
-                "of two linked people exactly one has to be a student (s-1)"
+                "exactly one of two linked people has to be a student (s-1)"
             ),
         ),
     ],
@@ -249,7 +250,7 @@ def test_the_same_row_twice_counts_once(tmp_path: Path) -> None:
     assert codes(roster) == {"duplicate-same": 1}
     (cause,) = roster.findings.causes
     assert str(cause.examples[0]) == (
-        "users.csv:3: sourcedId: the same row stands there twice (s-1)"
+        "users.csv:3: sourcedId: the file has the same row twice (s-1)"
     )
 
 
@@ -576,7 +577,12 @@ def test_a_1_2_set_by_the_letter_is_read_when_strict(tmp_path: Path) -> None:
         ("manifest.csv", None, "", "there is no manifest.csv"),
         ("users.csv", "familyName,", "FamilyName,", "users.csv: a column goes by another name"),
         ("users.csv", "givenName,familyName", "familyName,givenName", "not in the order"),
-        ("users.csv", ",grades,", ",metadata.grades,", "grades: a column of the standard is not"),
+        (
+            "users.csv",
+            ",grades,",
+            ",metadata.grades,",
+            "grades: a column of the standard is",
+        ),
         ("users.csv", ",", ";", "users.csv: columns are not separated by commas"),
     ],
 )
@@ -687,7 +693,7 @@ def test_findings_are_grouped_by_cause_and_causes_come_before_consequences() -> 
 
 def test_a_finding_says_where_and_what() -> None:
     assert str(Finding("row-width", "error", "users.csv", 7)) == (
-        "users.csv:7: the row has not as many cells as the header"
+        "users.csv:7: the row does not have as many cells as the header"
     )
 
 

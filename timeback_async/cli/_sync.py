@@ -37,6 +37,7 @@ from ..sync._running.page import page
 from ._failures import Failures
 from ._input import Entry
 from ._logs import LogFormat, logged
+from ._options_words import as_flags
 from ._run import EXIT, interruptible
 from ._screen import REDRAW, columns, err, facts_of, print_json, printable
 from ._sync_screen import print_sync_report
@@ -130,7 +131,8 @@ class _Job:
         outputs = self._outputs
         with _report_file(outputs.report) as file:
             try:
-                report, error, samples = await self._carried_out()
+                with _named_by_flags():
+                    report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
                 report = SyncReport(
                     roster=shown(self._path.name), stopped=str(refusal) or "interrupted"
@@ -203,6 +205,15 @@ class _Job:
                     telling.cancel()
                 bars.draw()
         return running.report, running.error
+
+
+@contextmanager
+def _named_by_flags() -> Iterator[None]:
+    """Name options in errors as the command does."""
+    try:
+        yield
+    except ConfigError as error:
+        raise type(error)(as_flags(str(error))) from None
 
 
 def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:

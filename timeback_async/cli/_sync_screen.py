@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..sync import CODES, Cause, SyncReport
 from ._chart import print_chart
+from ._options_words import as_flags
 from ._screen import COLOURS, out, printable
 
 __all__ = ["print_sync_report"]
@@ -102,12 +103,12 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
 def _print_causes(causes: Iterable[Cause]) -> None:
     out.print("[bold]Found in the files, causes first[/]")
     for cause in causes:
-        first = cause.examples[0]
+        first, advice = cause.examples[0], as_flags(CODES[cause.code].advice)
         where = f"{first.file}:{first.line}" if first.line else first.file
         detail = f"({printable(first.detail)})" if first.detail else ""
         place = " ".join(filter(None, (where, detail)))
         times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
             f"{SEVERITIES[cause.severity]} {times} {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. To do: {escape(CODES[cause.code].advice)}."
+            f"{escape(place) or 'the package'}. To do: {escape(advice)}."
         )

@@ -30,7 +30,7 @@ class Removals:
     def __init__(self, limit: int | str, held: Mapping[str, int]) -> None:
         match = _limit(str(limit))
         if match is None:
-            raise ConfigError("--max-removals: must be a number, or a share such as 5%")
+            raise ConfigError("max_removals: must be a number, or a share such as 5%")
         number: float = int(match[1])
         people, links = held.get("student", 0) + held.get("user", 0), held.get("agent", 0)
         self._allowed = {"people": number, "links": number}
@@ -64,7 +64,7 @@ class Removals:
         for what, number in self.count.items():
             if number > self._allowed[what]:
                 raise ConfigError(
-                    f"--max-removals: {number:,} {what} are no longer in the files and would be "
+                    f"max_removals: {number:,} {what} are no longer in the files and would be "
                     f"removed, but only {int(self._allowed[what]):,} may be. Nothing was sent. Is "
                     "the export complete?"
                 )
