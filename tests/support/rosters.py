@@ -10,7 +10,7 @@ from typing import Any
 
 from timeback_async import AgentLink, Student, User
 from timeback_async.sync import Entry, ReadOptions, Roster, read_roster
-from timeback_async.sync._planning.state import line
+from timeback_async.sync._planning.entry import line
 
 __all__ = [
     "FAMILY",
@@ -157,7 +157,7 @@ def read(path: Path, files: Mapping[str, str | bytes], **options: Any) -> Roster
 def opened(path: Path, **options: Any) -> Roster:
     """Read a roster that is closed when the test lets go of it."""
     roster = read_roster(path, ReadOptions(**options))
-    weakref.finalize(roster, roster.db.close)
+    weakref.finalize(roster, roster.database.connection.close)
     return roster
 
 

@@ -39,7 +39,7 @@ sys.exit(not asyncio.run(main(*sys.argv[1:])).ok)
 """
 JOURNAL_FIRST = """
 from timeback_async.sync._running.job import SyncRun
-from timeback_async.sync._planning.state import line
+from timeback_async.sync._planning.entry import line
 
 def records(self, changes, real=SyncRun._records):
     def noted():

@@ -172,7 +172,7 @@ def test_unknown_roles_of_school_data_sync_are_named_by_their_lines(tmp_path: Pa
     roster = opened(package("sds-v2", tmp_path))
 
     said = [text for text in wrong(roster) if text.startswith("role-unknown")]
-    assert said == ["role-unknown users.csv:9: role: the role is none that TimeBack knows"]
+    assert said == ["role-unknown users.csv:9: role: the role is not one that TimeBack knows"]
 
 
 def test_every_birth_date_of_school_data_sync_is_read_month_first(tmp_path: Path) -> None:

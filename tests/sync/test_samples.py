@@ -194,7 +194,7 @@ def test_unknown_roles_are_named_by_their_lines() -> None:
     roster = opened(DATA / SDS / "SDS v2")
 
     said = [text for text in wrong(roster) if text.startswith("role-unknown")]
-    assert said == ["role-unknown users.csv:26: role: the role is none that TimeBack knows"]
+    assert said == ["role-unknown users.csv:26: role: the role is not one that TimeBack knows"]
 
 
 def test_birth_dates_of_school_data_sync_are_read_month_first() -> None:

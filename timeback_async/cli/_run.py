@@ -11,7 +11,7 @@ from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
 from ..errors import TimebackError, TransportError
-from ..sync._running.report import FOR_ONE_REASON
+from ..sync._running.sync_report import FOR_ONE_REASON
 from ._exit import EXIT
 from ._input import InputRecord
 from ._output_files import Failures

@@ -16,6 +16,7 @@ from ..errors import TimebackError
 from ..sync import (
     PHASES,
     Change,
+    Ids,
     Plan,
     ReadOptions,
     State,
@@ -26,12 +27,12 @@ from ..sync import (
     read_roster,
     run,
 )
-from ..sync._planning.state import Ids
 from ..sync._reading.files import shown
 from ..sync._running.page import page
 from ._exit import EXIT
 from ._input import InputRecord
 from ._logs import LogFormat, logged
+from ._options_words import named_by_flags
 from ._output_files import Failures, ReportFile
 from ._progress import PhaseMeter
 from ._screen import err, print_error, print_json, printable
@@ -126,7 +127,8 @@ class _Job:
         outputs = self._outputs
         with ReportFile.opened(outputs.report) as report_file:
             try:
-                report, error, samples = await self._carried_out()
+                with named_by_flags():
+                    report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
                 report = SyncReport(
                     roster=shown(self._path.name), stopped=str(refusal) or "interrupted"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ..sync import CODES, Cause, SyncReport
 from ._chart import print_chart
+from ._options_words import as_flags
 from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures, printable
 
 __all__ = ["print_sync_report"]
@@ -112,12 +113,13 @@ def _print_causes(causes: Iterable[Cause]) -> None:
         times = "once" if cause.count == 1 else f"{cause.count:,} times"
         out.print(
             f"{SEVERITY_LABELS[cause.severity]} {times} {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. {escape(_advice(CODES[cause.code].advice))}."
+            f"{escape(place) or 'the package'}. {escape(_advice(cause))}."
         )
 
 
-def _advice(advice: str) -> str:
-    """Return the advice of a finding as the beginning of a sentence."""
+def _advice(cause: Cause) -> str:
+    """Return the advice of a finding as a sentence, for users of the command."""
+    advice = as_flags(CODES[cause.code].advice)
     if re.match(r"nothing\b", advice):
         return f"No action needed{advice.removeprefix('nothing')}"
     return f"To do: {advice}"

@@ -10,14 +10,16 @@ roster is kept but hashes; what a run has done is in the state, and running agai
 """
 
 from ._planning.compare import plan
+from ._planning.entry import Entry
+from ._planning.keys import Ids
 from ._planning.plan import PHASES, Change, Plan
-from ._planning.state import Entry, State, StateError
+from ._planning.state import State, StateError
 from ._reading.findings import CODES, Cause, Finding, Findings
 from ._reading.options import ReadOptions
 from ._reading.read import read_roster
 from ._reading.roster import Roster
 from ._running.job import SyncRun, run
-from ._running.report import Failure, PhaseReport, SyncReport
+from ._running.sync_report import Failure, PhaseReport, SyncReport
 
 __all__ = [
     "CODES",
@@ -28,6 +30,7 @@ __all__ = [
     "Failure",
     "Finding",
     "Findings",
+    "Ids",
     "PhaseReport",
     "Plan",
     "ReadOptions",

@@ -45,5 +45,5 @@ def test_too_many_removals_are_exit_code_2_before_the_first_request(
 
     assert done.exit_code == 2
     assert "2 people are no longer in the files and would be removed" in done.stderr
-    assert "--max-removals allows 0" in done.stderr
+    assert "but only 0 may be" in done.stderr
     assert server.requests == before

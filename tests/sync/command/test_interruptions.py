@@ -99,7 +99,9 @@ def test_ctrl_c_while_comparing_is_exit_code_75_and_closes_no_file_under_the_com
     def compare(self: Any) -> None:
         interrupt()
         time.sleep(0.2)
-        counted.extend(self._db.execute("SELECT count(*) FROM people").fetchone())
+        counted.extend(
+            self._roster.database.connection.execute("SELECT count(*) FROM people").fetchone()
+        )
 
     monkeypatch.setattr(_Planner, "compare", compare)
 
@@ -114,7 +116,7 @@ def test_a_state_that_cannot_be_written_ends_the_run_with_75_and_what_to_do(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise StateError("timeback-state.db: could not be written; make room, and run again")
+        raise StateError("timeback-state.db: could not be written; free disk space, then run again")
 
     with monkeypatch.context() as patched:
         patched.setattr(State, "write", full)
@@ -122,5 +124,5 @@ def test_a_state_that_cannot_be_written_ends_the_run_with_75_and_what_to_do(
     again = figures("family")
 
     assert stopped.exit_code == 75
-    assert "make room, and run again" in stopped.stderr
+    assert "free disk space, then run again" in stopped.stderr
     assert again["exit"] == 0

@@ -9,6 +9,7 @@ import pytest
 from tests.support.command import family, run, sync
 from tests.support.rosters import child, mapping, users
 from timeback_async.cli import _sync_run
+from timeback_async.cli._options_words import as_flags
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions
 from timeback_async.testing import Faults, MockServer
@@ -48,10 +49,12 @@ def test_every_option_of_reading_gets_to_the_reader(
 
 
 def test_every_option_that_a_finding_advises_exists() -> None:
-    advised = {name for code in CODES.values() for name in re.findall(r"--[a-z-]+", code.advice)}
+    advice = " ".join(as_flags(code.advice) for code in CODES.values())
+    advised = set(re.findall(r"--[a-z-]+", advice))
 
     helped = run("sync", "--help", COLUMNS="200").output
 
+    assert len(advised) == 9
     assert {name for name in advised if name not in helped} == set()
 
 
@@ -102,4 +105,4 @@ def test_ids_are_kept_as_the_first_run_was_told(server: MockServer) -> None:
     assert b"s-1" in Path("plain.db").read_bytes()
     assert b"s-1" not in Path("hashed.db").read_bytes()
     assert changed.exit_code == 2
-    assert "keeps ids hashed" in changed.stderr
+    assert "keeps hashed ids" in changed.stderr

@@ -69,8 +69,8 @@ def test_a_state_that_is_not_there_or_none_is_exit_code_2(command: list[str]) ->
     gone, text = run("state", *command), run("state", *command, "--state", "text.db")
 
     assert (gone.exit_code, text.exit_code) == (2, 2)
-    assert "there is no such state" in gone.stderr
-    assert "is damaged, or no state" in text.stderr
+    assert "does not exist" in gone.stderr
+    assert "is damaged, or not a state" in text.stderr
 
 
 def test_a_state_in_use_is_nobody_elses(server: MockServer) -> None:

@@ -15,8 +15,8 @@ import pytest
 from tests.support.rosters import lines
 from timeback_async import Config
 from timeback_async.errors import ConfigError
-from timeback_async.sync import Entry, State, StateError
-from timeback_async.sync._planning import state as _state
+from timeback_async.sync import Entry, Ids, State, StateError
+from timeback_async.sync._planning import opening as _opening
 
 CONFIG = Config(client_id="client", client_secret="secret", base_url="https://one.example")
 ADVICE = "move it away and run again"
@@ -47,9 +47,7 @@ def link(state: State, student: str, user: str, **changes: Any) -> Entry:
     return entry(state, f"{student}\n{user}", kind="agent", **people | changes)
 
 
-def filled(
-    path: Path, number: int = 1, ids: _state.Ids = "hashed", *, killed: bool = False
-) -> Path:
+def filled(path: Path, number: int = 1, ids: Ids = "hashed", *, killed: bool = False) -> Path:
     with State(path, CONFIG, ids) as state:
         state.write(lines(entry(state, f"person-{n}") for n in range(number)))
         if killed:
@@ -147,7 +145,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path, umask: int) -> None:
 
 @pytest.mark.parametrize(("ids", "is_there"), [("hashed", False), ("plain", True)])
 def test_ids_stand_in_the_file_only_when_that_is_wanted(
-    tmp_path: Path, ids: _state.Ids, is_there: bool
+    tmp_path: Path, ids: Ids, is_there: bool
 ) -> None:
     path = filled(tmp_path / "state.db", ids=ids)
 
@@ -166,7 +164,7 @@ def test_how_ids_are_kept_holds_from_the_first_record_on(tmp_path: Path) -> None
         pass
     filled(path, ids="plain")
 
-    assert "keeps ids plain" in refusal(path, CONFIG, "hashed")
+    assert "keeps plain ids, which" in refusal(path, CONFIG, "hashed")
     with State(path, CONFIG) as state:
         assert state.ids == "plain"
         assert state.id_of("s-1") == "s-1"
@@ -195,7 +193,7 @@ def test_an_id_that_is_no_text_is_kept_too() -> None:
 
 
 @pytest.mark.parametrize("ids", ["hashed", "plain"])
-def test_who_is_forgotten_is_gone_with_all_links(tmp_path: Path, ids: _state.Ids) -> None:
+def test_who_is_forgotten_is_gone_with_all_links(tmp_path: Path, ids: Ids) -> None:
     path = tmp_path / "state.db"
     with State(path, CONFIG, ids) as state:
         keep(state, (entry(state, own) for own in ("student-1", "student-2", "parent-1")))
@@ -288,7 +286,7 @@ def test_a_state_is_open_in_one_process_and_free_when_that_is_killed(tmp_path: P
 
 
 def test_a_state_that_has_to_be_there_is_not_made(tmp_path: Path) -> None:
-    assert "there is no such state" in refusal(tmp_path / "state.db", create=False)
+    assert "does not exist" in refusal(tmp_path / "state.db", create=False)
     assert not (tmp_path / "state.db").exists()
 
 
@@ -303,7 +301,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("to do: buy milk\n" * 100)
 
-    assert "is damaged, or no state" in refusal(path, CONFIG)
+    assert "is damaged, or not a state" in refusal(path, CONFIG)
     assert path.read_text() == "to do: buy milk\n" * 100
 
 
@@ -313,10 +311,10 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
         db.execute("CREATE TABLE records (name TEXT)")
     db.close()
 
-    assert "is a database, but no state of a sync" in refusal(path, CONFIG)
+    assert "is a database, but not the state of a sync" in refusal(path, CONFIG)
 
 
-@pytest.mark.parametrize("version", [1, _state.VERSION + 1])
+@pytest.mark.parametrize("version", [1, _opening.VERSION + 1])
 def test_a_state_of_another_version_is_refused_with_advice(tmp_path: Path, version: int) -> None:
     path = filled(tmp_path / "state.db")
     with sqlite3.connect(path) as db:
@@ -425,7 +423,9 @@ def test_on_a_full_disk_nothing_of_a_batch_is_kept_and_the_rest_stays(tmp_path: 
         keep(state, [entry(state)])
         full(state)
 
-        with pytest.raises(StateError, match=r"could not be written .*full.* run again to go on"):
+        with pytest.raises(
+            StateError, match=r"could not be written .*full.* run again to continue"
+        ):
             keep(state, many(state))
 
         assert state.count() == {("student", "saved"): 1}
@@ -436,8 +436,8 @@ def test_on_a_full_disk_nothing_of_a_batch_is_kept_and_the_rest_stays(tmp_path: 
 
 FAILING = """
 import resource, signal, sys
-from timeback_async.sync import Entry, State, StateError
-from timeback_async.sync._planning.state import line
+from timeback_async.sync import Entry, Ids, State, StateError
+from timeback_async.sync._planning.entry import line
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with State(sys.argv[1]) as state:
@@ -468,7 +468,9 @@ def test_a_disk_that_fails_is_told_and_used_again_when_it_is_mended(tmp_path: Pa
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
 
     why, before, after = ended.stdout.splitlines()
-    assert why.endswith("; make room, there and for temporary files, and run again to go on")
+    assert why.endswith(
+        "; free disk space there and for temporary files, then run again to continue"
+    )
     assert "could not be written" in why
     assert before == "{('user', 'saved'): 10}"
     assert after == "{('user', 'saved'): 5000}"
@@ -487,7 +489,7 @@ def test_forgetting_on_a_full_disk_forgets_nobody(tmp_path: Path) -> None:
         keep(state, [entry(state)])
         state._db.execute("PRAGMA query_only = ON")
 
-        with pytest.raises(StateError, match="run again to go on"):
+        with pytest.raises(StateError, match="run again to continue"):
             state.forget(["s-1"])
 
         assert state.count() == {("student", "saved"): 1}
@@ -515,7 +517,9 @@ def test_what_is_about_to_change_is_in_doubt_from_the_beginning(tmp_path: Path) 
         keep(state, [entry(state, "s-1"), entry(state, "s-2"), entry(state, "s-3")])
         own = [state.id_of(each) for each in ("s-1", "s-2", "s-3")]
 
-        state.begin(changing=[own[0], state.id_of("nobody")], moved=[("student", own[1])], facts={})
+        state.begin(
+            changing=[own[0], state.id_of("nobody")], changed_source=[("student", own[1])], facts={}
+        )
 
         known = {each.id: (each.outcome, each.source, each.is_held) for each in state.entries()}
         assert known == {
@@ -531,7 +535,7 @@ def test_doubt_is_newer_than_the_outcomes_of_a_run_that_did_not_come_to_its_end(
     path = tmp_path / "state.db"
     with State(path, CONFIG) as state:
         state.write(lines([entry(state)]))
-        state.begin(changing=[state.id_of("s-1")], moved=[], facts={})
+        state.begin(changing=[state.id_of("s-1")], changed_source=[], facts={})
 
     with State(path, CONFIG) as state:
         assert state.count() == {("student", "unknown"): 1}
@@ -559,7 +563,7 @@ def test_records_sent_again_from_their_own_file_stay_with_the_file_they_are_from
 KILLED = """
 import os, sqlite3, sys
 from timeback_async.sync import State
-from timeback_async.sync._planning import state as _state
+from timeback_async.sync._planning import opening as _opening
 
 class Connection(sqlite3.Connection):
     left = int(sys.argv[2])
@@ -584,7 +588,7 @@ class Sqlite:
     def connect(self, *arguments, **options):
         return sqlite3.connect(*arguments, factory=Connection, **options)
 
-_state.sqlite3 = Sqlite()
+_opening.sqlite3 = Sqlite()
 for step in range(100):
     Connection.left = step
     process = os.fork()
@@ -639,7 +643,7 @@ def test_a_new_state_says_how_it_keeps_ids_and_of_which_version(tmp_path: Path) 
 
     with State(path, ids="hashed") as state:
         assert state.ids == "hashed"
-        assert state._db.execute("PRAGMA user_version").fetchone() == (_state.VERSION,)
+        assert state._db.execute("PRAGMA user_version").fetchone() == (_opening.VERSION,)
 
 
 @pytest.mark.parametrize("value", [None, "text", 7])
@@ -649,4 +653,4 @@ def test_a_state_whose_key_is_damaged_is_refused(tmp_path: Path, value: object) 
         db.execute("UPDATE meta SET value = ? WHERE name = 'key'", (value,))
     db.close()
 
-    assert "is damaged, or no state" in refusal(path, CONFIG)
+    assert "is damaged, or not a state" in refusal(path, CONFIG)

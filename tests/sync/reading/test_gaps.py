@@ -602,8 +602,8 @@ async def test_a_state_serves_one_run_at_a_time(server: MockServer, tmp_path: Pa
 def test_a_full_temporary_disk_is_told(tmp_path: Path) -> None:
     path = folder(tmp_path / "roster", school(*(child(f"s-{n}") for n in range(3000))))
     with State(None) as state, read_roster(path) as roster:
-        pages = roster.db.execute("PRAGMA page_count").fetchone()[0]
-        roster.db.execute(f"PRAGMA max_page_count={pages + 5}")
+        pages = roster.database.connection.execute("PRAGMA page_count").fetchone()[0]
+        roster.database.connection.execute(f"PRAGMA max_page_count={pages + 5}")
         with pytest.raises(ConfigError, match="SQLITE_TMPDIR"):
             plan(roster, state)
 

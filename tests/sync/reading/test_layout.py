@@ -268,20 +268,23 @@ def test_a_map_without_columns_takes_the_names_of_oneroster(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[", "is not a map"),
-        ("a = " + "[" * 5000, "is not a map: maximum recursion depth exceeded"),
-        ('[a]\ntarget = "users"\n[a.dates]\nemail = "%d/%m/%Y"', "a.dates: 'email' is none of "),
-        ("a = 1", "is not a map: Expected `object`, got `int` - at `$[...]`"),
-        ("[a]", "is not a map: Object missing required field `target`"),
-        ('[a]\ntarget = "users"\nmore = 1', "is not a map: Object contains unknown field `more`"),
+        ("[", "is not a layout"),
+        ("a = " + "[" * 5000, "is not a layout: maximum recursion depth exceeded"),
+        ('[a]\ntarget = "users"\n[a.dates]\nemail = "%d/%m/%Y"', "a.dates: 'email' is not one of "),
+        ("a = 1", "is not a layout: Expected `object`, got `int` - at `$[...]`"),
+        ("[a]", "is not a layout: Object missing required field `target`"),
+        (
+            '[a]\ntarget = "users"\nmore = 1',
+            "is not a layout: Object contains unknown field `",
+        ),
         ('[a]\ntarget = "classes"', "a.target: must be one of users, orgs, roles, userprofiles"),
-        ('[a]\ntarget = "orgs"\n[a.columns]\nx = "email"', "a: 'email' is no field of orgs"),
-        ('[a]\ntarget = "orgs"\n[a.constants]\nx = "y"', "a: 'x' is no field of orgs"),
-        ('[a]\ntarget = "orgs"\n[a.values.x]\nx = "y"', "a: 'x' is no field of orgs"),
-        ('[a]\ntarget = "orgs"\n[a.dates]\nx = "y"', "a: 'x' is no field of orgs"),
+        ('[a]\ntarget = "orgs"\n[a.columns]\nx = "email"', "a: 'email' is not a field of orgs"),
+        ('[a]\ntarget = "orgs"\n[a.constants]\nx = "y"', "a: 'x' is not a field of orgs"),
+        ('[a]\ntarget = "orgs"\n[a.values.x]\nx = "y"', "a: 'x' is not a field of orgs"),
+        ('[a]\ntarget = "orgs"\n[a.dates]\nx = "y"', "a: 'x' is not a field of orgs"),
         (
             '[a]\ntarget = "users"\n[a.dates]\nbirthDate = "%d/%m/%y"',
-            "a.dates.birthDate: must hold",
+            "a.dates.birthDate: must contain",
         ),
     ],
 )
@@ -289,7 +292,7 @@ def test_a_map_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str
     with pytest.raises(ConfigError) as caught:
         mapped(tmp_path, text)
 
-    assert str(caught.value).startswith(f"{tmp_path / 'map.toml'}: {why}")
+    assert str(caught.value).startswith(f"layout: {tmp_path / 'map.toml'}: {why}")
 
 
 def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -308,7 +311,7 @@ def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["%d/%m", "%m/%Y", "%y-%m-%d", "day", "%d.%m.%Y%", "%Q", "", "%x"])
 def test_a_date_format_that_loses_something_is_refused(tmp_path: Path, form: str) -> None:
-    with pytest.raises(ConfigError, match=r"--date-format: must hold %d, %m and %Y, such as"):
+    with pytest.raises(ConfigError, match=r"date_format: must contain %d, %m and %Y, for example"):
         opened(users(tmp_path, csv_text([child()])), date_format=form)
 
 

@@ -243,7 +243,7 @@ def test_rows_that_say_different_birth_dates_leave_the_person_out(tmp_path: Path
     assert wrong(roster) == [
         (
             "value-invalid users.csv:2: birthDate: "
-            "a value is not valid (several rows say different ones)"
+            "a value is not valid (several rows have different ones)"
         ),
     ]
 
@@ -274,7 +274,7 @@ def test_demographics_of_nobody_are_told(tmp_path: Path) -> None:
     assert wrong(roster) == [
         (
             "demographics-alone demographics.csv:2: "
-            "demographics of somebody who is not in users.csv (s-9)"
+            "demographics of a person who is not in users.csv (s-9)"
         ),
     ]
 
@@ -365,7 +365,9 @@ def test_a_role_that_timeback_does_not_know_leaves_the_person_out(
     roster = read(tmp_path, school(adult(role=text)))
 
     assert roster.count == (0, 0, 0, 1)
-    assert wrong(roster) == ["role-unknown users.csv:2: role: the role is none that TimeBack knows"]
+    assert wrong(roster) == [
+        "role-unknown users.csv:2: role: the role is not one that TimeBack knows"
+    ]
 
 
 def test_a_person_without_a_role_is_left_out(tmp_path: Path) -> None:
@@ -431,7 +433,7 @@ def test_a_1_2_user_without_roles_is_left_out_and_roles_of_nobody_are_told(tmp_p
 
     assert wrong(roster) == [
         "role-missing users.csv:2: role: the person has no role",
-        "roles-alone roles.csv:2: a role of somebody who is not in users.csv (s-9)",
+        "roles-alone roles.csv:2: a role of a person who is not in users.csv (s-9)",
     ]
 
 
@@ -447,11 +449,11 @@ def test_a_1_2_user_without_roles_is_left_out_and_roles_of_nobody_are_told(tmp_p
         ),
         (
             {"beginDate": "4/2/2024"},
-            "date-ambiguous users.csv:2: beginDate: day and month cannot be told apart",
+            "date-ambiguous users.csv:2: beginDate: day and month cannot be distinguished",
         ),
         (
             {"endDate": "Canary"},
-            "value-invalid users.csv:2: endDate: a value is not valid (is no date)",
+            "value-invalid users.csv:2: endDate: a value is not valid (is not a date)",
         ),
     ],
 )

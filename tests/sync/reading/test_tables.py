@@ -75,7 +75,7 @@ def test_other_separators_are_understood_and_noted(tmp_path: Path, delimiter: st
 def test_bytes_that_are_not_utf_8_are_refused_unless_told_what_they_are(tmp_path: Path) -> None:
     files = school(child()) | {"users.csv": csv_text(NAMED).encode("cp1252")}
 
-    with pytest.raises(ConfigError, match=r"users.csv: is not UTF-8; say --encoding, such as cp1"):
+    with pytest.raises(ConfigError, match=r"users.csv: is not UTF-8; pass its encoding"):
         read(tmp_path, files)
     roster = read(tmp_path, files, encoding="cp1252")
     first = records(roster)["s-1"]
@@ -105,13 +105,13 @@ def test_utf_16_is_read_when_told(tmp_path: Path) -> None:
 def test_bytes_that_are_in_neither_encoding_are_refused(tmp_path: Path) -> None:
     path = users(tmp_path, csv_text(NAMED).encode() + b"\x81")
 
-    with pytest.raises(ConfigError, match=r"is not UTF-8, nor cp1252"):
+    with pytest.raises(ConfigError, match=r"is neither UTF-8 nor cp1252"):
         opened(path, encoding="cp1252")
 
 
 @pytest.mark.parametrize("name", ["klingon", "hex", "undefined", "a\0b"])
 def test_an_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"--encoding: '.*' is not known"):
+    with pytest.raises(ConfigError, match=r"encoding: '.*' is not known"):
         opened(users(tmp_path, table()), encoding=name)
 
 
@@ -145,7 +145,9 @@ def test_a_row_of_another_width_is_left_out_and_named_by_its_line(tmp_path: Path
     roster = opened(users(tmp_path, table(f"s-0,{FULL}", row, f"s-2,{FULL}")))
 
     assert list(records(roster)) == ["s-0", "s-2"]
-    assert wrong(roster) == ["row-width users.csv:3: the row has not as many cells as the header"]
+    assert wrong(roster) == [
+        "row-width users.csv:3: the row does not have as many cells as the header"
+    ]
     assert roster.count.left_out == 1
     assert roster.sources["users.csv"].unreadable == 1
 

@@ -607,7 +607,7 @@ def failing_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
         nonlocal count
         count += 1
         if count > batches:
-            raise StateError("state.db: could not be written (disk full); run again to go on")
+            raise StateError("state.db: could not be written (disk full); run again to continue")
         real(self, batch)
 
     monkeypatch.setattr(State, "write", write)
@@ -711,7 +711,7 @@ async def test_a_report_counts_the_requests_of_every_phase(
 async def test_of_many_failures_the_first_are_kept_and_all_counted(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_job, "MAX_FAILURES", 3)
+    monkeypatch.setattr(_job, "MAX_KEPT_FAILURES", 3)
     server.faults = Faults(statuses={422: 1.0})
 
     report = (await district.sync(crowd(5))).report

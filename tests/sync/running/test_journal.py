@@ -10,7 +10,12 @@ import pytest
 
 from tests.support.tasks import until
 from timeback_async.sync import Entry, State, StateError
-from timeback_async.sync._running.journal import AT_LEAST_EVERY, MOST_WAITING, TOGETHER, Journal
+from timeback_async.sync._running.journal import (
+    AT_LEAST_EVERY,
+    ENTRIES_IN_BATCH,
+    MOST_WAITING,
+    Journal,
+)
 
 
 class FakeState(State):
@@ -82,11 +87,11 @@ async def test_nothing_is_written_where_nothing_came(state: FakeState) -> None:
 async def test_a_full_batch_is_written_at_once(state: FakeState) -> None:
     async with writing(state) as journal:
         began = asyncio.get_running_loop().time()
-        add(journal, state, TOGETHER)
+        add(journal, state, ENTRIES_IN_BATCH)
         await until(lambda: state.batches)
 
         assert asyncio.get_running_loop().time() - began < AT_LEAST_EVERY
-        assert state.batches == [TOGETHER]
+        assert state.batches == [ENTRIES_IN_BATCH]
 
 
 async def test_a_single_outcome_does_not_wait_for_others(state: FakeState) -> None:
@@ -107,7 +112,7 @@ async def test_there_is_room_as_long_as_writing_keeps_up(state: FakeState) -> No
 async def test_where_writing_cannot_keep_up_outcomes_wait(state: FakeState) -> None:
     state.may_write.clear()
     async with writing(state) as journal:
-        add(journal, state, TOGETHER)
+        add(journal, state, ENTRIES_IN_BATCH)
         await asyncio.sleep(AT_LEAST_EVERY)  # the writer is held up with these
         add(journal, state, MOST_WAITING)
         waiting = asyncio.create_task(journal.room())
@@ -117,7 +122,7 @@ async def test_where_writing_cannot_keep_up_outcomes_wait(state: FakeState) -> N
         state.may_write.set()
         await waiting
 
-    assert sum(state.batches) == TOGETHER + MOST_WAITING
+    assert sum(state.batches) == ENTRIES_IN_BATCH + MOST_WAITING
 
 
 async def test_a_disk_that_fails_ends_the_writing_and_keeps_nobody_waiting(
@@ -125,11 +130,11 @@ async def test_a_disk_that_fails_ends_the_writing_and_keeps_nobody_waiting(
 ) -> None:
     state.fails_at = 1
     async with writing(state) as journal:
-        add(journal, state, TOGETHER)
+        add(journal, state, ENTRIES_IN_BATCH)
         await until(lambda: state.batches)
         assert journal.error is None
         state.may_write.clear()
-        add(journal, state, TOGETHER)
+        add(journal, state, ENTRIES_IN_BATCH)
         await asyncio.sleep(AT_LEAST_EVERY)
         add(journal, state, MOST_WAITING)
         waiting = asyncio.create_task(journal.room())
@@ -139,4 +144,4 @@ async def test_a_disk_that_fails_ends_the_writing_and_keeps_nobody_waiting(
         await waiting
 
         assert str(journal.error) == "the disk is full"
-    assert state.batches == [TOGETHER]
+    assert state.batches == [ENTRIES_IN_BATCH]

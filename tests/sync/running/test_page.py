@@ -19,8 +19,8 @@ from tests.support.trace import Clock, statistics
 from timeback_async import Outcome
 from timeback_async._trace import Trace
 from timeback_async.sync import PHASES, Findings, PhaseReport, SyncReport
-from timeback_async.sync._running.page import SHOWN, page
-from timeback_async.sync._running.report import Failure
+from timeback_async.sync._running.page import EXAMPLES_SHOWN, page
+from timeback_async.sync._running.sync_report import Failure
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://elsewhere.invalid/x onerror=alert(2)>"
 PUNCTUATION = "a & b $headline &lt;"
@@ -96,7 +96,7 @@ def phase(planned: int, **counts: int) -> PhaseReport:
 def findings(*told: tuple[str, str, int, str, str]) -> Findings:
     collected = Findings()
     for each in told:
-        collected.tell(*each)
+        collected.add(*each)
     return collected
 
 
@@ -259,7 +259,7 @@ def test_causes_stand_before_their_consequences_each_with_what_to_do_and_where()
     assert rows == ["error", "note", "error"]
     assert "left out 2 users.csv: familyName: a required value is blank. What to do: fill" in text
     assert "users.csv:7: familyName: a required value is blank" in text
-    assert "users.csv:9: agentSourcedIds: the link of somebody who is left out" in text
+    assert "users.csv:9: agentSourcedIds: a link is left out because one of its people" in text
     assert text.index("users.csv:8") < text.index("users.csv:3") < text.index("(u-7)")
 
 
@@ -268,8 +268,8 @@ def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counte
 
     shown = Page(page(report(many)))
 
-    assert len(shown.all("li")) == SHOWN
-    assert f"… and {1500 - SHOWN:,} more." in shown.text
+    assert len(shown.all("li")) == EXAMPLES_SHOWN
+    assert f"… and {1500 - EXAMPLES_SHOWN:,} more." in shown.text
 
 
 def test_without_findings_it_says_so() -> None:

@@ -4,58 +4,48 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ...models import AgentKey, AgentLink, Student, User
-from .._reading.gaps import NONE, Gaps, Untold
+from .._reading.gaps import NONE, Gaps, Roleless
 from .._reading.roster import Roster
-from .state import Entry, State
+from .entry import Entry
+from .state import State
+from .tables import Action, ChangeRow, Phase, PlanTables
 
-__all__ = ["INSERT_CHANGE", "PHASES", "SCHEMA", "Action", "Change", "Phase", "Plan"]
+__all__ = ["PHASES", "Change", "Plan"]
 
-Action = Literal["create", "update", "link", "relink", "unlink", "deactivate"]
-Phase = Literal["people", "links", "unlinks", "deactivations"]
 PHASES: tuple[Phase, ...] = ("people", "links", "unlinks", "deactivations")
-
-BATCH = 256
-SCHEMA = """
-CREATE TABLE changes (
-    phase TEXT, action TEXT, kind TEXT, key TEXT, body BLOB, student TEXT, user TEXT, agent_id TEXT,
-    relation TEXT, hash BLOB, source TEXT, file TEXT, line INT, gaps BLOB
-);
--- Who is in the files, whether to be sent or not.
-CREATE TABLE moved (source TEXT, key TEXT);
-CREATE TABLE seen (key TEXT PRIMARY KEY, id TEXT, is_left_out INT) WITHOUT ROWID;
-"""
-INSERT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+CHANGES_IN_MEMORY = 256  # for `async for`
 _decode = {
     kind: msgspec.json.Decoder(of).decode
-    for kind, of in (("student", Student), ("user", User), ("person", Untold))
+    for kind, of in (("student", Student), ("user", User), ("person", Roleless))
 }
 
 
 class Change(NamedTuple):
-    """One record that is to be sent.
+    """One record to be sent.
 
     Attributes:
-        phase: When: "people", "links", "unlinks", then "deactivations".
-        action: What: "create", "update", "link", "relink", "unlink", "deactivate".
-        kind: "student", "user" or "agent"; "person" where TimeBack has to tell which.
-        sourced_id: Whose: of a link the student's. Of somebody absent, as the state keeps it.
-        record: What is sent; None for people who are known from the state alone.
-        file: Where it comes from; "" for what is absent.
-        line: The line there.
-        known: How the state is to keep it, once it is saved.
-        gaps: What has to be looked up before it is sent.
+        phase: "people", "links", "unlinks" or "deactivations"; they are sent in this order.
+        action: "create", "update", "link", "relink", "unlink" or "deactivate".
+        kind: "student", "user" or "agent"; "person" if only TimeBack knows which.
+        sourced_id: Of the person; of a link, the student's. Of a person who is absent from the
+            files, the id as the state keeps it.
+        record: What is sent; None for people who are absent from the files.
+        file: The file it comes from; "" for what is absent.
+        line: The line there, from 1; 0 for what is absent.
+        known: What the state will keep, once it is saved.
+        gaps: What has to be looked up at the server before it is sent.
     """
 
     phase: Phase
     action: Action
     kind: str
     sourced_id: str
-    record: Student | User | Untold | AgentLink | AgentKey | None
+    record: Student | User | Roleless | AgentLink | AgentKey | None
     file: str
     line: int
     known: Entry
@@ -63,7 +53,7 @@ class Change(NamedTuple):
 
     @property
     def who(self) -> str:
-        """Whose it is, for a person to read: of a link, both its people."""
+        """The person's id, for a person to read; of a link, both ids."""
         link = self.record
         return (
             f"{link.student_id} with {link.user_id}"
@@ -75,66 +65,68 @@ class Change(NamedTuple):
 class Plan:
     """What a run will send, and what it will not.
 
-    Iterate over it with `async for`, or with `for` where nobody waits.
+    Iterate over it with `async for`, or with `for` outside of an event loop.
 
     Attributes:
         roster: What is in the files.
         state: What is known from earlier runs.
         counts: How many changes of each phase and action there are.
-        unchanged: How many records the server holds already.
-        absent: How many of each kind earlier runs wrote that the files no longer hold.
+        unchanged: How many records the server has already.
+        absent: How many records of each kind earlier runs wrote and the files no longer hold.
+        tables: Where the changes are; internal.
     """
 
     def __init__(self, roster: Roster, state: State) -> None:
         self.roster, self.state = roster, state
+        self.tables = PlanTables(roster.database)
         self.counts: Counter[tuple[Phase, Action]] = Counter()
         self.unchanged = 0
         self.absent: Counter[str] = Counter()
 
     def total(self, phase: Phase | None = None) -> int:
         """Return how many changes there are, of all phases or of one."""
-        return sum(n for (own, _), n in self.counts.items() if phase in (None, own))
+        return sum(n for (each, _), n in self.counts.items() if phase in (None, each))
 
     def changes(self, phase: Phase) -> Iterator[Change]:
         """Yield the changes of one phase, in the order of the files."""
-        query = "SELECT * FROM changes WHERE phase = ? ORDER BY rowid"
-        for row in self.roster.db.execute(query, (phase,)):
-            yield self._change(*row)
+        return map(self._change, self.tables.changes(phase))
 
-    def _change(
-        self, phase: Phase, action: Action, kind: str, key: str, body: bytes | None, student: str,
-        user: str, agent_id: str, relation: str, digest: bytes, source: str, file: str, line: int,
-        gaps: bytes,
-    ) -> Change:  # fmt: skip
+    def _change(self, row: ChangeRow) -> Change:
+        # What is sent, and by which id a reader knows it:
+        #   an unlink            -> the key of the link; the student's id
+        #   another link         -> the link; the student's id
+        #   a person in a file   -> the record; its own id
+        #   an absent person     -> None, until the server is asked; the id as the state keeps it
         record: Any = None
-        sourced_id = key
+        sourced_id = row.key
         people = ("", "", "")
-        if action == "unlink":
-            record, sourced_id = AgentKey(student, agent_id), student
-        elif kind == "agent":
-            record, sourced_id = AgentLink(student, user, relation, agent_id), student
-            people = (self.state.id_of(student), self.state.id_of(user), record.agent_id)
-        elif body is not None:
-            record = _decode[kind](body)
+        if row.action == "unlink":
+            record, sourced_id = AgentKey(row.student, row.agent_id), row.student
+        elif row.kind == "agent":
+            record = AgentLink(row.student, row.user, row.relation, row.agent_id)
+            sourced_id, id_of = row.student, self.state.keys.id_of
+            people = (id_of(row.student), id_of(row.user), record.agent_id)
+        elif row.body is not None:
+            record = _decode[row.kind](row.body)
             sourced_id = record.sourced_id
-        known = Entry(key, kind, digest, "saved", None, 0, 0.0, source, *people)
-        where = file, line
-        return Change(phase, action, kind, sourced_id, record, *where, known, Gaps.from_json(gaps))
+        known = Entry(row.key, row.kind, row.hash, "saved", None, 0, 0.0, row.source, *people)
+        return Change(
+            row.phase, row.action, row.kind, sourced_id, record, row.file, row.line, known,
+            Gaps.from_json(row.gaps),
+        )  # fmt: skip
 
     @property
     def has_gaps(self) -> bool:
         """Whether something has to be looked up at the server before it is sent."""
-        query = "SELECT EXISTS (SELECT 1 FROM changes WHERE length(gaps) > 0)"
-        return bool(self.roster.db.execute(query).fetchone()[0])
+        return self.tables.has_gaps()
 
     def changing(self) -> Iterator[str]:
-        """Yield how the state keeps what is there already and is to be changed."""
-        query = "SELECT key FROM changes WHERE action NOT IN ('create', 'link') ORDER BY key"
-        return (key for (key,) in self.roster.db.execute(query))
+        """Yield the ids, as the state keeps them, of all records about to be overwritten."""
+        return self.tables.changing()
 
-    def moved(self) -> Iterator[tuple[str, str]]:
-        """Yield source and key of what is unchanged, and comes from another file than before."""
-        return self.roster.db.execute("SELECT source, key FROM moved")
+    def changed_source(self) -> Iterator[tuple[str, str]]:
+        """Yield source and id of the unchanged records that come from another file than before."""
+        return self.tables.changed_source()
 
     def __iter__(self) -> Iterator[Change]:
         for phase in PHASES:
@@ -144,8 +136,8 @@ class Plan:
         changes = iter(self)
 
         def some() -> list[Change]:
-            with self.roster.lock:
-                return list(islice(changes, BATCH))
+            with self.roster.database.lock:
+                return list(islice(changes, CHANGES_IN_MEMORY))
 
         while batch := await asyncio.to_thread(some):
             for change in batch:

@@ -1,7 +1,7 @@
-"""What is wrong, odd or worth knowing in a roster, without a single value of it.
+"""Collect what is wrong, odd or worth knowing in a roster, without quoting its values.
 
-A finding names code, file, line and field; ids are the only content it may hold. Codes stand here
-in the order of cause and consequence: what comes first is to be mended first.
+A finding has a code, a file, a line and a field; ids are the only content it may hold. The codes
+are listed causes first: correcting an early one may make later ones disappear.
 """
 
 from typing import Literal, NamedTuple
@@ -14,13 +14,14 @@ Severity = Literal["error", "warning", "note"]
 
 
 class Code(NamedTuple):
-    """What a kind of finding says.
+    """The meaning of one code.
 
     Attributes:
-        severity: "error": something is left out; "warning": it is sent, look at it; "note": it
-            was understood, though it is not by the letter.
-        says: What is the matter.
-        advice: What to do about it.
+        severity: "error": something is left out; "warning": it is sent, but should be checked;
+            "note": it was understood, though it differs from the standard.
+        says: What is wrong.
+        advice: What to do. Options are written as Python writes them: `mode="delta"`, or
+            `default_org` alone.
         by_the_letter: The severity under `strict`.
     """
 
@@ -45,62 +46,64 @@ def _error(says: str, advice: str) -> Code:
 CODES: dict[str, Code] = {
     # the package
     "manifest-missing": _note(
-        "there is no manifest.csv", "nothing, or say --mode delta where the files are no full set"
+        "there is no manifest.csv", 'nothing; pass mode="delta" if the files are not a full set'
     ),
     "manifest-differs": _warning(
-        "the manifest and the files disagree", "the files were believed; have the export mended"
+        "the manifest and the files disagree", "the files were believed; have the export corrected"
     ),
     "mode-unclear": _warning(
         "the manifest does not say whether a file is a full set or changes",
-        "it was read as changes; have the manifest mended, or say --mode bulk",
+        'it was read as changes; have the manifest corrected, or pass mode="bulk"',
     ),
     "mode-doubtful": _warning(
         "the manifest says bulk, but the rows are dated as in a delta",
-        "absence is not judged; have the manifest or the rows mended",
+        "absence is not judged; have the manifest or the rows corrected",
     ),
     "version-unknown": _warning(
         "the manifest names a version that is neither 1.1 nor 1.2", "it was read as 1.2"
     ),
     "package-inside": _note("the folder holds one package, which was read", "nothing"),
     "name-prefix": _note("the file names begin with a common prefix", "nothing"),
-    # the head of a file
+    # the header of a file
     "delimiter": _note("columns are not separated by commas", "nothing"),
     "encoding": _note("the file is not UTF-8 and was read as you said", "export it as UTF-8"),
     "rows-wider": _warning(
         "all rows end in blank cells that the header has no names for",
-        "look whether a column's name is missing in the middle of the header",
+        "check whether a column's name is missing in the middle of the header",
     ),
-    "header-name": _note("a column goes by another name", "nothing, or have the header mended"),
+    "header-name": _note("a column goes by another name", "nothing, or have the header corrected"),
     "header-order": Code(
         "note", "the columns are not in the order of the standard", "nothing", "error"
     ),
-    "column-absent": _warning("a column of the map is not in the file", "look for a typing error"),
+    "column-absent": _warning("a column of the map is not in the file", "check its spelling"),
     "column-unknown": Code("note", "a column is not known and was not read", "nothing", "note"),
-    "header-incomplete": _note("a column of the standard is not there", "nothing"),
+    "header-incomplete": _note("a column of the standard is missing", "nothing"),
     "column-missing": _error(
-        "a column that every record needs is not there", "export it, or give it in a --map file"
+        "a column that every record needs is missing", 'export it, or set it by layout="FILE"'
     ),
     "file-empty": Code(
         "warning",
         "the file has a header and no rows",
-        "look whether the export is complete",
+        "check whether the export is complete",
         "warning",
     ),
     "file-unusable": _warning(
         "the file lacks columns that it needs and was not read",
-        "look whether it is what its name says",
+        "check whether it is what its name says",
     ),
     # rows
-    "row-width": _error("the row has not as many cells as the header", "mend the row's quotes"),
+    "row-width": _error(
+        "the row does not have as many cells as the header", "correct the row's quotes"
+    ),
     "row-broken": _error("the row is not CSV", "look for a quote that is never closed"),
     "line-break": _error(
-        "a cell holds a line break, or rows stick together", "take the line break or the quote out"
+        "a cell contains a line break, or rows stick together", "remove the line break or the quote"
     ),
-    "cell-type": _error("a cell holds what no text could say", "export it as text"),
-    "json-broken": _error("the line is not a record in JSON", "mend the line"),
-    "id-missing": _error("the row has no sourcedId", "give it one that stays the same"),
+    "cell-type": _error("a cell has a type that cannot be written as text", "export it as text"),
+    "json-broken": _error("the line is not a record in JSON", "correct the line"),
+    "id-missing": _error("the row has no sourcedId", "give it one that never changes"),
     "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
-    "duplicate-same": _note("the same row stands there twice", "nothing; it counts once"),
+    "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
     "duplicate-different": _error(
         "several different rows have one sourcedId", "keep one of them; none was sent"
     ),
@@ -109,15 +112,20 @@ CODES: dict[str, Code] = {
     "value-invalid": _error("a value is not valid", "see the detail for the rule"),
     "value-form": _note("a value is written in another form than the standard's", "nothing"),
     "date-ambiguous": _error(
-        "day and month cannot be told apart", "say --date-format, such as %d/%m/%Y"
+        "day and month cannot be distinguished",
+        'pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',
     ),
-    "status-inactive": Code("note", "status inactive is OneRoster 1.0's", "nothing", "note"),
+    "status-inactive": Code(
+        "note", "the status inactive is of OneRoster 1.0 alone", "nothing", "note"
+    ),
     "grade-unmapped": _warning(
-        "a grade is not in the grade map and is sent as it is", "give it in a --grades file"
+        "a grade is not in the grade map and is sent as it is", 'map it by grades="FILE"'
     ),
     # roles and orgs
-    "role-missing": _error("the person has no role", "add a row to roles.csv, or send a bulk set"),
-    "role-unknown": _error("the role is none that TimeBack knows", "translate it in a --map file"),
+    "role-missing": _error("the person has no role", "add a row to roles.csv, or send a full set"),
+    "role-unknown": _error(
+        "the role is not one that TimeBack knows", 'translate it by layout="FILE"'
+    ),
     "role-administrator": Code(
         "note",
         "OneRoster 1.1's administrator became site or district administrator by its org",
@@ -130,55 +138,58 @@ CODES: dict[str, Code] = {
         "nothing, or give the person two sourcedIds",
         "warning",
     ),
-    "org-missing": _error("there is no org to be the primary one", "fill it in, or --default-org"),
-    "org-unmapped": _error("the org is not in the org map", "add it there, or --default-org"),
+    "org-missing": _error("the person has no primary org", "fill it in, or pass default_org"),
+    "org-unmapped": _error("the org is not in the org map", "add it there, or pass default_org"),
     "org-unknown": _warning(
-        "the org is not in orgs.csv and is sent as it is", "mend orgs.csv, or give an --org-map"
+        "the org is not in orgs.csv and is sent as it is", "correct orgs.csv, or pass org_map"
     ),
     "same-person": Code(
         "note",
         "several sourcedIds have one username, master identifier or user id",
-        "nothing is merged; look whether it is one person",
+        "nothing is merged; check whether it is one person",
         "note",
     ),
     "demographics-alone": _error(
-        "demographics of somebody who is not in users.csv", "send both, or a bulk set"
+        "demographics of a person who is not in users.csv", "send both, or a full set"
     ),
-    "roles-alone": _error("a role of somebody who is not in users.csv", "send both, or a bulk set"),
-    # links, most of which follow from what is above
-    "agent-unknown": _error("an agent is not in users.csv", "add the agent, or drop the reference"),
+    "roles-alone": _error("a role of a person who is not in users.csv", "send both, or a full set"),
+    # links; most of these follow from what is above
+    "agent-unknown": _error(
+        "an agent is not in users.csv", "add the agent, or remove the reference"
+    ),
     "agent-neither": _error(
-        "of two linked people exactly one has to be a student", "drop the reference"
+        "exactly one of two linked people has to be a student", "remove the reference"
     ),
     "relation-differs": _warning(
         "two people are linked in different ways; the first was taken", "keep one of them"
     ),
     "agent-role": _error(
-        "an agent is no parent, guardian or relative", "say --relationship TYPE, or drop it"
+        "an agent is not parent, guardian or relative",
+        'pass relationship="TYPE", or remove the reference',
     ),
     "agent-left-out": _error(
-        "the link of somebody who is left out is left out too", "mend the person's row first"
+        "a link is left out because one of its people is", "correct the person's row first"
     ),
-    # against what earlier runs wrote
+    # compared with what earlier runs wrote
     "options-changed": _warning(
-        "the mapping options have changed, and a delta holds not all that they change",
-        "send a bulk set",
+        "the mapping options have changed, and a delta does not hold all records they change",
+        "send a full set",
     ),
     "absent": Code(
         "note",
-        "earlier runs wrote what is no longer in the files; it was left alone",
-        "--deactivate-absent or --unlink-absent, if that is meant",
+        "records of earlier runs are no longer in the files; they were left alone",
+        "pass deactivate_absent or unlink_absent to remove them",
         "note",
     ),
     "absence-unjudged": Code(
         "warning",
-        "nobody is absent from files that hold changes alone",
-        "send a full set, or say --mode bulk if this is one",
+        "the files hold only changes, so no record can be absent from them",
+        'send a full set, or pass mode="bulk" if this is one',
         "warning",
     ),
     "absence-doubtful": _warning(
         "absence cannot be judged: rows without a readable sourcedId might be the absent ones",
-        "mend those rows",
+        "correct those rows",
     ),
 }
 RANK = {code: rank for rank, code in enumerate(CODES)}
@@ -190,11 +201,11 @@ class Finding(msgspec.Struct, frozen=True):
 
     Attributes:
         code: One of `CODES`.
-        severity: How bad it is, here.
+        severity: "error", "warning" or "note"; depends on `strict`.
         file: The file's name, or "" for the package.
         line: The line it begins on, from 1; 0 for the whole file.
-        field: The field in OneRoster's name, or "".
-        detail: More about it: an id, a column's name, a rule; never another value.
+        field: OneRoster's name of the field, or "".
+        detail: An id, the name of a column, or a rule; never another value.
     """
 
     code: str
@@ -215,6 +226,10 @@ class Cause(msgspec.Struct):
     """All findings of one code and one field in one file.
 
     Attributes:
+        code: One of `CODES`.
+        severity: "error", "warning" or "note".
+        file: The file's name, or "" for the package.
+        field: OneRoster's name of the field, or "".
         count: How many there are.
         examples: The first 1,000.
     """
@@ -236,17 +251,17 @@ class Findings:
     """Collects findings by cause, in memory that does not grow with their number.
 
     Args:
-        strict: By the letter of the standard.
+        strict: Whether deviations from the standard are errors.
     """
 
     def __init__(self, strict: bool = False) -> None:
         self._strict = strict
         self._causes: dict[tuple[str, str, str], Cause] = {}
 
-    def tell(
+    def add(
         self, code: str, file: str = "", line: int = 0, field: str = "", detail: str = ""
     ) -> Severity:
-        """Take one finding in, and return how bad it is."""
+        """Add one finding, and return its severity."""
         cause = self._causes.get((code, file, field))
         if cause is None:
             known = CODES[code]
@@ -260,10 +275,10 @@ class Findings:
 
     @property
     def causes(self) -> list[Cause]:
-        """What was found: causes before their consequences."""
+        """All causes, each before its consequences."""
         return sorted(self._causes.values(), key=lambda cause: (RANK[cause.code], -cause.count))
 
     @property
     def errors(self) -> int:
-        """How many findings left something out."""
+        """How many findings left something out of the roster."""
         return sum(cause.count for cause in self._causes.values() if cause.severity == "error")

@@ -10,10 +10,10 @@ from msgspec import UNSET, UnsetType
 from ...models import OrgRef
 from ...models.sent import Person
 
-__all__ = ["NONE", "Gaps", "Untold"]
+__all__ = ["NONE", "Gaps", "Roleless"]
 
 
-class Untold(Person, frozen=True, kw_only=True):
+class Roleless(Person, frozen=True, kw_only=True):
     """Somebody without a role in the files of a delta: TimeBack has to tell what they are."""
 
     username: str | UnsetType = UNSET

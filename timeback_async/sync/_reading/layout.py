@@ -1,11 +1,11 @@
-"""Which file holds what, and which of its columns is which field.
+"""Find out what each file holds, and which of its columns is which field.
 
-OneRoster's own names are built in, with the misspellings that real exports have. Everything else
-is a layout: a TOML file with one table for each data file. Those of Microsoft's School Data Sync
-come with the package, and users write their own.
+OneRoster's own names are built in, with the misspellings of real exports. Everything else is a
+layout: a TOML file with one table for each data file. The layouts of Microsoft's School Data Sync
+are part of the package; users write their own.
 
     [students]                      # students.csv, in any case
-    target = "users"                # which of OneRoster's files it stands for
+    target = "users"                # the file of OneRoster that it corresponds to
     [students.columns]
     "Student ID" = "sourcedId"      # source header = field
     [students.constants]
@@ -69,7 +69,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "relationships": ("userSourcedId", "relationshipUserSourcedId", "relationshipRole"),
 }  # fmt: skip
-# The columns of users.csv that one version has and the other has not.
+# The columns of users.csv that only one version has.
 ONLY_IN = {
     "1.1": ("orgSourcedIds", "role"),
     "1.2": (
@@ -77,9 +77,9 @@ ONLY_IN = {
         "preferredFamilyName", "primaryOrgSourcedId", "pronouns",
     ),
 }  # fmt: skip
-OPTIONAL = ("resourceSourcedIds",)  # came with 1.2.0 and went with 1.2.1
+OPTIONAL = ("resourceSourcedIds",)  # only in 1.2.0
 DATES = ("birthDate", "beginDate", "endDate")
-# What only a layout can give: some formats have it in the same file.
+# Fields that only a layout can give: some formats have them in the same file.
 MORE_FIELDS = {"users": ("birthDate",), "roles": ("grade",)}
 NEEDED = {
     "users": ("sourcedId", "givenName", "familyName"),
@@ -105,10 +105,10 @@ class FileLayout(msgspec.Struct, forbid_unknown_fields=True):
     """What one data file holds.
 
     Attributes:
-        target: Which of OneRoster's files it stands for.
-        columns: Field by source header; empty for OneRoster's own names.
-        constants: Fields whose value is the same in every row.
-        values: For a field, what its cells mean, in any case.
+        target: The file of OneRoster that it corresponds to.
+        columns: Field by header; empty for OneRoster's own names.
+        constants: Value by field, for fields with the same value in every row.
+        values: For a field, the value that each cell text means; case does not matter.
         dates: For a field, the form of its dates, as `datetime.strptime` takes it.
     """
 
@@ -127,9 +127,9 @@ class Columns(msgspec.Struct):
     """Where the fields of one file stand.
 
     Attributes:
-        places: Index of a cell by field.
+        places: Index of the cell, from 0, by field.
         notes: Findings about the header: code and detail.
-        missing: Needed fields that no column has.
+        missing: Required fields without a column.
     """
 
     places: dict[str, int]
@@ -143,38 +143,41 @@ def read_layout(path: Path) -> Layout:
     Raises:
         ConfigError: It cannot be read, or is not a layout.
     """
+    name = f"layout: {path}"
     try:
-        return _parsed(path.read_text(encoding="utf-8"), str(path))
+        return _parsed(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8") from None
+        raise ConfigError(f"{name}: is not UTF-8; save it as UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{name}: {error.strerror}") from None
 
 
 def _parsed(text: str, name: str) -> Layout:
     try:
         layout = msgspec.convert(tomllib.loads(text), Layout)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
-        raise ConfigError(f"{name}: is not a map: {error}") from None
+        raise ConfigError(f"{name}: is not a layout: {error}") from None
     for file, each in layout.items():
         if each.target not in TARGETS:
             raise ConfigError(f"{name}: {file}.target: must be one of {', '.join(TARGETS)}")
         known = {*TARGETS[each.target], *MORE_FIELDS.get(each.target, ())}
         for field in (*each.columns.values(), *each.constants, *each.values, *each.dates):
             if field not in known:
-                raise ConfigError(f"{name}: {file}: {field!r} is no field of {each.target}")
+                raise ConfigError(f"{name}: {file}: {field!r} is not a field of {each.target}")
         for field, form in each.dates.items():
             if field not in DATES:
-                raise ConfigError(f"{name}: {file}.dates: {field!r} is none of {', '.join(DATES)}")
+                raise ConfigError(
+                    f"{name}: {file}.dates: {field!r} is not one of {', '.join(DATES)}"
+                )
             check_date_format(f"{name}: {file}.dates.{field}", form)
     return {file.lower(): each for file, each in layout.items()}
 
 
 def check_date_format(where: str, form: str) -> None:
-    """Refuse a form that loses what it is given.
+    """Refuse a form of dates from which the day, the month or the year cannot be read.
 
     Raises:
-        ConfigError: It has not day, month and year in four digits.
+        ConfigError: It lacks one of them, or the year has not four digits.
     """
     day = datetime(2013, 11, 25)  # noqa: DTZ001 - a date, to be written and read again
     is_whole = all(part in form for part in ("%d", "%m", "%Y"))
@@ -183,7 +186,7 @@ def check_date_format(where: str, form: str) -> None:
     except ValueError:
         is_kept = False
     if not is_kept:
-        raise ConfigError(f"{where}: must hold %d, %m and %Y, such as %d/%m/%Y")
+        raise ConfigError(f"{where}: must contain %d, %m and %Y, for example %d/%m/%Y")
 
 
 def layout_for(headers: Mapping[str, Sequence[str]]) -> Layout:
@@ -207,18 +210,21 @@ def _shipped(name: str) -> Layout:
 
 
 def standard_columns(target: str, version: str) -> list[str]:
-    """Return the columns that a file must have by the letter of a version."""
+    """Return the columns that a file must have in a version of the standard."""
     other = ONLY_IN["1.2" if version.startswith("1.1") else "1.1"]
     left_out = (*OPTIONAL, *(other if target == "users" else ()))
     return [field for field in TARGETS[target] if field not in left_out]
 
 
 def columns_of(file: FileLayout, header: Sequence[str], target: str) -> Columns:
-    """Return where the fields stand in a file with this header.
+    """Return where the fields are in a file with this header.
 
     Raises:
         ConfigError: Two columns are the same field.
     """
+    # Two cases:
+    #   the layout names its columns -> those, in any case; the others are not read
+    #   OneRoster's own names        -> exact names first, then other spellings and aliases
     places: dict[str, int] = {}
     notes: list[tuple[str, str]] = []
     if file.columns:
@@ -253,10 +259,10 @@ def columns_of(file: FileLayout, header: Sequence[str], target: str) -> Columns:
 
 def _put(places: dict[str, int], field: str, place: int, name: str) -> None:
     if field in places:
-        raise ConfigError(f"two columns are {field}: the second is {_shown(name)!r}")
+        raise ConfigError(f"two columns are {field}, the second is {_shown(name)!r}; remove one")
     places[field] = place
 
 
 def _shown(name: str) -> str:
-    """Return a header fit to be shown: a file without one has a person in its place."""
+    """Return a header safe to print: in a file without one, a person's row is in its place."""
     return name[:40] if name.isprintable() and not any(map(str.isdigit, name)) else "…"

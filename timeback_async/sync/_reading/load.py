@@ -11,14 +11,17 @@ from msgspec import UNSET
 from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import AgentLink
+from .database import ROLE_FIELDS
 from .files import DataFile, reading
 from .findings import Severity
 from .gaps import Gaps
-from .options import Resolved
-from .people import DIFFERENT, PeopleMapper, RoleRow
-from .roster import CHUNK, RECORDS, WIRE, Roster, Source
+from .options import LoadedOptions
+from .people import PeopleMapper
+from .records import LinkRow, PersonRow, Reference
+from .roles import RoleRow
+from .roster import RECORDS, ROWS_AT_ONCE, WIRE, Roster, Source
 from .rows import Rows
-from .values import listed, user_ids
+from .values import DIFFERENT, listed, user_ids
 
 __all__ = ["Loader"]
 
@@ -36,11 +39,11 @@ class Loader:
     """
 
     def __init__(
-        self, roster: Roster, options: Resolved, mode: Callable[[str], str], claims_bulk: bool
+        self, roster: Roster, options: LoadedOptions, mode: Callable[[str], str], claims_bulk: bool
     ) -> None:
         self._roster, self._options = roster, options
         self._mode, self._claims_bulk = mode, claims_bulk
-        self._db, self._tell = roster.db, roster.findings.tell
+        self._database, self._report = roster.database, roster.findings.add
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
@@ -53,57 +56,43 @@ class Loader:
     def read_roles(self, rows: Rows) -> None:
         self._roster.files["roles"] = rows.file
         self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
-        names = ("userSourcedId", "roleType", "role", "orgSourcedId", "beginDate", "endDate",
-                 "userProfileSourcedId", "grade", "status")  # fmt: skip
-        self._db.executemany(
-            "INSERT INTO roles VALUES (?,?,?,?,?,?,?,?,?,?)",
-            ((*(row.get(name, "") for name in names), line) for line, row in rows),
+        self._database.add_roles(
+            [*(row.get(field, "") for field in ROLE_FIELDS), line] for line, row in rows
         )
-        self._db.execute("CREATE INDEX IF NOT EXISTS roles_user ON roles (user)")
-        strays = self._db.execute("SELECT EXISTS (SELECT 1 FROM roles WHERE user = '')").fetchone()
-        if rows.broken or strays[0] or self._mode("roles") == "delta":
+        has_strays = self._database.has_roles_without_user()
+        if rows.broken or has_strays or self._mode("roles") == "delta":
             self._roster.has_all_roles = False
 
     def read_profiles(self, rows: Rows) -> None:
-        self._db.executemany(
-            "INSERT INTO profiles VALUES (?,?)",
-            (
-                (row.get("userSourcedId", ""), row["username"])
-                for _, row in rows
-                if "username" in row
-            ),
+        self._database.add_profiles(
+            (row.get("userSourcedId", ""), row["username"]) for _, row in rows if "username" in row
         )
-        self._db.execute("CREATE INDEX IF NOT EXISTS profiles_user ON profiles (user)")
 
-    def read_births(self, rows: Rows) -> None:
-        self._roster.files["births"] = rows.file
+    def read_demographics(self, rows: Rows) -> None:
+        self._roster.files["demographics"] = rows.file
         self._birth_form = rows.layout.dates.get("birthDate")
-        self._db.executemany(
-            "INSERT INTO births VALUES (?,?,?)",
-            (
-                (row.get("sourcedId", ""), row.get("birthDate", ""), line)
-                for line, row in rows
-                if row.get("status", "").lower() != "tobedeleted"
-            ),
+        self._database.add_demographics(
+            (row.get("sourcedId", ""), row.get("birthDate", ""), line)
+            for line, row in rows
+            if row.get("status", "").lower() != "tobedeleted"
         )
-        self._db.execute("CREATE INDEX IF NOT EXISTS births_id ON births (id)")
-        query = "SELECT EXISTS (SELECT 1 FROM births), EXISTS (SELECT 1 FROM births WHERE id = '')"
-        is_there, has_strays = self._db.execute(query).fetchone()
-        self._roster.has_births |= bool(is_there)
+        is_there = self._database.has_rows("demographics")
+        has_strays = self._database.has_demographics_without_id()
+        self._roster.has_births |= is_there
         is_whole = is_there and not has_strays and not rows.broken
-        self._roster.has_all_births = bool(is_whole) and self._mode("demographics") == "bulk"
+        self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
         source = self._source(rows, "relationships")
         source.has_agents = True
         for line, row in rows:
-            pair = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
-            if None in pair:
+            one, other = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
+            if one is None or other is None:
                 source.unreadable += 1
-                self._tell("id-missing", rows.file, line, "userSourcedId")
+                self._report("id-missing", rows.file, line, "userSourcedId")
                 continue
-            ref = (*pair, row.get("relationshipRole", ""), rows.file, line)
-            self._db.execute("INSERT INTO refs VALUES (?,?,?,?,?)", ref)
+            relation = row.get("relationshipRole", "")
+            self._database.add_references([Reference(one, other, relation, rows.file, line)])
         source.unreadable += rows.broken
 
     def _source(self, rows: Rows, target: str) -> Source:
@@ -124,62 +113,37 @@ class Loader:
             has_all_roles=self._roster.has_all_roles and not lacks_roles,
         )
         people = _People(self._roster, rows, mapper)
-        has_roles, has_profiles, has_births = map(self._has, ("roles", "profiles", "births"))
+        database = self._database
+        has_roles, has_profiles, has_births = map(
+            database.has_rows, ("roles", "profiles", "demographics")
+        )
         dated = total = 0
-        for chunk in chunks(rows, CHUNK):
+        for chunk in chunks(rows, ROWS_AT_ONCE):
             ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
-            roles = self._roles_of(ids) if has_roles else {}
-            births = self._pairs_of("births", "id", "birth", ids) if has_births else {}
-            names = self._pairs_of("profiles", "user", "username", ids) if has_profiles else {}
-            ended = {} if self._roster.has_all_roles else self._ended_roles_of(ids)
+            roles = database.roles_of(ids) if has_roles else {}
+            births = database.birth_dates_of(ids) if has_births else {}
+            names = database.usernames_of(ids) if has_profiles else {}
+            ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
-                own = row.get("sourcedId")
-                if own is None:
+                sourced_id = row.get("sourcedId")
+                if sourced_id is None:
                     source.unreadable += 1
-                    self._tell("id-missing", rows.file, line, "sourcedId")
+                    self._report("id-missing", rows.file, line, "sourcedId")
                     continue
-                if names.get(own, DIFFERENT) != DIFFERENT:
-                    row.setdefault("username", names[own])
-                own_roles = roles.get(own, None if "role" in row else ())
-                birth = births.get(own, ""), self._birth_form
-                people.take(line, row, own_roles, birth, ended.get(own, ()))
+                if names.get(sourced_id, DIFFERENT) != DIFFERENT:
+                    row.setdefault("username", names[sourced_id])
+                role_rows = roles.get(sourced_id, None if "role" in row else ())
+                birth = births.get(sourced_id, ""), self._birth_form
+                people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
             people.write()
         source.unreadable += rows.broken
         if not total and not rows.broken:
-            self._tell("file-empty", rows.file)
+            self._report("file-empty", rows.file)
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
-            self._tell("mode-doubtful", rows.file)
-
-    def _has(self, table: str) -> bool:
-        return bool(self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0])  # noqa: S608
-
-    def _roles_of(self, ids: str) -> dict[str, list[RoleRow]]:
-        found: dict[str, list[RoleRow]] = {}
-        query = """SELECT user, lower(role_type), role, org, begin, end, profile, grade FROM roles
-                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) <> 'tobedeleted'
-                   ORDER BY rowid"""
-        for user, *rest in self._db.execute(query, (ids,)):
-            found.setdefault(user, []).append(RoleRow(*rest))
-        return found
-
-    def _ended_roles_of(self, ids: str) -> dict[str, list[tuple[str, str]]]:
-        found: dict[str, list[tuple[str, str]]] = {}
-        query = """SELECT user, role, org FROM roles
-                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) = 'tobedeleted'
-                   ORDER BY rowid"""
-        for user, *role in self._db.execute(query, (ids,)):
-            found.setdefault(user, []).append((role[0], role[1]))
-        return found
-
-    def _pairs_of(self, table: str, key: str, value: str, ids: str) -> dict[str, str]:
-        """Return values by key; where rows with one key differ, the value is DIFFERENT."""
-        query = f"""SELECT {key}, CASE WHEN min({value}) = max({value}) THEN {value} ELSE ? END
-                    FROM {table} WHERE {key} IN (SELECT value FROM json_each(?)) AND {value} <> ''
-                    GROUP BY {key}"""  # noqa: S608
-        return dict(self._db.execute(query, (DIFFERENT, ids)))
+            self._report("mode-doubtful", rows.file)
 
     # -- JSON Lines
 
@@ -202,41 +166,30 @@ class Loader:
                 if len(record) == 1:
                     ((kind, inner),) = record.items()
         if kind not in WIRE or not isinstance(inner, dict):
-            self._tell("json-broken", file, line)
+            self._report("json-broken", file, line)
             return False
         try:
             value, body = checked(inner, WIRE[kind])
         except RecordError as error:
-            self._tell("value-invalid", file, line, error.field, error.reason)
-            own = inner.get("sourcedId")
-            if kind == "agent" or not isinstance(own, str):
+            self._report("value-invalid", file, line, error.field, error.reason)
+            sourced_id = inner.get("sourcedId")
+            if kind == "agent" or not isinstance(sourced_id, str):
                 return False
-            self._db.execute(
-                "INSERT INTO people VALUES (?,'',?,'','',?,?,NULL,'','')",
-                (own, kind == "student", file, line),
-            )
+            is_student = kind == "student"
+            left_out = PersonRow(sourced_id, "", is_student, "", "", file, line, None, "", b"")
+            self._database.add_people([left_out])
             return True
         if isinstance(value, AgentLink):
-            self._db.execute(
-                """INSERT OR REPLACE INTO links (student, user, agent_id, relation, file, line)
-                   VALUES (?,?,?,?,?,?)""",
-                (
-                    value.student_id,
-                    value.user_id,
-                    value.agent_id,
-                    value.relationship_type,
-                    file,
-                    line,
-                ),
-            )
+            ids = value.student_id, value.user_id, value.agent_id
+            self._database.add_link(LinkRow(*ids, value.relationship_type, file, line))
             return True
         gaps = Gaps(birth=value.demographics is UNSET)
         self._roster.has_births |= not gaps.birth
-        self._db.execute(
-            "INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
-             value.username or "", gaps.as_json()),
+        person = PersonRow(
+            value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
+            value.username or "", gaps.as_json(),
         )  # fmt: skip
+        self._database.add_people([person])
         return True
 
 
@@ -244,11 +197,11 @@ class _People:
     """Maps rows of people, and writes what comes of them together."""
 
     def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
-        self._db, self._tell, self._mapper = roster.db, roster.findings.tell, mapper
+        self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
         self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
-        self._people: list[Any] = []
-        self._refs: list[Any] = []
-        self._identities: list[Any] = []
+        self._people: list[PersonRow] = []
+        self._references: list[Reference] = []
+        self._identities: list[tuple[str, str]] = []
 
     def take(
         self,
@@ -260,32 +213,36 @@ class _People:
     ) -> None:
         """Map one row; `birth` is the date in demographics.csv, and its form."""
 
-        def tell(code: str, field: str, detail: str) -> Severity:
-            return self._tell(code, self._file, line, field, detail)
+        def add(code: str, field: str, detail: str) -> Severity:
+            return self._report(code, self._file, line, field, detail)
 
         if "birthDate" in row:
             birth = row["birthDate"], self._own_form
-        own = row["sourcedId"]
-        person = self._mapper.person(row, roles, *birth, tell, ended)
+        sourced_id = row["sourcedId"]
+        person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
-            (own, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, row.get("username", ""), person.gaps)
+            PersonRow(
+                sourced_id, person.kind, person.is_student, person.relation, person.status,
+                self._file, line, person.body, row.get("username", ""), person.gaps,
+            )
         )  # fmt: skip
         if "agentSourcedIds" in row:
             agents = listed(row["agentSourcedIds"])
-            self._refs += [(own, agent, "", self._file, line) for agent in agents]
+            self._references += [
+                Reference(sourced_id, agent, "", self._file, line) for agent in agents
+            ]
         if "userIds" in row:
             known = user_ids(row["userIds"])
-            self._identities += [(identity, own) for identity in known if ":" in identity]
+            self._identities += [(identity, sourced_id) for identity in known if ":" in identity]
         if "userMasterIdentifier" in row:
-            self._identities.append((row["userMasterIdentifier"], own))
+            self._identities.append((row["userMasterIdentifier"], sourced_id))
 
     def write(self) -> None:
         """Write what has been taken in."""
-        self._db.executemany("INSERT INTO people VALUES (?,?,?,?,?,?,?,?,?,?)", self._people)
-        self._db.executemany("INSERT INTO refs VALUES (?,?,?,?,?)", self._refs)
-        self._db.executemany("INSERT INTO identities VALUES (?,?)", self._identities)
-        for written in (self._people, self._refs, self._identities):
+        self._database.add_people(self._people)
+        self._database.add_references(self._references)
+        self._database.add_identities(self._identities)
+        for written in (self._people, self._references, self._identities):
             written.clear()
 
 

@@ -1,4 +1,4 @@
-"""How a roster is read and mapped: what the user has said, checked and loaded."""
+"""How a roster is read and mapped: the options, and the options with their files loaded."""
 
 import hashlib
 import tomllib
@@ -10,9 +10,9 @@ import msgspec
 from ...errors import ConfigError
 from .layout import Layout, check_date_format, read_layout
 
-__all__ = ["CEDS_TO_TIMEBACK", "ReadOptions", "Resolved"]
+__all__ = ["CEDS_TO_TIMEBACK", "LoadedOptions", "ReadOptions"]
 
-Mode = Literal["bulk", "delta"]
+FileMode = Literal["bulk", "delta"]
 
 # CEDS writes "01", TimeBack's guide "1". A CEDS code without a counterpart is sent as it is.
 CEDS_TO_TIMEBACK = {
@@ -26,17 +26,17 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a roster is read. Every default is the lenient one.
 
     Attributes:
-        strict: By the letter of the standard: what is only noted else is an error.
-        encoding: Of files that are not UTF-8, such as "cp1252"; None to refuse them.
-        layout: A TOML file that says which column is which field; None for OneRoster and SDS.
-        org_map: A TOML file of pairs: the file's org id = TimeBack's. An org it does not have is
-            an error, unless there is a `default_org`.
-        default_org: TimeBack's id of the org of whoever has none.
+        strict: Whether deviations from the standard are errors instead of notes.
+        encoding: Encoding of files that are not UTF-8, such as "cp1252"; None to refuse them.
+        layout: A TOML file that maps columns to fields; None for OneRoster and School Data Sync.
+        org_map: A TOML file of pairs: the file's org id = TimeBack's. An org that is missing in
+            it is an error unless there is a `default_org`.
+        default_org: TimeBack's id of the org of people who have none in the files.
         grades: "ceds-to-timeback", "none", or a TOML file of pairs: the file's grade = TimeBack's.
-        relationship: Type of the link to an agent who is no parent, guardian or relative; None to
+        relationship: Type of the link to an agent who is not parent, guardian or relative; None to
             leave such links out.
-        date_format: How dates are written, for `datetime.strptime`.
-        mode: What the files are that no manifest speaks of: "bulk", the full set, or "delta".
+        date_format: Form of the dates, for `datetime.strptime`.
+        mode: What files are that the manifest does not cover: "bulk", a full set, or "delta".
     """
 
     strict: bool = False
@@ -47,29 +47,32 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     grades: str | Path = "ceds-to-timeback"
     relationship: str | None = None
     date_format: str | None = None
-    mode: Mode | None = None
+    mode: FileMode | None = None
 
-    def resolved(self) -> "Resolved":
-        """Return them with every file loaded.
+    def loaded(self) -> "LoadedOptions":
+        """Return the options with every file loaded.
 
         Raises:
-            ConfigError: One of them is wrong, or its file cannot be read.
+            ConfigError: An option is wrong, or its file cannot be read; the message begins with
+                the option's name.
         """
         if self.encoding is not None:
             try:
                 "".encode(self.encoding)
             except (LookupError, ValueError):
-                raise ConfigError(f"--encoding: {self.encoding!r} is not known") from None
+                raise ConfigError(
+                    f"encoding: {self.encoding!r} is not known; pass a name that Python knows"
+                ) from None
         if self.date_format is not None:
-            check_date_format("--date-format", self.date_format)
+            check_date_format("date_format", self.date_format)
         grades: dict[str, str] | None = CEDS_TO_TIMEBACK
         if self.grades != "ceds-to-timeback":
-            grades = None if self.grades == "none" else _pairs("--grades", self.grades)
-        return Resolved(
+            grades = None if self.grades == "none" else _pairs("grades", self.grades)
+        return LoadedOptions(
             strict=self.strict,
             encoding=self.encoding,
             layout=read_layout(Path(self.layout)) if self.layout else None,
-            org_map=_pairs("--org-map", self.org_map) if self.org_map else None,
+            org_map=_pairs("org_map", self.org_map) if self.org_map else None,
             default_org=self.default_org,
             grades=grades,
             relationship=self.relationship,
@@ -78,7 +81,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`ReadOptions` with their files loaded; see there."""
 
     strict: bool
@@ -89,10 +92,10 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     grades: dict[str, str] | None
     relationship: str | None
     date_format: str | None
-    mode: Mode | None
+    mode: FileMode | None
 
     def fingerprint(self) -> str:
-        """Return a text that changes whenever the same files would become other records."""
+        """Return a text that differs if the same files would become other records."""
         mapping = (
             self.layout, self.org_map, self.default_org, self.grades, self.relationship,
             self.date_format,

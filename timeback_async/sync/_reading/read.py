@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
+from .database import writing
 from .files import DataFile, Package, packages_in, shown
 from .layout import (
     ONEROSTER,
@@ -14,11 +15,11 @@ from .layout import (
     layout_for,
     standard_columns,
 )
+from .links import LinkBuilder
 from .load import Loader
 from .manifest import Manifest
-from .options import ReadOptions, Resolved
-from .resolve import Resolver
-from .roster import Roster, writing
+from .options import LoadedOptions, ReadOptions
+from .roster import Roster
 from .rows import Rows
 from .tables import Table
 
@@ -40,11 +41,11 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
         ConfigError: It cannot be read at all, or, when `strict`, differs from the standard as a
             whole. What is wrong with single rows is in `findings`.
     """
-    resolved = (options or ReadOptions()).resolved()
-    roster = Roster(shown(Path(path).name), resolved)
+    loaded = (options or ReadOptions()).loaded()
+    roster = Roster(shown(Path(path).name), loaded)
     try:
-        with writing(), Package(Path(path), is_prefixed=resolved.layout is None) as package:
-            _Reader(roster, package, resolved).read()
+        with writing(), Package(Path(path), is_prefixed=loaded.layout is None) as package:
+            _Reader(roster, package, loaded).read()
     except BaseException:
         roster.close()
         raise
@@ -54,21 +55,21 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
 class _Reader:
     """Fills a roster from a package."""
 
-    def __init__(self, roster: Roster, package: Package, options: Resolved) -> None:
+    def __init__(self, roster: Roster, package: Package, options: LoadedOptions) -> None:
         self._roster, self._package, self._options = roster, package, options
-        self._tell = roster.findings.tell
+        self._report = roster.findings.add
         self._manifest: Manifest | None = None
 
     def read(self) -> None:
         files = self._package.files
         if self._package.is_inside:
-            self._tell("package-inside", detail=self._package.path.name)
+            self._report("package-inside", detail=self._package.path.name)
         if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
             self._roster.format = "JSON Lines"
             self._loader().read_json_lines(next(iter(files.values())))
         else:
             self._read_tables(files)
-        Resolver(self._roster, self._options.relationship)()
+        LinkBuilder(self._roster, self._options.relationship).finish()
         refused = [
             cause.examples[0]
             for cause in self._roster.findings.causes
@@ -87,7 +88,7 @@ class _Reader:
 
     def _read_tables(self, files: dict[str, DataFile]) -> None:
         if self._package.prefix:
-            self._tell("name-prefix", detail=self._package.prefix)
+            self._report("name-prefix", detail=self._package.prefix)
         if "manifest" in files:
             self._manifest = Manifest(files["manifest"], self._options.encoding)
         tables, layout = self._chosen(files)
@@ -115,7 +116,7 @@ class _Reader:
             ("orgs", loader.read_orgs),
             ("roles", loader.read_roles),
             ("userprofiles", loader.read_profiles),
-            ("demographics", loader.read_births),
+            ("demographics", loader.read_demographics),
             ("users", loader.read_people),
             ("relationships", loader.read_relationships),
         ):
@@ -155,19 +156,19 @@ class _Reader:
     def _check_manifest(self, by_target: dict[str, list[str]]) -> None:
         manifest = self._manifest
         if manifest is None:
-            self._tell("manifest-missing")
+            self._report("manifest-missing")
             return
         if not manifest.is_known:
-            self._tell("version-unknown", "manifest.csv")
+            self._report("version-unknown", "manifest.csv")
         for target in TARGETS:
             mode = manifest.mode(target)
             if mode in ("bulk", "delta") and target not in by_target:
-                self._tell("manifest-differs", "manifest.csv", detail=f"{target} is not there")
+                self._report("manifest-differs", "manifest.csv", detail=f"{target} is not there")
             elif mode == "absent" and target in by_target:
-                self._tell("manifest-differs", "manifest.csv", detail=f"{target} is there")
+                self._report("manifest-differs", "manifest.csv", detail=f"{target} is there")
             is_open = mode not in ("bulk", "delta") and self._options.mode is None
             if is_open and target in by_target and target in ("users", "roles", "demographics"):
-                self._tell("mode-unclear", "manifest.csv", detail=target)
+                self._report("mode-unclear", "manifest.csv", detail=target)
 
     def _mode(self, target: str) -> str:
         """Return "bulk" or "delta". What a manifest leaves open is no full set."""
@@ -188,17 +189,17 @@ class _Reader:
         if "sourcedId" in columns.missing and layout.target == "users":
             raise ConfigError(f"{file.name}: has no column sourcedId; is it what its name says?")
         if columns.missing and layout.target != "users":
-            self._tell("file-unusable", file.name, detail=", ".join(columns.missing))
+            self._report("file-unusable", file.name, detail=", ".join(columns.missing))
             return
         for code, detail in (*table.notes, *columns.notes):
             if code != "column-absent" or self._options.layout is not None:
-                self._tell(code, file.name, detail=detail)
+                self._report(code, file.name, detail=detail)
         if self._options.strict and not layout.columns:
             version = self._manifest.version if self._manifest else ""
             for field in standard_columns(layout.target, version):
                 if field not in columns.places:
-                    self._tell("header-incomplete", file.name, field=field)
+                    self._report("header-incomplete", file.name, field=field)
         for field in columns.missing:
-            self._tell("column-missing", file.name, field=field)
+            self._report("column-missing", file.name, field=field)
         name = layout.target if self._package.is_alone else stem
         read(Rows(file.name, name, table, columns, layout, self._roster.findings))

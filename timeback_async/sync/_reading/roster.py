@@ -1,58 +1,33 @@
-"""What is in a roster: students, users and links, each with its place, and what was found.
+"""What was read: students, users and links, each with its place, and the findings."""
 
-It lies in a temporary database that SQLite keeps for us alone and deletes with the connection,
-so memory follows neither the number of people nor the order of the files.
-"""
-
-import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ...errors import ConfigError
+from ...errors import SessionError
 from ...models import AgentLink, Student, User
 from .._closing import Closing
+from .database import RosterDatabase
 from .findings import Findings
-from .options import Resolved
+from .options import LoadedOptions
 
-__all__ = ["CHUNK", "RECORDS", "WIRE", "Count", "Roster", "Source", "writing"]
+__all__ = ["RECORDS", "ROWS_AT_ONCE", "WIRE", "Roster", "RosterCount", "Source"]
 
-CHUNK = 500  # rows handled together
+ROWS_AT_ONCE = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
 WIRE: dict[str, Any] = {"student": Student, "user": User, "agent": AgentLink}
-SCHEMA = """
-CREATE TABLE people (
-    id TEXT, kind TEXT, is_student INT, relation TEXT, status TEXT, file TEXT, line INT,
-    body BLOB, username TEXT, gaps BLOB
-);
-CREATE TABLE roles (
-    user TEXT, role_type TEXT, role TEXT, org TEXT, begin TEXT, end TEXT, profile TEXT, grade TEXT,
-    status TEXT, line INT
-);
-CREATE TABLE births (id TEXT, birth TEXT, line INT);
-CREATE TABLE profiles (user TEXT, username TEXT);
-CREATE TABLE identities (identity TEXT, person TEXT);
-CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
-CREATE TABLE loose (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
-CREATE TABLE links (
-    student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT,
-    PRIMARY KEY (student, user, agent_id)
-) WITHOUT ROWID;
-"""
 
 
 class Source(msgspec.Struct):
-    """One file that people or links came from, for judging what is absent.
+    """One file that people or links came from, for judging absence.
 
     Attributes:
-        name: What it is called from run to run, whatever the file's name.
+        name: Its name from run to run, whatever the name of the file.
         mode: "bulk" or "delta".
         unreadable: Rows whose sourcedId cannot be read.
-        is_doubtful: Whether the rows look like a delta, whatever the manifest says.
-        has_agents: Whether it says who is linked to whom.
+        is_doubtful: Whether the rows look like a delta, though the manifest says bulk.
+        has_agents: Whether it says which people are linked.
     """
 
     name: str
@@ -67,7 +42,9 @@ class Source(msgspec.Struct):
         return self.mode == "delta" and self.name != RECORDS
 
 
-class Count(NamedTuple):
+class RosterCount(NamedTuple):
+    """How many records of each kind a roster has, and how many rows are left out."""
+
     students: int
     users: int
     links: int
@@ -75,64 +52,55 @@ class Count(NamedTuple):
 
 
 class Roster(Closing):
-    """Students, users and links that a package holds. Close it, or use it in a `with` block.
+    """Students, users and links of a package. Close it, or use it in a `with` block.
 
     Attributes:
-        name: What it is called, fit to be shown.
-        format: "OneRoster 1.1", "SDS v1", "JSON Lines" and so on.
+        name: The file's name, safe to print.
+        format: "OneRoster 1.1", "School Data Sync v1", "JSON Lines" and so on.
         findings: What is wrong, odd or worth knowing.
         sources: The files that people and links came from, by name.
-        files: What the files of roles and demographics ("births") are called.
-        has_births: Whether it has any birth dates.
-        has_all_births: Whether it has a full set of them.
-        has_all_roles: Whether it has all roles, and not only those that have changed.
-        db: Where it lies.
-        lock: Held by whichever thread is in it.
-        is_planned: Whether it has been compared with a state.
-        count: How many of each there are, and rows that are left out.
-        fingerprint: Changes whenever the same files would become other records.
+        count: How many records of each kind there are, and how many rows are left out.
+        fingerprint: Differs if the same files would become other records.
+
+    Internal, for the steps of a sync:
+        database: Holds the records.
+        files: Names of the files of "roles" and "demographics".
+        has_births: Whether any birth date is in the files.
+        has_all_births: Whether the files hold a full set of birth dates.
+        has_all_roles: Whether the files hold all roles, and not only changed ones.
     """
 
-    def __init__(self, name: str, options: Resolved) -> None:
+    def __init__(self, name: str, options: LoadedOptions) -> None:
         self.name, self.format = name, ""
         self.findings = Findings(options.strict)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
-        self.has_births = self.has_all_births = self.is_planned = False
+        self.has_births = self.has_all_births = self._is_planned = False
         self.has_all_roles = True
         self.fingerprint = options.fingerprint()
-        self.count = Count(0, 0, 0, 0)
-        self.lock = threading.RLock()
-        # A database of its own on disk, deleted with its connection. Used by one thread at a time.
-        self.db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self.db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
-        self.db.execute("PRAGMA cache_size=-32768")
-        self.db.execute("BEGIN")  # one transaction that never ends: a commit costs more than a row
+        self.count = RosterCount(0, 0, 0, 0)
+        self.database = RosterDatabase()
 
     def records(self) -> Iterator[Student | User | AgentLink]:
         """Yield every record that is whole, people before links."""
-        query = "SELECT kind, body FROM people WHERE kind IN ('student', 'user') ORDER BY rowid"
-        for kind, body in self.db.execute(query):
+        for kind, body in self.database.records():
             yield msgspec.json.decode(body, type=WIRE[kind])
-        for row in self.db.execute("SELECT student, user, relation, agent_id FROM links"):
-            yield AgentLink(*row)
+        for link in self.database.links():
+            yield AgentLink(link.student, link.user, link.relation, link.agent_id)
+
+    def begin_planning(self) -> None:
+        """Note that the roster is being planned; internal.
+
+        Raises:
+            SessionError: It was planned before.
+        """
+        if self._is_planned:
+            raise SessionError("a roster is planned once; read it again")
+        self._is_planned = True
 
     def close(self) -> None:
-        """Delete everything that was read, once no other thread is in it."""
-        self.db.interrupt()
-        with self.lock:
-            self.db.close()
+        """Delete everything that was read, as soon as no other thread uses it."""
+        self.database.close()
 
     def __repr__(self) -> str:
         return f"<Roster {self.format}: {self.count}>"
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Explain why a roster's database cannot be written, such as on a full disk."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise ConfigError(
-            f"the temporary database could not be written ({error}); SQLITE_TMPDIR may say where"
-        ) from None

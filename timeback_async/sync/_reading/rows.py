@@ -38,7 +38,7 @@ class Rows:
         for line, cells in self._table.rows():
             if isinstance(cells, Broken):
                 self.broken += 1
-                self._findings.tell(cells.code, self.file, line)
+                self._findings.add(cells.code, self.file, line)
                 continue
             row = {field: text for field, place in places if (text := cells[place].strip())}
             if constants:

@@ -128,10 +128,13 @@ class Table:
                 if encoding == fallback:
                     self.notes.append(("encoding", encoding))
                 return encoding
-        why = (
-            f", nor {fallback}" if fallback else "; say --encoding, such as cp1252, if you know it"
+        if fallback:
+            raise ConfigError(
+                f"{self._file.name}: is neither UTF-8 nor {fallback}; export it again"
+            )
+        raise ConfigError(
+            f'{self._file.name}: is not UTF-8; pass its encoding, for example encoding="cp1252"'
         )
-        raise ConfigError(f"{self._file.name}: is not UTF-8{why}")
 
     def _is_in(self, encoding: str) -> bool:
         decoder = codecs.getincrementaldecoder(encoding)()

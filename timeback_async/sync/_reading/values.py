@@ -11,10 +11,11 @@ from contextlib import suppress
 
 import msgspec
 
-__all__ = ["AMBIGUOUS", "boolean", "day", "listed", "user_ids"]
+__all__ = ["AMBIGUOUS", "DIFFERENT", "boolean", "day", "listed", "user_ids"]
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 AMBIGUOUS = "date-ambiguous"
+DIFFERENT = "\0"  # in place of a value for which several rows disagree
 _iso = re.compile(r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ].*)?").fullmatch
 _other = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})").fullmatch
 _typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall

@@ -13,13 +13,13 @@ from ...models import OrgRef, Role, Student, User, UserRecord
 from ...models.received import demographics_of
 from ...models.sent import Person
 from .._planning.plan import Change
-from .._reading.gaps import NONE, Gaps, Untold
+from .._reading.gaps import NONE, Gaps, Roleless
 
 __all__ = ["completed"]
 
-TOGETHER = 64
+LOOKUPS_AT_ONCE = 64
 # Statuses that speak of one person; any other means that nobody can be looked up.
-KINDS: dict[type, str] = {Student: "student", User: "user"}
+KIND_OF_RECORD: dict[type, str] = {Student: "student", User: "user"}
 OF_ONE = (400, 409, 410, 422, 500)
 
 
@@ -33,7 +33,7 @@ async def completed(
     Raises:
         TimebackError: The server could not be asked.
     """
-    while batch := list(islice(changes, TOGETHER)):
+    while batch := list(islice(changes, LOOKUPS_AT_ONCE)):
         records = await asyncio.gather(
             *(_record(session, change) for change in batch), return_exceptions=True
         )
@@ -46,7 +46,7 @@ async def completed(
             elif isinstance(record, BaseException):
                 raise record
             else:
-                kind = KINDS.get(type(record), change.kind)
+                kind = KIND_OF_RECORD.get(type(record), change.kind)
                 known = change.known._replace(kind=kind)
                 yield change._replace(record=record, kind=kind, known=known), record
 
@@ -59,11 +59,11 @@ async def _record(session: TimebackSession, change: Change) -> Any:
     try:
         known = await session.get_user(change.sourced_id)
     except NotFoundError:
-        if isinstance(record, Untold):
+        if isinstance(record, Roleless):
             raise RecordError("roles", "are in no file, and TimeBack knows nobody of it") from None
         return record
-    if isinstance(record, Untold):
-        record = _told(record, known, gaps)
+    if isinstance(record, Roleless):
+        record = _from_server(record, known, gaps)
     elif gaps.kind and _is_student(known) != isinstance(record, Student):
         reason = "tells nobody's kind: the primary role is missing, and TimeBack has another"
         raise RecordError("roles", reason)
@@ -86,7 +86,7 @@ def _is_student(known: UserRecord) -> bool:
     return not roles or any(role.role == "student" for role in primary or roles)
 
 
-def _told(record: Untold, known: UserRecord, gaps: Gaps) -> Student | User:
+def _from_server(record: Roleless, known: UserRecord, gaps: Gaps) -> Student | User:
     """Return somebody as the student or the user that TimeBack has."""
     values = {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
     org = known.primary_org

@@ -31,16 +31,21 @@ from .._planning.plan import Change, Plan
 from .._planning.state import StateError
 from .completion import completed
 from .journal import Journal
-from .report import MAX_FAILURES, Failure, SyncReport
+from .sync_report import MAX_KEPT_FAILURES, Failure, SyncReport
 
 __all__ = ["SyncRun", "run"]
 
 log = logging.getLogger("timeback_async.sync")
 
 DELETED = Outcome.DELETED
-ENDED = {"people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"}
+OUTCOME_IN_STATE = {
+    "people": "saved",
+    "links": "saved",
+    "unlinks": "deleted",
+    "deactivations": "deactivated",
+}
 # Outcomes that say nothing about what the server holds.
-UNTOLD = {Outcome.NOT_SENT, Outcome.INVALID}
+OUTCOMES_WITHOUT_NEWS = {Outcome.NOT_SENT, Outcome.INVALID}
 
 
 class SyncRun:
@@ -108,7 +113,9 @@ class SyncRun:
         plan = self._plan
         facts = {"births": True} if plan.roster.has_births else {}
         try:
-            await asyncio.to_thread(self._state.begin, plan.changing(), plan.moved(), facts)
+            await asyncio.to_thread(
+                self._state.begin, plan.changing(), plan.changed_source(), facts
+            )
         except StateError as error:
             self._end(error)
 
@@ -229,16 +236,16 @@ class SyncRun:
         self._done += 1
         self._draw(self.report.trace.note)
         is_done = outcome in (Outcome.SAVED, DELETED)
-        if outcome not in UNTOLD:
+        if outcome not in OUTCOMES_WITHOUT_NEWS:
             self._journal.add(
                 change.known.after(
-                    ENDED[change.phase] if is_done else outcome.value,
+                    OUTCOME_IN_STATE[change.phase] if is_done else outcome.value,
                     change.known.hash if is_done else None,
                     result.status,
                     result.attempts,
                 )
             )
-        if not is_done and len(self.report.failures) < MAX_FAILURES:
+        if not is_done and len(self.report.failures) < MAX_KEPT_FAILURES:
             self.report.failures.append(Failure.of(change, result))
         if self._on_result is not None:
             self._on_result(change, result)

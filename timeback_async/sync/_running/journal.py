@@ -3,14 +3,15 @@
 import asyncio
 from contextlib import suppress
 
-from .._planning.state import Entry, State, StateError, line
+from .._planning.entry import Entry, line
+from .._planning.state import State, StateError
 
 __all__ = ["Journal"]
 
 # Fewer batches cost less, and more records are sent again after a kill.
-TOGETHER = 1024
+ENTRIES_IN_BATCH = 1024
 AT_LEAST_EVERY = 0.1  # s
-MOST_WAITING = 4 * TOGETHER
+MOST_WAITING = 4 * ENTRIES_IN_BATCH
 
 
 class Journal:
@@ -39,7 +40,7 @@ class Journal:
         """Take an outcome in."""
         self._waiting += line(entry)
         self._number += 1
-        if self._number >= TOGETHER:
+        if self._number >= ENTRIES_IN_BATCH:
             self._wake.set()
 
     async def room(self) -> None:

@@ -10,13 +10,13 @@ from string import Template
 from ..._results import OK, Outcome
 from ..._trace import Slot
 from .._reading.findings import CODES, Cause
-from .report import PhaseReport, SyncReport
+from .sync_report import PhaseReport, SyncReport
 
 __all__ = ["page"]
 
 SLOTS = 120
 WIDTH, HEIGHT, MARGIN = 800, 140, 40
-SHOWN = 200  # findings of one cause
+EXAMPLES_SHOWN = 200  # findings of one cause
 TILES = {"left_out": "rows left out"}
 SAYS = {"error": "left out", "warning": "look at", "note": "note"}
 
@@ -100,7 +100,7 @@ def _failures(report: SyncReport) -> str:
     """Return what was not done, and why; nothing where there is nothing."""
     if not report.failures:
         return ""
-    examples = report.examples(SHOWN)
+    examples = report.examples(EXAMPLES_SHOWN)
     rows = "".join(
         f"<tr><td>{escape(each.where)}</td>"
         f"<td>{each.kind}</td><td>{escape(each.who)}</td><td>{each.outcome}</td>"
@@ -150,8 +150,8 @@ def _chart(title: str, colour: str, slots: Sequence[Slot], value: Callable[[Slot
 
 def _cause(cause: Cause) -> str:
     what, advice = escape(str(cause)), escape(CODES[cause.code].advice)
-    places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:SHOWN])
-    more = cause.count - min(SHOWN, len(cause.examples))
+    places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:EXAMPLES_SHOWN])
+    more = cause.count - min(EXAMPLES_SHOWN, len(cause.examples))
     rest = f"<p>… and {more:,} more.</p>" if more else ""
     return (
         f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'

@@ -12,12 +12,13 @@ import msgspec
 from ..._results import ItemResult, Outcome
 from ..._trace import Trace
 from ...errors import TimebackError
-from .._planning.plan import PHASES, Change, Phase, Plan
+from .._planning.plan import PHASES, Change, Plan
+from .._planning.tables import Phase
 from .._reading.findings import Cause
 
-__all__ = ["MAX_FAILURES", "Failure", "PhaseReport", "SyncReport"]
+__all__ = ["MAX_KEPT_FAILURES", "Failure", "PhaseReport", "SyncReport"]
 
-MAX_FAILURES = 1000
+MAX_KEPT_FAILURES = 1000
 FOR_ONE_REASON = 3
 # What tells most comes first.
 RANK = [Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NOT_SENT]

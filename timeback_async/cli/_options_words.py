@@ -1,0 +1,62 @@
+"""Translate the library's names of options into the command's flags.
+
+The library writes an option as Python does; users of the command know it by its flag.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import ConfigError
+
+__all__ = ["OPTIONS", "as_flags", "named_by_flags"]
+
+# Options of `ReadOptions` and `plan`, and their flags.
+OPTIONS = {
+    "strict": "--strict",
+    "encoding": "--encoding",
+    "layout": "--map",
+    "org_map": "--org-map",
+    "default_org": "--default-org",
+    "grades": "--grades",
+    "relationship": "--relationship",
+    "date_format": "--date-format",
+    "mode": "--mode",
+    "deactivate_absent": "--deactivate-absent",
+    "unlink_absent": "--unlink-absent",
+    "max_removals": "--max-removals",
+    "resend": "--resend",
+}
+_any = "|".join(OPTIONS)
+_compound = "|".join(name for name in OPTIONS if "_" in name)  # the others are English words, too
+_before, _after = r"(?<![\w./\\-])", r"(?![\w/\\-]|\.\w)"  # not a part of a file's name
+_option = re.compile(
+    rf'{_before}(?:(?P<set>{_any})="(?P<value>[^"]*)"'
+    rf"|(?P<on>{_any})=True\b"
+    rf"|(?P<alone>{_compound}){_after})"
+    rf"|\A(?P<subject>{_any})(?=: )"
+)
+
+
+def as_flags(text: str) -> str:
+    """Return a message of the library with the command's flags in place of options.
+
+    Translates `mode="delta"`, `strict=True`, `default_org`, and an option with a colon at the
+    beginning of the text. All other text stays as it is.
+    """
+    return _option.sub(_flag, text)
+
+
+def _flag(match: re.Match[str]) -> str:
+    name = match["set"] or match["on"] or match["alone"] or match["subject"]
+    value = match["value"]
+    return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value}"
+
+
+@contextmanager
+def named_by_flags() -> Iterator[None]:
+    """Name options by their flags in the ConfigErrors that a block raises."""
+    try:
+        yield
+    except ConfigError as error:
+        raise type(error)(as_flags(str(error))) from None

@@ -1,0 +1,70 @@
+"""Limit how much a plan removes because it is absent from the files."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from ...errors import ConfigError
+from .._reading.roster import Roster
+from .state import State
+
+__all__ = ["Removals"]
+
+_limit = re.compile(r"(\d+)(%?)").fullmatch
+
+
+class Removals:
+    """Counts removals of people and of links, and refuses too many.
+
+    Args:
+        limit: The most of each: a number, or a share of the held ones, such as "5%".
+        held: How many records of each kind the server holds.
+
+    Attributes:
+        count: Removals of "people" and of "links" so far.
+
+    Raises:
+        ConfigError: The limit is not a number or a share.
+    """
+
+    def __init__(self, limit: int | str, held: Mapping[str, int]) -> None:
+        match = _limit(str(limit))
+        if match is None:
+            raise ConfigError("max_removals: must be a number, or a share such as 5%")
+        number: float = int(match[1])
+        people, links = held.get("student", 0) + held.get("user", 0), held.get("agent", 0)
+        self._allowed = {"people": number, "links": number}
+        if match[2]:
+            self._allowed = {"people": people * number / 100, "links": links * number / 100}
+        self.count: Counter[str] = Counter()
+
+    def check(self, roster: Roster, state: State, *, is_known: bool) -> None:
+        """Refuse a plan that removes too much.
+
+        Args:
+            roster: What is in the files.
+            state: What earlier runs wrote.
+            is_known: Whether the state knows any record of the roster.
+
+        Raises:
+            ConfigError: More would be removed than is allowed.
+        """
+        # Three signs that something else is wrong, the surest one first:
+        #   an empty roster, the state of another roster, and a count above the limit
+        if self.count and not any(roster.count):
+            raise ConfigError(
+                f"{roster.name}: holds no people, so everybody would be removed. Nothing was "
+                "sent. Is the export complete?"
+            )
+        if self.count and not is_known:
+            raise ConfigError(
+                f"{state.path}: contains none of this roster's people, so everybody in it would "
+                "be removed. Nothing was sent. Is it the state of another roster?"
+            )
+        for what, number in self.count.items():
+            if number > self._allowed[what]:
+                raise ConfigError(
+                    f"max_removals: {number:,} {what} are no longer in the files and would be "
+                    f"removed, but only {int(self._allowed[what]):,} may be. Nothing was sent. Is "
+                    "the export complete?"
+                )

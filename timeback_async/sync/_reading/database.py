@@ -1,0 +1,317 @@
+"""Keep what was read in a temporary database; the only module of reading that holds SQL.
+
+SQLite keeps the database on disk for its connection alone and deletes it with that, so memory
+depends neither on the number of people nor on the order of the files. It is one module, though a
+long one, so that the order of columns and the meaning of a table are known in one place.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ...errors import ConfigError
+from .records import (
+    HinderedReference,
+    LinkRow,
+    PersonRow,
+    RecordRow,
+    Reference,
+    RepeatedId,
+    RowPlace,
+    UnresolvedReference,
+)
+from .roles import RoleRow
+from .values import DIFFERENT
+
+__all__ = ["ROLE_FIELDS", "RosterDatabase", "writing"]
+
+# What `RosterDatabase.add_roles` takes of a row of roles.csv, before the line.
+ROLE_FIELDS = (
+    "userSourcedId", "roleType", "role", "orgSourcedId", "beginDate", "endDate",
+    "userProfileSourcedId", "grade", "status",
+)  # fmt: skip
+SCHEMA = """
+CREATE TABLE people (
+    id TEXT, kind TEXT, is_student INT, relation TEXT, status TEXT, file TEXT, line INT,
+    body BLOB, username TEXT, gaps BLOB
+);
+CREATE TABLE roles (
+    user TEXT, role_type TEXT, role TEXT, org TEXT, begin TEXT, end TEXT, profile TEXT, grade TEXT,
+    status TEXT, line INT
+);
+CREATE TABLE demographics (id TEXT, birth_date TEXT, line INT);
+CREATE TABLE profiles (user TEXT, username TEXT);
+CREATE TABLE identities (identity TEXT, person TEXT);
+CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
+CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
+CREATE TABLE links (
+    student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT,
+    PRIMARY KEY (student, user, agent_id)
+) WITHOUT ROWID;
+"""
+# Each reference with the link it would become, and what hinders it, causes before consequences.
+REFERENCES = """
+    SELECT *, CASE
+        WHEN unknown IS NOT NULL THEN 'agent-unknown'
+        WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
+        WHEN one_is_student = other_is_student THEN 'agent-neither'
+        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
+        WHEN relation IS NULL THEN 'agent-role'
+    END AS hindrance
+    FROM (
+        SELECT r.person, r.agent, r.relation AS written, r.file, r.line,
+            iif(one.is_student, r.person, r.agent) AS student,
+            iif(one.is_student, r.agent, r.person) AS user,
+            coalesce(
+                nullif(r.relation, ''),
+                nullif(iif(one.is_student, other.relation, one.relation), ''),
+                ?
+            ) AS relation,
+            CASE
+                WHEN one.is_student IS NULL THEN r.person
+                WHEN other.is_student IS NULL THEN r.agent
+            END AS unknown,
+            one.kind AS one_kind, one.is_student AS one_is_student, one.status AS one_status,
+            other.kind AS other_kind, other.is_student AS other_is_student,
+            other.status AS other_status
+        FROM refs AS r
+            LEFT JOIN people AS one ON one.id = r.person
+            LEFT JOIN people AS other ON other.id = r.agent
+    )"""
+
+
+class RosterDatabase:
+    """The tables of one roster.
+
+    Attributes:
+        connection: For the tables that a plan adds; one thread uses it at a time.
+        lock: Held by that thread.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        db = self.connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
+        db.execute("PRAGMA cache_size=-32768")
+        db.execute("BEGIN")  # one transaction that never ends: a commit costs more than a row
+
+    def close(self) -> None:
+        """Delete everything, as soon as no other thread uses it."""
+        self.connection.interrupt()
+        with self.lock:
+            self.connection.close()
+
+    # -- what the files hold
+
+    def add_roles(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add rows of roles.csv: the cells of ROLE_FIELDS, then the line."""
+        self._add("roles", 10, rows)
+        self.connection.execute("CREATE INDEX IF NOT EXISTS roles_user ON roles (user)")
+
+    def add_profiles(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add rows of userProfiles.csv: user and username."""
+        self._add("profiles", 2, rows)
+        self.connection.execute("CREATE INDEX IF NOT EXISTS profiles_user ON profiles (user)")
+
+    def add_demographics(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        """Add rows of demographics.csv: id, birth date as it is written, line."""
+        self._add("demographics", 3, rows)
+        self.connection.execute("CREATE INDEX IF NOT EXISTS demographics_id ON demographics (id)")
+
+    def add_people(self, rows: Iterable[PersonRow]) -> None:
+        """Add people in the order of the files."""
+        self._add("people", 10, rows)
+
+    def add_references(self, rows: Iterable[Reference]) -> None:
+        """Add references of one person to another."""
+        self._add("refs", 5, rows)
+
+    def add_identities(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add identifiers that belong to one person alone: identifier and sourcedId."""
+        self._add("identities", 2, rows)
+
+    def add_link(self, link: LinkRow) -> None:
+        """Add a link; a later one of the same people and the same id replaces it."""
+        self.connection.execute("INSERT OR REPLACE INTO links VALUES (?,?,?,?,?,?)", link)
+
+    def _add(self, table: str, width: int, rows: Iterable[Sequence[object]]) -> None:
+        marks = ",".join("?" * width)
+        self.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+
+    # -- what the files say of some people
+
+    def has_rows(self, table: str) -> bool:
+        """Whether a table has any row."""
+        return self._exists(f"SELECT 1 FROM {table}")  # noqa: S608
+
+    def has_roles_without_user(self) -> bool:
+        """Whether a row of roles.csv does not say whose role it is."""
+        return self._exists("SELECT 1 FROM roles WHERE user = ''")
+
+    def has_demographics_without_id(self) -> bool:
+        """Whether a row of demographics.csv does not say whose it is."""
+        return self._exists("SELECT 1 FROM demographics WHERE id = ''")
+
+    def roles_of(self, ids: str) -> dict[str, list[RoleRow]]:
+        """Return the roles of people, by their id; `ids` is a JSON list."""
+        found: dict[str, list[RoleRow]] = {}
+        query = """SELECT user, lower(role_type), role, org, begin, end, profile, grade FROM roles
+                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) <> 'tobedeleted'
+                   ORDER BY rowid"""
+        for user, *rest in self.connection.execute(query, (ids,)):
+            found.setdefault(user, []).append(RoleRow(*rest))
+        return found
+
+    def ended_roles_of(self, ids: str) -> dict[str, list[tuple[str, str]]]:
+        """Return role and org of the roles that end, by the person's id; `ids` is a JSON list."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        query = """SELECT user, role, org FROM roles
+                   WHERE user IN (SELECT value FROM json_each(?)) AND lower(status) = 'tobedeleted'
+                   ORDER BY rowid"""
+        for user, role, org in self.connection.execute(query, (ids,)):
+            found.setdefault(user, []).append((role, org))
+        return found
+
+    def birth_dates_of(self, ids: str) -> dict[str, str]:
+        """Return birth dates by id, or DIFFERENT if rows disagree; `ids` is a JSON list."""
+        return self._values_of("demographics", "id", "birth_date", ids)
+
+    def usernames_of(self, ids: str) -> dict[str, str]:
+        """Return usernames of profiles by id, or DIFFERENT if they disagree; see above."""
+        return self._values_of("profiles", "user", "username", ids)
+
+    def _values_of(self, table: str, key: str, value: str, ids: str) -> dict[str, str]:
+        query = f"""SELECT {key}, CASE WHEN min({value}) = max({value}) THEN {value} ELSE ? END
+                    FROM {table} WHERE {key} IN (SELECT value FROM json_each(?)) AND {value} <> ''
+                    GROUP BY {key}"""  # noqa: S608
+        return dict(self.connection.execute(query, (DIFFERENT, ids)))
+
+    def _exists(self, query: str) -> bool:
+        return bool(self.connection.execute(f"SELECT EXISTS ({query})").fetchone()[0])
+
+    # -- what shows only when all files are read
+
+    def index_people(self) -> None:
+        """Index people with all that links ask of them, whose records lie too far apart."""
+        self.connection.execute(
+            "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
+        )
+
+    def repeated_ids(self) -> list[RepeatedId]:
+        """Return the ids that several rows have."""
+        query = """SELECT id, count(DISTINCT body) = 1 AND count(body) = count(*), count(body) > 0
+                   FROM people GROUP BY id HAVING count(*) > 1"""
+        return list(map(RepeatedId._make, self.connection.execute(query)))
+
+    def rows_of(self, sourced_id: str) -> list[RowPlace]:
+        """Return where the rows of a person stand, in the order of the files."""
+        query = "SELECT rowid, file, line FROM people WHERE id = ? ORDER BY rowid"
+        return list(map(RowPlace._make, self.connection.execute(query, (sourced_id,))))
+
+    def drop(self, rows: Iterable[RowPlace]) -> None:
+        """Delete rows of people."""
+        rowids = ((row.rowid,) for row in rows)
+        self.connection.executemany("DELETE FROM people WHERE rowid = ?", rowids)
+
+    def leave_out(self, sourced_id: str) -> None:
+        """Leave a person out, who remains known as one of the files."""
+        query = "UPDATE people SET kind = '', body = NULL WHERE id = ?"
+        self.connection.execute(query, (sourced_id,))
+
+    def strays(self, table: str) -> Iterator[tuple[str, int]]:
+        """Yield id and line of the rows of demographics or roles whose person is in no file."""
+        key = "user" if table == "roles" else "id"
+        query = f"SELECT {key}, line FROM {table} WHERE {key} NOT IN (SELECT id FROM people)"  # noqa: S608
+        return self.connection.execute(query)
+
+    def shared_usernames(self) -> Iterator[tuple[str, int]]:
+        """Yield one sourcedId, and how many there are, for each username of several people."""
+        return self._shared("people", "username", "id")
+
+    def shared_identities(self) -> Iterator[tuple[str, int]]:
+        """Yield the same for each identifier of several people."""
+        return self._shared("identities", "identity", "person")
+
+    def _shared(self, table: str, value: str, person: str) -> Iterator[tuple[str, int]]:
+        query = f"""SELECT min({person}), count(DISTINCT {person}) FROM {table}
+                    WHERE {value} <> '' GROUP BY {value} HAVING count(DISTINCT {person}) > 1"""  # noqa: S608
+        return self.connection.execute(query)
+
+    def contradicting_relations(self) -> Iterator[tuple[str, int, str]]:
+        """Yield file, line and agent for each pair of people with several written relations."""
+        query = """SELECT min(file), min(line), agent FROM refs WHERE relation <> ''
+                   GROUP BY min(person, agent), max(person, agent)
+                   HAVING count(DISTINCT relation) > 1"""
+        return self.connection.execute(query)
+
+    def link(self, relationship: str | None) -> None:
+        """Make links of all references that nothing hinders; the first one of a pair counts.
+
+        Args:
+            relationship: Of agents who are not parent, guardian or relative; None for no link.
+        """
+        for written in ("<>", "="):  # references that say their relation come first
+            self.connection.execute(
+                f"""INSERT OR IGNORE INTO links SELECT student, user, '', relation, file, line
+                    FROM ({REFERENCES}) WHERE written {written} '' AND hindrance IS NULL""",  # noqa: S608
+                (relationship,),
+            )
+
+    def hindered(self, relationship: str | None) -> Iterator[HinderedReference]:
+        """Yield the references that `link` left out."""
+        query = f"""SELECT person, agent, file, line, hindrance, user, unknown FROM ({REFERENCES})
+                    WHERE hindrance IS NOT NULL"""  # noqa: S608
+        return map(HinderedReference._make, self.connection.execute(query, (relationship,)))
+
+    def add_unresolved(self, rows: Iterable[UnresolvedReference]) -> None:
+        """Add references without a link."""
+        self._add("unresolved", 5, rows)
+
+    def totals(self) -> tuple[int, int, int, int]:
+        """Return how many students, other people, links and left-out rows there are."""
+        query = """SELECT total(kind = 'student'), total(kind IN ('user', 'person')),
+                   (SELECT count(*) FROM links), total(body IS NULL) FROM people"""
+        students, users, links, left_out = map(int, self.connection.execute(query).fetchone())
+        return students, users, links, left_out
+
+    # -- what came of it
+
+    def records(self) -> Iterator[tuple[str, bytes]]:
+        """Yield kind and record of every person that is whole."""
+        return self.connection.execute(
+            "SELECT kind, body FROM people WHERE kind IN ('student', 'user') ORDER BY rowid"
+        )
+
+    def people(self) -> Iterator[RecordRow]:
+        """Yield every person, those left out too, in the order of the files."""
+        return self._all(RecordRow, "people ORDER BY rowid")
+
+    def links(self) -> Iterator[LinkRow]:
+        """Yield every link."""
+        return self._all(LinkRow, "links")
+
+    def unresolved(self) -> Iterator[UnresolvedReference]:
+        """Yield every reference without a link."""
+        return self._all(UnresolvedReference, "unresolved")
+
+    def _all(self, row: Any, table: str) -> Iterator[Any]:
+        query = f"SELECT {', '.join(row._fields)} FROM {table}"  # noqa: S608
+        return map(row._make, self.connection.execute(query))
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Explain why the database cannot be written, for example because the disk is full.
+
+    Raises:
+        ConfigError: SQLite failed.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"the temporary database could not be written ({error}); free disk space, or set "
+            "SQLITE_TMPDIR to a folder that has some"
+        ) from None

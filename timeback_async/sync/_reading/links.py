@@ -1,0 +1,88 @@
+"""Finish a roster once all of its files are read: find duplicates and strays, and make links."""
+
+from .load import chunks
+from .records import HinderedReference, UnresolvedReference
+from .roster import ROWS_AT_ONCE, Roster, RosterCount
+
+__all__ = ["LinkBuilder"]
+
+ENDS_WITH_ITS_PEOPLE = "ended"  # hinders a link, but is not wrong
+
+
+class LinkBuilder:
+    """Finishes a roster.
+
+    Args:
+        roster: What has been read.
+        relationship: Type of the link to an agent who is not parent, guardian or relative; None
+            to leave such links out.
+    """
+
+    def __init__(self, roster: Roster, relationship: str | None) -> None:
+        self._roster, self._relationship = roster, relationship
+        self._database, self._report = roster.database, roster.findings.add
+        self._dropped = 0
+
+    def finish(self) -> None:
+        """Report duplicates and strays, make links of references, and count everything."""
+        self._database.index_people()
+        self._find_duplicates()
+        self._find_strays()
+        self._find_same_people()
+        self._link()
+        students, users, links, left_out = self._database.totals()
+        left_out += sum(source.unreadable for source in self._roster.sources.values())
+        self._roster.count = RosterCount(students, users, links, left_out + self._dropped)
+
+    def _find_duplicates(self) -> None:
+        # Of the rows of one sourcedId:
+        #   all the same       -> the first counts
+        #   different          -> none is sent; one is kept, so that the person is known
+        #   none was readable  -> the same, but each has its own finding already
+        for repeated in self._database.repeated_ids():
+            rows = self._database.rows_of(repeated.id)
+            if repeated.is_any_read:
+                code = "duplicate-same" if repeated.is_same else "duplicate-different"
+                for _, file, line in rows[1:] if repeated.is_same else rows:
+                    self._report(code, file, line, "sourcedId", repeated.id)
+            self._database.drop(rows[1:])
+            if not repeated.is_same:
+                self._dropped += len(rows) - 1
+                self._database.leave_out(repeated.id)
+
+    def _find_strays(self) -> None:
+        for table in ("demographics", "roles"):
+            for sourced_id, line in self._database.strays(table):
+                self._report(f"{table}-alone", self._roster.files[table], line, "", sourced_id)
+
+    def _find_same_people(self) -> None:
+        for field, found in (
+            ("username", self._database.shared_usernames()),
+            ("userIds", self._database.shared_identities()),
+        ):
+            for sourced_id, count in found:
+                more = f"{sourced_id} and {count - 1} more"
+                self._report("same-person", field=field, detail=more)
+
+    def _link(self) -> None:
+        """Make links of references, from whichever side they come."""
+        for file, line, agent in self._database.contradicting_relations():
+            self._report("relation-differs", file, line, "relationshipRole", agent)
+        self._database.link(self._relationship)
+        for chunk in chunks(self._database.hindered(self._relationship), ROWS_AT_ONCE):
+            self._database.add_unresolved(
+                UnresolvedReference(ref.person, ref.agent, ref.file, ref.line, bool(ref.unknown))
+                for ref in chunk
+            )
+            for each in chunk:
+                self._report_hindrance(each)
+
+    def _report_hindrance(self, reference: HinderedReference) -> None:
+        # Two hindrances have no finding here:
+        #   the link ends with one of its people
+        #   a changes-only file names a person it does not hold: the state may know that person
+        why, file, unknown = reference.why, reference.file, reference.unknown
+        if why == ENDS_WITH_ITS_PEOPLE or (unknown and self._roster.sources[file].mode == "delta"):
+            return
+        sourced_id = unknown or (reference.user if why == "agent-role" else reference.agent)
+        self._report(why, file, reference.line, "agentSourcedIds", sourced_id)

@@ -1,0 +1,63 @@
+"""Find the org of a role: which one is the primary org, and which id TimeBack has for it.
+
+Source: OneRoster 1.1 and 1.2 (orgs.csv: types of orgs); TimeBack onboarding guide.
+"""
+
+from collections.abc import Mapping
+
+from ...models import RoleName
+from .options import LoadedOptions
+from .reporter import Reporter
+
+__all__ = ["SCHOOL", "Orgs"]
+
+SCHOOL, OTHER_ORG, NOT_IN_FILE = range(3)  # ranks: a lower one is rather the primary org
+DISTRICT_TYPES = {"district", "local", "state", "national"}
+
+
+class Orgs:
+    """The orgs of a roster.
+
+    Args:
+        options: Maps ids of orgs in the files to ids at TimeBack.
+        types: Type of each org in orgs.csv, by id; None if the roster has no such file.
+    """
+
+    def __init__(self, options: LoadedOptions, types: Mapping[str, str] | None) -> None:
+        self._map, self._default = options.org_map, options.default_org
+        self._types = types
+
+    def rank(self, org: str) -> int:
+        """Return SCHOOL for a school, more for another org, and most for an unknown org."""
+        kind = (self._types or {}).get(org)
+        return SCHOOL if kind == "school" else OTHER_ORG if kind is not None else NOT_IN_FILE
+
+    def administrator(self, org: str) -> RoleName:
+        """Return the role that OneRoster 1.1's `administrator` of this org has at TimeBack."""
+        is_district = self._types is not None and self._types.get(org) in DISTRICT_TYPES
+        return "districtAdministrator" if is_district else "siteAdministrator"
+
+    def mapped(self, org: str, field: str, report: Reporter) -> str | None:
+        """Return TimeBack's id of an org, or None if it has none.
+
+        Args:
+            org: Id in the file; "" if the cell is blank.
+            field: Where it stands, for findings.
+            report: Takes the findings.
+        """
+        # Three cases, each with its finding:
+        #   blank cell        -> `default_org`, or org-missing
+        #   there is a map    -> its entry, else `default_org`, or org-unmapped
+        #   there is no map   -> the id as it is; org-unknown if orgs.csv does not list it
+        if not org:
+            if self._default is None:
+                report("org-missing", field)
+            return self._default
+        if self._map is not None:
+            mapped = self._map.get(org, self._default)
+            if mapped is None:
+                report("org-unmapped", field, org)
+            return mapped
+        if self._types is not None and org not in self._types:
+            report("org-unknown", field, org)
+        return org
