@@ -8,9 +8,10 @@ from ._results import OK, ItemResult, Outcome
 from ._statistics import Latency
 from .errors import TimebackError
 
-__all__ = ["Report", "Tally"]
+__all__ = ["MOST_FOR_ONE_REASON", "Report", "Tally"]
 
 MAX_FAILURES = 1000
+MOST_FOR_ONE_REASON = 3  # where failures are shown as examples
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ async def test_records_that_are_made_in_their_own_time_keep_their_entries() -> N
             await asyncio.sleep(0.5)
             yield entry
 
-    await ledger.settle(rig.run(ledger.completed(slowly())))
+    await ledger.settle(rig.run(ledger.records(slowly())))
 
     assert taken.entries == [f"line {n}" for n in range(9)]
 

@@ -18,8 +18,7 @@ from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
 from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
-from timeback_async.cli import _demo_run, _signals, main
-from timeback_async.cli._input import InputRecord
+from timeback_async.cli import _demo_run, _signals, _upsert_run, main
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
@@ -83,10 +82,10 @@ def test_json_names_each_failure(server: MockServer, people: Path) -> None:
     assert report["failures"] == [
         {
             "where": "users.csv:4",
-            "kind": "student",
-            "id": "s-2",
+            "kind": "",
+            "id": "",
             "outcome": "invalid",
-            "reason": "enabledUser: must be one of true, false",
+            "reason": "enabledUser: a value is not valid (must be true or false)",
         }
     ]
 
@@ -196,13 +195,13 @@ def test_refused_credentials_are_exit_code_2_with_the_reason(
 def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def entries() -> Iterator[InputRecord]:
-        yield InputRecord(student(), "a", 1)
+    def records(batch: Any) -> Iterator[Any]:
+        yield next(batch.places()), student()
         raise ValueError("canary")
 
-    monkeypatch.setattr("timeback_async.cli._input.read_files", lambda *_: (entries(), 2))
+    monkeypatch.setattr(_upsert_run._Batch, "as_read", records)
 
-    done = run("upsert", tmp_path / "a.jsonl")
+    done = run("upsert", student_file(tmp_path / "a.jsonl", 2))
 
     assert done.exit_code == 1
     assert "the source raised ValueError" in done.stderr
@@ -300,7 +299,7 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 ) -> None:
     real = _demo_run._entries
 
-    def all_but_one(school: Any) -> Iterator[InputRecord]:
+    def all_but_one(school: Any) -> Iterator[Any]:
         entries = real(school)
         next(entries)
         yield from entries
@@ -316,7 +315,7 @@ def test_the_demonstration_notices_a_record_that_did_not_arrive(
 def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
     real = _demo_run._entries
 
-    def entries(school: Any) -> Iterator[InputRecord]:
+    def entries(school: Any) -> Iterator[Any]:
         for number, entry in enumerate(real(school)):
             if number == 100:
                 interrupt()
@@ -333,8 +332,8 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
 
 
 def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    def entries(school: Any) -> Iterator[InputRecord]:
-        yield InputRecord(school[0][0], "school", 1)
+    def entries(school: Any) -> Iterator[Any]:
+        yield _demo_run._Line(1), school[0][0]
         raise ValueError
 
     monkeypatch.setattr(_demo_run, "_entries", entries)

@@ -40,8 +40,8 @@ def test_a_school_of_families_arrives_whole_through_faults(server: MockServer) -
         (
             "rosterbridge-jp/sample_users.csv",
             ["--primary-org", "org-1"],
-            (3, 3, 0),
-            ["sample_users.csv:8"],
+            (3, 4, 0),
+            [],
         ),
     ],
 )
@@ -55,7 +55,7 @@ def test_of_an_odd_roster_what_can_be_sent_is_sent_and_the_rest_is_named(
     done = run("upsert", DATA / path, "--json", *options)
 
     failures = json.loads(done.stdout)["failures"]
-    assert done.exit_code == 1
+    assert done.exit_code == bool(places)
     assert (len(server.students), len(server.users), len(server.agents)) == stored
     assert sorted(failure["where"] for failure in failures) == places
     assert all(": " in failure["reason"] for failure in failures)
@@ -90,8 +90,8 @@ def test_sixty_families_arrive_whole_through_faults(server: MockServer, tmp_path
         (
             "prefixed/sample_users.csv",
             ["--primary-org", "org-1"],
-            (3, 2, 0),
-            ["sample_users.csv:7"],
+            (3, 3, 0),
+            [],
         ),
     ],
 )
@@ -106,7 +106,7 @@ def test_of_an_odd_package_what_can_be_sent_is_sent_and_the_rest_is_named(
     done = run("upsert", package(name, tmp_path), "--json", *options)
 
     failures = json.loads(done.stdout)["failures"]
-    assert done.exit_code == 1
+    assert done.exit_code == bool(places)
     assert (len(server.students), len(server.users), len(server.agents)) == stored
     assert sorted(failure["where"] for failure in failures) == places
     assert all(": " in failure["reason"] for failure in failures)

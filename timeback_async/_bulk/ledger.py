@@ -29,14 +29,18 @@ class Ledger(Generic[T]):
         self._take = take
         self._open: dict[int, T] = {}
 
-    def records(self, entries: Iterable[tuple[T, object]]) -> Iterator[object]:
-        """Yield the record of each entry, for the run."""
+    def records(
+        self, entries: Iterable[tuple[T, object]] | AsyncIterable[tuple[T, object]]
+    ) -> Iterable[object] | AsyncIterable[object]:
+        """Return the records of all entries, for the run; entries may come in their own time."""
+        return self._await(entries) if isinstance(entries, AsyncIterable) else self._each(entries)
+
+    def _each(self, entries: Iterable[tuple[T, object]]) -> Iterator[object]:
         for index, (entry, record) in enumerate(entries):
             self._open[index] = entry
             yield record
 
-    async def completed(self, entries: AsyncIterable[tuple[T, object]]) -> AsyncIterator[object]:
-        """Yield the record of each entry, for the run, where making it takes its time."""
+    async def _await(self, entries: AsyncIterable[tuple[T, object]]) -> AsyncIterator[object]:
         index = 0
         async for entry, record in entries:
             self._open[index] = entry

@@ -70,6 +70,13 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     people: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Encoded({self.kind!r}, {self.sourced_id!r}, …)"
+
+    def __rich_repr__(self) -> Any:
+        yield self.kind
+        yield self.sourced_id
+
 
 def encoded_link(link: AgentLink) -> Encoded:
     """Return an agent link whose ids have been checked, encoded."""

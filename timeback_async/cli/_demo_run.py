@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,6 @@ from .._session import TimebackSession
 from ..models import AgentLink, Student, User, UserRef
 from ._chart import print_chart
 from ._exit import EXIT
-from ._input import InputRecord
 from ._made_up_school import made_up_school
 from ._run import Run
 from ._screen import out, print_failures, print_report
@@ -33,8 +32,10 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
         # At the end one answer holds the whole school.
         config = Config(**settings, max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
-            run = Run(session, _entries(school))
-            code = await run(total=len(school))
+            run: Run[_Line] = Run(session)
+            code = await run(
+                lambda: (line for line, _ in _entries(school)), _entries(school), total=len(school)
+            )
             assert run.report is not None
             print_report(run.report, run.unread)
             print_chart(run.trace)
@@ -46,12 +47,19 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
     return _prove(school, run, msgspec.json.decode(response.body))
 
 
-def _entries(school: list[tuple[Any, str]]) -> Iterator[InputRecord]:
+class _Line(NamedTuple):
+    """Where a record stands in the made-up school."""
+
+    line: int
+    file: str = "school"
+
+
+def _entries(school: list[tuple[Any, str]]) -> Iterator[tuple[_Line, Any]]:
     for number, (record, _) in enumerate(school, 1):
-        yield InputRecord(record, "school", number)
+        yield _Line(number), record
 
 
-def _prove(school: list[tuple[Any, str]], run: Run, state: dict[str, Any]) -> int:
+def _prove(school: list[tuple[Any, str]], run: Run[_Line], state: dict[str, Any]) -> int:
     """Compare the server's records with those sent, member by member; return the exit code."""
     students: dict[str, Any] = {}
     users: dict[str, Any] = {}

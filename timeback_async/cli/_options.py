@@ -1,5 +1,6 @@
 """Options that several commands share, and how options become settings."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,16 +9,26 @@ import typer
 __all__ = [
     "DEFAULT_STATE",
     "AsJson",
+    "DateFormat",
+    "DefaultOrg",
+    "Encoding",
     "FaultsName",
+    "Grades",
+    "Layout",
     "MaxInFlight",
     "MaxRate",
+    "Mode",
+    "OrgMap",
     "Relationship",
     "Seed",
     "StatePath",
+    "Strict",
+    "check_files",
     "given",
 ]
 
 DEFAULT_STATE = Path("timeback-state.db")
+DATA_SUFFIXES = (".csv", ".parquet")  # what is read of a folder
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 FaultsName = Annotated[
@@ -36,3 +47,52 @@ StatePath = Annotated[Path, typer.Option("--state", help="The state file of `syn
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that have a value: the others keep the library's defaults."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+# -- how files are read
+
+Layout = Annotated[
+    Path | None, typer.Option("--map", help="TOML file that maps columns to fields.")
+]
+OrgMap = Annotated[
+    Path | None, typer.Option(help='TOML file with lines "org in the file" = "org at TimeBack".')
+]
+DefaultOrg = Annotated[
+    str | None, typer.Option(help="TimeBack's id of the org for people without one.")
+]
+Grades = Annotated[
+    str, typer.Option(help='"ceds-to-timeback", "none", or a TOML file with lines "from" = "to".')
+]
+DateFormat = Annotated[
+    str | None, typer.Option(help="Format of dates in the files, such as %d/%m/%Y.")
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of files that are not UTF-8, such as cp1252.")
+]
+Mode = Annotated[
+    Literal["bulk", "delta"] | None,
+    typer.Option(help="Whether files without a manifest are a full set (bulk) or changes (delta)."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Reject files that do not follow OneRoster exactly.")
+]
+
+
+def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> None:
+    """Refuse an output file that is part of the input, or the file of another option.
+
+    Args:
+        read: The files and folders of the input.
+        written: The file of each option that names one.
+    """
+    taken: dict[Path, str] = {}
+    for path in read:
+        taken[path.resolve()] = "one of the files read"
+        if path.is_dir():
+            inside = (each for each in path.iterdir() if each.suffix.lower() in DATA_SUFFIXES)
+            taken |= {each.resolve(): f"part of {path}" for each in inside}
+    for option, file in written.items():
+        if file is not None:
+            if file.resolve() in taken:
+                raise typer.BadParameter(f"{option} must not be {taken[file.resolve()]}")
+            taken[file.resolve()] = f"the file of {option}"

@@ -1,7 +1,7 @@
 """The files that a run writes: the records that were not saved, and the report."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Any, Self
 
 import msgspec
 
-from .._results import ItemResult
+from .._results import ItemResult, Outcome
 from ..errors import ConfigError, RecordError
-from ._input import FAILURE, InputRecord
+from ..sync import Change, LeftOut
+from ..sync._reading.gaps import NONE
+from ..sync._reading.json_lines import FAILURE, record_in
 from ._screen import print_error
 
 __all__ = ["Failures", "ReportFile"]
@@ -46,12 +48,24 @@ class Failures:
             path.chmod(0o600)  # the file may have been there before
             yield cls(path, file)
 
-    def write(self, entry: InputRecord, result: ItemResult) -> None:
+    def write_left_out(self, rows: Iterable[LeftOut]) -> None:
+        """Add the rows of a roster that are left out."""
+        for row in rows:
+            invalid = ItemResult(
+                index=0, kind="", sourced_id="", outcome=Outcome.INVALID,
+                error=RecordError(row.field, row.reason),
+            )  # fmt: skip
+            self.write(row, invalid)
+
+    def write(self, failed: Change | LeftOut, result: ItemResult) -> None:
         """Add a record as a line that can be read again. A full disk does not end the run."""
+        record, text = _content(failed, result)
+        if record is None or self._is_full:
+            return
         error = result.error
         failure: dict[str, Any] = {
-            "file": entry.file,
-            "line": entry.line,
+            "file": failed.file,
+            "line": failed.line,
             "outcome": result.outcome,
             "field": error.field if isinstance(error, RecordError) else "",
             "reason": error.reason if isinstance(error, RecordError) else str(error),
@@ -59,16 +73,37 @@ class Failures:
             "attempts": result.attempts,
             "request_id": result.request_id,
         }
-        if entry.text:
-            failure["text"] = entry.text
-        record = entry.record if isinstance(entry.record, dict) else {}
-        if self._is_full:
-            return
+        if text:
+            failure["text"] = text
         try:
             self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
         except OSError as problem:
             self._is_full = True
             print_error(f"{self._path}: {problem.strerror}; the file does not hold every failure")
+
+
+def _content(failed: Change | LeftOut, result: ItemResult) -> tuple[dict[str, Any] | None, str]:
+    """Return a record as it is sent again, and the text of a line without one.
+
+    None for no line at all.
+    """
+    # What can be sent again:
+    #   a line that was left out         -> the JSON object in it, or else its text
+    #   a removal                        -> nothing: the next run plans it again
+    #   a person whose gaps are open     -> nothing but the place: half of a record may delete
+    #   a person that is not complete    -> the same
+    #   anything else                    -> its record
+    if isinstance(failed, LeftOut):
+        record = record_in(failed.text)
+        return record, "" if record else failed.text
+    if failed.phase == "unlinks" or (failed.content is None and not failed.file):
+        return None, ""
+    is_open = isinstance(failed.content, bytes) and failed.gaps != NONE
+    if failed.content is None or (is_open and result.outcome is Outcome.NOT_SENT):
+        return {}, ""
+    if isinstance(failed.content, bytes):
+        return {failed.kind: msgspec.Raw(failed.content)}, ""
+    return {failed.kind: msgspec.to_builtins(failed.content)}, ""
 
 
 class ReportFile:

@@ -2,27 +2,38 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterable, Callable, Iterable
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
 
-from .._report import Report
+from .._bulk.ledger import Ledger
+from .._report import MOST_FOR_ONE_REASON, Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from .._trace import Trace
-from ..errors import TimebackError, TransportError
-from ..sync._running.sync_report import FOR_ONE_REASON
+from ..errors import SourceError, TimebackError
 from ._exit import EXIT
-from ._input import InputRecord
-from ._output_files import Failures
 from ._progress import Meter
 from ._screen import MAX_FAILURE_ROWS, FailureRow, err
 from ._signals import interruptible
 
-__all__ = ["Run"]
+__all__ = ["Place", "Run"]
 
 
-class Run:
+class Place(Protocol):
+    """Where a record stands in the input."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+
+
+P = TypeVar("P", bound=Place)
+Records = Iterable[tuple[P, object]] | AsyncIterable[tuple[P, object]]
+
+
+class Run(Generic[P]):
     """Sends the records of a command, once, and collects what the command prints about them.
 
     Attributes:
@@ -38,11 +49,13 @@ class Run:
 
     trace: Trace
 
-    def __init__(self, session: TimebackSession, entries: Iterator[InputRecord]) -> None:
+    def __init__(
+        self,
+        session: TimebackSession,
+        on_failure: Callable[[P, ItemResult], None] = lambda place, result: None,
+    ) -> None:
         self._session = session
-        self._entries = entries
-        self._on_their_way: dict[int, InputRecord] = {}
-        self._failures_file: Failures | None = None
+        self._on_failure = on_failure
         self.report: Report | None = None
         self.failures: dict[int, FailureRow] = {}
         self.failed = self.unread = 0
@@ -52,24 +65,32 @@ class Run:
 
     async def __call__(
         self,
+        places: Callable[[], Iterable[P]],
+        records: Records[P],
         *,
         total: int | None = None,
         visible: bool = True,
         dry_run: bool = False,
-        failures: Path | None = None,
     ) -> int:
         """Send everything and return the exit code.
 
-        Raises:
-            ConfigError: The file for the failures cannot be written.
+        Args:
+            places: Returns the places of all records, in their order, each time it is called.
+            records: Each place with its record.
+            total: How many there are, if that is known.
+            visible: Whether to show a progress bar.
+            dry_run: Whether to check everything and send nothing.
         """
-        statistics = self._session.statistics
-        with (
-            Failures.opened(failures) as self._failures_file,
-            Meter.shown(total, visible, statistics) as meter,
-        ):
+        with Meter.shown(total, visible, self._session.statistics) as meter:
             self.trace = meter.trace
-            bulk = self._session.upsert_many(self._records(), dry_run=dry_run)
+
+            def take(place: P, result: ItemResult) -> None:
+                meter.count(result)
+                if result.error is not None:
+                    self._take(place, result)
+
+            ledger = Ledger(take)
+            bulk = self._session.upsert_many(ledger.records(records), dry_run=dry_run)
 
             def interrupt() -> None:
                 self.interrupted = True
@@ -77,59 +98,37 @@ class Run:
 
             try:
                 with interruptible(interrupt, err.print):
-                    async with bulk as results:
-                        async for result in results:
-                            meter.count(result)
-                            self._take(result)
+                    await ledger.settle(bulk)
             except TimebackError as error:
                 self.error = error
-            except asyncio.CancelledError:
-                self._take_undelivered(bulk.report)
+            except asyncio.CancelledError:  # a second Ctrl-C; the report shows it
+                self.interrupted = True
             self.report = bulk.report
-            if self.interrupted or self.error is not None:
-                self._take_unread()
+            is_early = self.interrupted or self.error is not None
+            if is_early and not isinstance(self.error, SourceError):  # it cannot be read on
+                self._take_unread(islice(places(), bulk.report.submitted, None))
         return self._exit_code(self.report)
 
-    def _records(self) -> Iterator[Any]:
-        # Records not taken here stay in the iterator, for `_take_unread`.
-        for index, entry in enumerate(self._entries):
-            self._on_their_way[index] = entry
-            yield entry.record
-
-    def _take(self, result: ItemResult) -> None:
-        entry = self._on_their_way.pop(result.index)
-        if result.error is None:
-            return
+    def _take(self, place: P, result: ItemResult) -> None:
         self.failed += 1
         reason = str(result.error)
         self._reasons[reason] += 1
-        if len(self.failures) < MAX_FAILURE_ROWS and self._reasons[reason] <= FOR_ONE_REASON:
-            where = f"{entry.file}:{entry.line}"
+        is_new = self._reasons[reason] <= MOST_FOR_ONE_REASON
+        if is_new and len(self.failures) < MAX_FAILURE_ROWS:
+            where = f"{place.file}:{place.line}"
             row = FailureRow(where, result.kind, result.sourced_id, result.outcome, reason)
             self.failures[result.index] = row
-        if self._failures_file is not None:
-            self._failures_file.write(entry, result)
+        self._on_failure(place, result)
 
-    def _take_unread(self) -> None:
-        """Count the records that were never read, and write them to the file of failures."""
+    def _take_unread(self, places: Iterable[P]) -> None:
+        """Count the records that were never read, and hand them on as failures."""
         why = self.error or TimebackError("interrupted before its turn")
-        for entry in self._entries:
+        for place in places:
             self.unread += 1
-            if self._failures_file is not None:
-                unread = ItemResult(
-                    index=0, kind="", sourced_id="", outcome=Outcome.NOT_SENT, error=why
-                )
-                self._failures_file.write(entry, unread)
-
-    def _take_undelivered(self, report: Report) -> None:
-        """Give every cancelled record a result: its own if it had one, else `unknown`."""
-        known = {result.index: result for result in report.failures}
-        for index in sorted(self._on_their_way):
-            unanswered = ItemResult(
-                index=index, kind="", sourced_id="", outcome=Outcome.UNKNOWN,
-                error=TransportError("cancelled before the answer"),
-            )  # fmt: skip
-            self._take(known.get(index, unanswered))
+            unread = ItemResult(
+                index=0, kind="", sourced_id="", outcome=Outcome.NOT_SENT, error=why
+            )
+            self._on_failure(place, unread)
 
     def _exit_code(self, report: Report) -> int:
         if self.interrupted:

@@ -6,7 +6,23 @@ from typing import Annotated, Literal
 import typer
 
 from ._exit import exit_with_async
-from ._options import DEFAULT_STATE, AsJson, MaxInFlight, MaxRate, Relationship, given
+from ._options import (
+    DEFAULT_STATE,
+    AsJson,
+    DateFormat,
+    DefaultOrg,
+    Encoding,
+    Grades,
+    Layout,
+    MaxInFlight,
+    MaxRate,
+    Mode,
+    OrgMap,
+    Relationship,
+    Strict,
+    check_files,
+    given,
+)
 
 __all__ = ["sync"]
 
@@ -23,36 +39,15 @@ def sync(
         Literal["hashed", "plain"] | None,
         typer.Option(help="How a new state stores ids.  [default: hashed]"),
     ] = None,
-    layout: Annotated[
-        Path | None, typer.Option("--map", help="TOML file that maps columns to fields.")
-    ] = None,
-    org_map: Annotated[
-        Path | None,
-        typer.Option(help='TOML file with lines "org in the file" = "org at TimeBack".'),
-    ] = None,
-    default_org: Annotated[
-        str | None, typer.Option(help="TimeBack's id of the org for people without one.")
-    ] = None,
-    grades: Annotated[
-        str,
-        typer.Option(help='"ceds-to-timeback", "none", or a TOML file with lines "from" = "to".'),
-    ] = "ceds-to-timeback",
+    layout: Layout = None,
+    org_map: OrgMap = None,
+    default_org: DefaultOrg = None,
+    grades: Grades = "ceds-to-timeback",
     relationship: Relationship = None,
-    date_format: Annotated[
-        str | None, typer.Option(help="Format of dates in the files, such as %d/%m/%Y.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of files that are not UTF-8, such as cp1252.")
-    ] = None,
-    mode: Annotated[
-        Literal["bulk", "delta"] | None,
-        typer.Option(
-            help="Whether files without a manifest are a full set (bulk) or changes (delta)."
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Reject files that do not follow OneRoster exactly.")
-    ] = False,
+    date_format: DateFormat = None,
+    encoding: Encoding = None,
+    mode: Mode = None,
+    strict: Strict = False,
     deactivate_absent: Annotated[
         bool,
         typer.Option(
@@ -90,7 +85,7 @@ def sync(
     Only new and changed records are sent. Run the same command every night, and again after a
     crash.
     """
-    _check_files(path, {"--state": state, "--failures": failures, "--report": report})
+    check_files([path], {"--state": state, "--failures": failures, "--report": report})
     from ..sync import ReadOptions
     from ._sync_run import Comparing, Outputs, run_sync
 
@@ -116,16 +111,3 @@ def sync(
             Outputs(failures, report, json, log_format, dry_run),
         )
     )
-
-
-def _check_files(path: Path, written: dict[str, Path | None]) -> None:
-    """Raise an error if an output file is part of the input, or the file of another option."""
-    taken = {path.resolve(): "the roster"}
-    if path.is_dir():
-        read = (file for file in path.iterdir() if file.suffix.lower() in (".csv", ".parquet"))
-        taken |= {file.resolve(): "part of the roster" for file in read}
-    for option, file in written.items():
-        if file is not None:
-            if file.resolve() in taken:
-                raise typer.BadParameter(f"{option} must not be {taken[file.resolve()]}")
-            taken[file.resolve()] = f"the file of {option}"

@@ -30,7 +30,6 @@ from ..sync import (
 from ..sync._reading.files import shown
 from ..sync._running.page import page
 from ._exit import EXIT
-from ._input import InputRecord
 from ._logs import LogFormat, logged
 from ._options_words import named_by_flags
 from ._output_files import Failures, ReportFile
@@ -180,13 +179,14 @@ class _Job:
         planned: dict[str, int] = {phase: changes.total(phase) for phase in PHASES}
         async with TimebackSession(config) as session:
             with Failures.opened(self._outputs.failures) as failures:
+                if failures is not None:
+                    failures.write_left_out(changes.roster.left_out())
                 async with PhaseMeter.shown(planned, visible, session.statistics) as meter:
 
                     def take(change: Change, result: ItemResult) -> None:
                         meter.count(change.phase)
-                        wire = _wire(change)
-                        if failures is not None and result.error is not None and wire is not None:
-                            failures.write(InputRecord(wire, change.file, change.line), result)
+                        if failures is not None and result.error is not None:
+                            failures.write(change, result)
 
                     self._running = running = run(session, changes, on_result=take)
                     with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
@@ -204,15 +204,6 @@ def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
 def _keep(report: SyncReport, file: ReportFile | None) -> bool:
     """Write the page of the report, if there is a file for it; return False if that failed."""
     return file is None or file.write(page(report))
-
-
-def _wire(change: Change) -> dict[str, Any] | None:
-    """Return a record for the file of failures: {} if it is incomplete, None for a removal."""
-    if change.record is None:
-        return {} if change.file else None
-    if change.phase == "unlinks":
-        return None
-    return {change.kind: msgspec.to_builtins(change.record)}
 
 
 def _exit_code(report: SyncReport, error: TimebackError | None) -> int:

@@ -12,7 +12,7 @@ from ._chart import print_chart
 from ._options_words import as_flags
 from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures, printable
 
-__all__ = ["print_sync_report"]
+__all__ = ["print_causes", "print_sync_report"]
 
 SEVERITY_LABELS = {
     "error": "[red]left out:[/]",
@@ -38,7 +38,7 @@ def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: P
     """
     _print_phases(report, samples)
     if report.causes:
-        _print_causes(report.causes)
+        print_causes(report.causes)
     if report.failures:
         _print_failures(report, kept)
     if not report.dry_run:
@@ -103,7 +103,8 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
         )
 
 
-def _print_causes(causes: Iterable[Cause]) -> None:
+def print_causes(causes: Iterable[Cause]) -> None:
+    """Print what was found in the files, and what to do about it."""
     out.print("[bold]Findings in the files[/]")
     for cause in causes:
         first = cause.examples[0]

@@ -1,14 +1,27 @@
-"""`upsert`: send all records in files, without a state."""
+"""`upsert`: the options; the work is in `_upsert_run`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .._config import Config
-from .._session import TimebackSession
-from ._exit import EXIT, exit_with_async
-from ._options import AsJson, MaxInFlight, MaxRate, Relationship, given
+from ._exit import exit_with_async
+from ._options import (
+    AsJson,
+    DateFormat,
+    DefaultOrg,
+    Encoding,
+    Grades,
+    Layout,
+    MaxInFlight,
+    MaxRate,
+    Mode,
+    OrgMap,
+    Relationship,
+    Strict,
+    check_files,
+    given,
+)
 
 __all__ = ["upsert"]
 
@@ -16,8 +29,24 @@ __all__ = ["upsert"]
 def upsert(
     files: Annotated[
         list[Path],
-        typer.Argument(help=".jsonl files with records in wire form, or OneRoster 1.1 users.csv."),
+        typer.Argument(
+            help=".jsonl files with records in wire form; .csv or .parquet files; OneRoster "
+            "packages (zip or folder)."
+        ),
     ],
+    layout: Layout = None,
+    org_map: OrgMap = None,
+    default_org: DefaultOrg = None,
+    primary_org: Annotated[
+        str | None,
+        typer.Option(help="TimeBack's id of the org for everybody, whatever the files say."),
+    ] = None,
+    grades: Grades = "ceds-to-timeback",
+    relationship: Relationship = None,
+    date_format: DateFormat = None,
+    encoding: Encoding = None,
+    mode: Mode = None,
+    strict: Strict = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, send nothing.")
     ] = False,
@@ -28,60 +57,31 @@ def upsert(
             "again. It includes records that were never read because the run ended early."
         ),
     ] = None,
-    primary_org: Annotated[
-        str | None, typer.Option(help="TimeBack's id of the org for everybody in a .csv.")
-    ] = None,
-    relationship: Relationship = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
 ) -> None:
-    """Create or update the records in files.
+    """Create or update all records in files, without a state.
 
     Every record gets one result.
     """
-    if failures is not None and any(failures.resolve() == file.resolve() for file in files):
-        raise typer.BadParameter("--failures must not be one of the files read")
+    check_files(files, {"--failures": failures})
+    if primary_org is not None and (org_map is not None or default_org is not None):
+        raise typer.BadParameter("--primary-org leaves nothing for --org-map and --default-org")
+    from ..sync import ReadOptions
+    from ._upsert_run import run_upsert
+
+    options = ReadOptions(
+        strict=strict,
+        encoding=encoding,
+        layout=layout,
+        # No org of the files is in an empty map, so the default stands in for each.
+        org_map={} if primary_org is not None else org_map,
+        default_org=primary_org or default_org,
+        grades=grades,
+        relationship=relationship,
+        date_format=date_format,
+        mode=mode,
+    )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
-    exit_with_async(_upsert(files, settings, primary_org, relationship, dry_run, failures, json))
-
-
-async def _upsert(
-    files: list[Path],
-    settings: dict[str, Any],
-    primary_org: str | None,
-    relationship: str | None,
-    dry_run: bool,
-    failures: Path | None,
-    json: bool,
-) -> int:
-    from ._input import read_files
-    from ._run import Run
-    from ._screen import out, print_error, print_failures, print_json, print_report
-
-    entries, total = read_files(files, primary_org, relationship)
-    if dry_run:  # a dry run needs no credentials
-        settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
-    async with TimebackSession(Config.from_env(**settings)) as session:
-        run = Run(session, entries)
-        code = await run(total=total, visible=not json, dry_run=dry_run, failures=failures)
-    assert run.report is not None
-    if json:
-        failed = [row.as_dict() for row in run.failures.values()]
-        ended = str(run.error) if run.error else ""
-        facts = {"unread": run.unread, "failures": failed, "error": ended, "exit": code}
-        print_json(run.report.as_dict() | facts | {"ok": code == EXIT.OK})
-        return code
-    print_report(run.report, run.unread)
-    if run.failures:
-        print_failures(run.failures.values(), run.failed - len(run.failures))
-    if run.failed + run.unread > len(run.failures):
-        kept = (
-            f"{failures} holds all of them."
-            if failures
-            else "--failures OUT.jsonl writes all of them to a file."
-        )
-        out.print(kept)
-    if run.error is not None:
-        print_error(run.error)
-    return code
+    exit_with_async(run_upsert(files, options, settings, dry_run, failures, json))

@@ -17,6 +17,7 @@ from ._planning.state import State, StateError
 from ._reading.findings import CODES, Cause, Finding, Findings
 from ._reading.options import ReadOptions
 from ._reading.read import read_roster
+from ._reading.records import LeftOut
 from ._reading.roster import Roster
 from ._running.job import SyncRun, run
 from ._running.sync_report import Failure, PhaseReport, SyncReport
@@ -31,6 +32,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Ids",
+    "LeftOut",
     "PhaseReport",
     "Plan",
     "ReadOptions",

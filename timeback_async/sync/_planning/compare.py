@@ -126,7 +126,7 @@ class _Planner:
         self._add(
             ChangeRow(
                 "deactivations" if action == "deactivate" else "people", action, row.kind, key,
-                source.name, row.body, hash=digest, file=row.file, line=row.line, gaps=gaps,
+                source.name, row.id, row.body, hash=digest, file=row.file, line=row.line, gaps=gaps,
             )
         )  # fmt: skip
 
@@ -152,7 +152,7 @@ class _Planner:
                 self._add(
                     ChangeRow(
                         "links", "link" if action == "create" else "relink", "agent", key, source,
-                        None, student, user, agent_id, relation, digest, file, line,
+                        "", None, student, user, agent_id, relation, digest, file, line,
                     )
                 )  # fmt: skip
 

@@ -4,11 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from ..._wire.codec import Encoded, encoded_link
 from ...models import AgentKey, AgentLink, Student, User
+from ...models.kinds import KINDS
 from .._reading.gaps import NONE, Gaps, Roleless
 from .._reading.roster import Roster
 from .entry import Entry
@@ -19,9 +21,8 @@ __all__ = ["PHASES", "Change", "Plan"]
 
 PHASES: tuple[Phase, ...] = ("people", "links", "unlinks", "deactivations")
 CHANGES_IN_MEMORY = 256  # for `async for`
-_decode = {
-    kind: msgspec.json.Decoder(of).decode
-    for kind, of in (("student", Student), ("user", User), ("person", Roleless))
+_decode = {name: kind.decode for name, kind in KINDS.items()} | {
+    "person": msgspec.json.Decoder(Roleless).decode
 }
 
 
@@ -34,7 +35,8 @@ class Change(NamedTuple):
         kind: "student", "user" or "agent"; "person" if only TimeBack knows which.
         sourced_id: Of the person; of a link, the student's. Of a person who is absent from the
             files, the id as the state keeps it.
-        record: What is sent; None for people who are absent from the files.
+        content: What is sent: the JSON of a person as it was read, or a struct; None for people
+            who are absent from the files.
         file: The file it comes from; "" for what is absent.
         line: The line there, from 1; 0 for what is absent.
         known: What the state will keep, once it is saved.
@@ -45,16 +47,34 @@ class Change(NamedTuple):
     action: Action
     kind: str
     sourced_id: str
-    record: Student | User | Roleless | AgentLink | AgentKey | None
+    content: bytes | Student | User | AgentLink | AgentKey | None
     file: str
     line: int
     known: Entry
     gaps: Gaps = NONE
 
+    def __repr__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.file else "absent"
+        return f"<Change {self.action} {self.kind} {self.who!r} ({where})>"
+
+    @property
+    def record(self) -> Student | User | Roleless | AgentLink | AgentKey | None:
+        """What is sent, as a struct: decoded each time that it is looked at."""
+        content = self.content
+        return _decode[self.kind](content) if isinstance(content, bytes) else content
+
+    @property
+    def to_send(self) -> Encoded | Student | User | AgentKey | None:
+        """What is sent, as a bulk run takes it: what was encoded when it was read stays so."""
+        content = self.content
+        if isinstance(content, bytes):
+            return Encoded(self.kind, self.sourced_id, content)
+        return encoded_link(content) if isinstance(content, AgentLink) else content
+
     @property
     def who(self) -> str:
         """The person's id, for a person to read; of a link, both ids."""
-        link = self.record
+        link = self.content
         return (
             f"{link.student_id} with {link.user_id}"
             if isinstance(link, AgentLink)
@@ -97,21 +117,18 @@ class Plan:
         #   another link         -> the link; the student's id
         #   a person in a file   -> the record; its own id
         #   an absent person     -> None, until the server is asked; the id as the state keeps it
-        record: Any = None
-        sourced_id = row.key
+        content: bytes | AgentLink | AgentKey | None = row.body
+        sourced_id = row.key if content is None else row.sourced_id
         people = ("", "", "")
         if row.action == "unlink":
-            record, sourced_id = AgentKey(row.student, row.agent_id), row.student
+            content, sourced_id = AgentKey(row.student, row.agent_id), row.student
         elif row.kind == "agent":
-            record = AgentLink(row.student, row.user, row.relation, row.agent_id)
+            content = AgentLink(row.student, row.user, row.relation, row.agent_id)
             sourced_id, id_of = row.student, self.state.keys.id_of
-            people = (id_of(row.student), id_of(row.user), record.agent_id)
-        elif row.body is not None:
-            record = _decode[row.kind](row.body)
-            sourced_id = record.sourced_id
+            people = (id_of(row.student), id_of(row.user), content.agent_id)
         known = Entry(row.key, row.kind, row.hash, "saved", None, 0, 0.0, row.source, *people)
         return Change(
-            row.phase, row.action, row.kind, sourced_id, record, row.file, row.line, known,
+            row.phase, row.action, row.kind, sourced_id, content, row.file, row.line, known,
             Gaps.from_json(row.gaps),
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ class ChangeRow(NamedTuple):
     """One record to be sent. Ids are as the files have them, `key` as the state keeps it.
 
     Attributes:
-        body: Of a person in the files: the record as JSON.
+        sourced_id, body: Of a person in the files; `body` is the record as JSON.
         student, user, agent_id, relation: Of a link.
         hash: Of what is sent; empty for a removal.
         file, line: Where it stands in the files; "" and 0 if it is absent there.
@@ -27,6 +27,7 @@ class ChangeRow(NamedTuple):
     kind: str
     key: str
     source: str
+    sourced_id: str = ""
     body: bytes | None = None
     student: str = ""
     user: str = ""
@@ -56,8 +57,8 @@ COLUMNS = ", ".join(ChangeRow._fields)
 MARKS = ",".join("?" * len(ChangeRow._fields))
 SCHEMA = """
 CREATE TABLE changes (
-    phase TEXT, action TEXT, kind TEXT, key TEXT, source TEXT, body BLOB, student TEXT, user TEXT,
-    agent_id TEXT, relation TEXT, hash BLOB, file TEXT, line INT, gaps BLOB
+    phase TEXT, action TEXT, kind TEXT, key TEXT, source TEXT, sourced_id TEXT, body BLOB,
+    student TEXT, user TEXT, agent_id TEXT, relation TEXT, hash BLOB, file TEXT, line INT, gaps BLOB
 );
 CREATE TABLE changed_source (source TEXT, key TEXT);
 CREATE TABLE present (key TEXT PRIMARY KEY, id TEXT, is_left_out INT) WITHOUT ROWID;

@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import ConfigError
 from .records import (
     HinderedReference,
+    LeftOut,
     LinkRow,
     PersonRow,
     RecordRow,
@@ -46,6 +47,9 @@ CREATE TABLE profiles (user TEXT, username TEXT);
 CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
+CREATE TABLE left_out (
+    file TEXT, line INT, field TEXT, reason TEXT, text TEXT, PRIMARY KEY (file, line)
+);
 CREATE TABLE links (
     student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT,
     PRIMARY KEY (student, user, agent_id)
@@ -135,6 +139,10 @@ class RosterDatabase:
     def add_link(self, link: LinkRow) -> None:
         """Add a link; a later one of the same people and the same id replaces it."""
         self.connection.execute("INSERT OR REPLACE INTO links VALUES (?,?,?,?,?,?)", link)
+
+    def add_left_out(self, row: LeftOut) -> None:
+        """Add a row that is left out; the first reason for a row counts."""
+        self.connection.execute("INSERT OR IGNORE INTO left_out VALUES (?,?,?,?,?)", row)
 
     def _add(self, table: str, width: int, rows: Iterable[Sequence[object]]) -> None:
         marks = ",".join("?" * width)
@@ -291,6 +299,10 @@ class RosterDatabase:
     def links(self) -> Iterator[LinkRow]:
         """Yield every link."""
         return self._all(LinkRow, "links")
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield every row that is left out, in the order in which that was found."""
+        return self._all(LeftOut, "left_out ORDER BY rowid")
 
     def unresolved(self) -> Iterator[UnresolvedReference]:
         """Yield every reference without a link."""

@@ -4,7 +4,8 @@ A finding has a code, a file, a line and a field; ids are the only content it ma
 are listed causes first: correcting an early one may make later ones disappear.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -101,6 +102,9 @@ CODES: dict[str, Code] = {
     ),
     "cell-type": _error("a cell has a type that cannot be written as text", "export it as text"),
     "json-broken": _error("the line is not a record in JSON", "correct the line"),
+    "left-out-before": _error(
+        "an earlier run could not make a record of this row", "mend the row in its own file"
+    ),
     "id-missing": _error("the row has no sourcedId", "give it one that never changes"),
     "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
@@ -241,6 +245,17 @@ class Cause(msgspec.Struct):
     count: int
     examples: list[Finding]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures for a program, with the first finding as text."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": self.file,
+            "field": self.field,
+            "count": self.count,
+            "first": str(self.examples[0]),
+        }
+
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file else ""
         what = f"{self.field}: " if self.field else ""
@@ -252,10 +267,13 @@ class Findings:
 
     Args:
         strict: Whether deviations from the standard are errors.
+        on_error: Called with every finding that leaves something out.
     """
 
-    def __init__(self, strict: bool = False) -> None:
-        self._strict = strict
+    def __init__(
+        self, strict: bool = False, on_error: Callable[[Finding], None] = lambda finding: None
+    ) -> None:
+        self._strict, self._on_error = strict, on_error
         self._causes: dict[tuple[str, str, str], Cause] = {}
 
     def add(
@@ -269,8 +287,13 @@ class Findings:
             cause = Cause(code, severity, file, field, 0, [])
             self._causes[code, file, field] = cause
         cause.count += 1
-        if len(cause.examples) < MAX_EXAMPLES:
-            cause.examples.append(Finding(code, cause.severity, file, line, field, detail))
+        is_example, is_error = len(cause.examples) < MAX_EXAMPLES, cause.severity == "error"
+        if is_example or is_error:
+            finding = Finding(code, cause.severity, file, line, field, detail)
+            if is_example:
+                cause.examples.append(finding)
+            if is_error:
+                self._on_error(finding)
         return cause.severity
 
     @property

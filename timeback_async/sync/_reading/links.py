@@ -31,7 +31,7 @@ class LinkBuilder:
         self._find_same_people()
         self._link()
         students, users, links, left_out = self._database.totals()
-        left_out += sum(source.unreadable for source in self._roster.sources.values())
+        left_out += sum(source.unreadable for source in self._roster.each_source())
         self._roster.count = RosterCount(students, users, links, left_out + self._dropped)
 
     def _find_duplicates(self) -> None:

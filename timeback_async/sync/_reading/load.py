@@ -1,31 +1,22 @@
 """Bring the rows of each kind of file into a roster."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
-from ..._wire.validate import checked
-from ...errors import RecordError
-from ...models import AgentLink
 from .database import ROLE_FIELDS
-from .files import DataFile, reading
 from .findings import Severity
-from .gaps import Gaps
 from .options import LoadedOptions
 from .people import PeopleMapper
-from .records import LinkRow, PersonRow, Reference
+from .records import PersonRow, Reference
 from .roles import RoleRow
-from .roster import RECORDS, ROWS_AT_ONCE, WIRE, Roster, Source
+from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
 from .values import DIFFERENT, listed, user_ids
 
 __all__ = ["Loader"]
-
-FAILURE = "_failure"  # what a file of failures adds to a record
 
 
 class Loader:
@@ -144,53 +135,6 @@ class Loader:
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
-
-    # -- JSON Lines
-
-    def read_json_lines(self, file: DataFile) -> None:
-        source = self._roster.sources[file.name] = Source(RECORDS, self._options.mode or "delta")
-        source.has_agents = True
-        with reading(file) as lines:
-            for number, line in enumerate(lines, 1):
-                text = line.removeprefix(b"\xef\xbb\xbf").strip()
-                if text and not self._read_json(file.name, number, text):
-                    source.unreadable += 1
-
-    def _read_json(self, file: str, line: int, text: bytes) -> bool:
-        """Take one record in; return whether it is known whose it is."""
-        kind, inner = "", None
-        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            record = msgspec.json.decode(text)
-            if isinstance(record, dict):
-                record.pop(FAILURE, None)
-                if len(record) == 1:
-                    ((kind, inner),) = record.items()
-        if kind not in WIRE or not isinstance(inner, dict):
-            self._report("json-broken", file, line)
-            return False
-        try:
-            value, body = checked(inner, WIRE[kind])
-        except RecordError as error:
-            self._report("value-invalid", file, line, error.field, error.reason)
-            sourced_id = inner.get("sourcedId")
-            if kind == "agent" or not isinstance(sourced_id, str):
-                return False
-            is_student = kind == "student"
-            left_out = PersonRow(sourced_id, "", is_student, "", "", file, line, None, "", b"")
-            self._database.add_people([left_out])
-            return True
-        if isinstance(value, AgentLink):
-            ids = value.student_id, value.user_id, value.agent_id
-            self._database.add_link(LinkRow(*ids, value.relationship_type, file, line))
-            return True
-        gaps = Gaps(birth=value.demographics is UNSET)
-        self._roster.has_births |= not gaps.birth
-        person = PersonRow(
-            value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
-            value.username or "", gaps.as_json(),
-        )  # fmt: skip
-        self._database.add_people([person])
-        return True
 
 
 class _People:

@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -29,8 +30,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
         strict: Whether deviations from the standard are errors instead of notes.
         encoding: Encoding of files that are not UTF-8, such as "cp1252"; None to refuse them.
         layout: A TOML file that maps columns to fields; None for OneRoster and School Data Sync.
-        org_map: A TOML file of pairs: the file's org id = TimeBack's. An org that is missing in
-            it is an error unless there is a `default_org`.
+        org_map: Pairs of the file's org id and TimeBack's: a TOML file, or a mapping. An org that
+            is missing in it is an error unless there is a `default_org`.
         default_org: TimeBack's id of the org of people who have none in the files.
         grades: "ceds-to-timeback", "none", or a TOML file of pairs: the file's grade = TimeBack's.
         relationship: Type of the link to an agent who is not parent, guardian or relative; None to
@@ -42,7 +43,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     encoding: str | None = None
     layout: str | Path | None = None
-    org_map: str | Path | None = None
+    org_map: str | Path | Mapping[str, str] | None = None
     default_org: str | None = None
     grades: str | Path = "ceds-to-timeback"
     relationship: str | None = None
@@ -72,7 +73,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             strict=self.strict,
             encoding=self.encoding,
             layout=read_layout(Path(self.layout)) if self.layout else None,
-            org_map=_pairs("org_map", self.org_map) if self.org_map else None,
+            org_map=None if self.org_map is None else _pairs("org_map", self.org_map),
             default_org=self.default_org,
             grades=grades,
             relationship=self.relationship,
@@ -103,7 +104,9 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.blake2b(msgspec.json.encode(mapping, order="sorted")).hexdigest()[:32]
 
 
-def _pairs(option: str, path: str | Path) -> dict[str, str]:
+def _pairs(option: str, path: str | Path | Mapping[str, str]) -> dict[str, str]:
+    if isinstance(path, Mapping):
+        return dict(path)
     try:
         text = Path(path).read_text(encoding="utf-8")
         return msgspec.convert(tomllib.loads(text), dict[str, str])

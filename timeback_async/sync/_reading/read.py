@@ -6,6 +6,7 @@ from typing import Any
 from ...errors import ConfigError
 from .database import writing
 from .files import DataFile, Package, packages_in, shown
+from .json_lines import read_json_lines
 from .layout import (
     ONEROSTER,
     TARGETS,
@@ -66,7 +67,7 @@ class _Reader:
             self._report("package-inside", detail=self._package.path.name)
         if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
             self._roster.format = "JSON Lines"
-            self._loader().read_json_lines(next(iter(files.values())))
+            read_json_lines(self._roster, next(iter(files.values())), self._options.mode or "delta")
         else:
             self._read_tables(files)
         LinkBuilder(self._roster, self._options.relationship).finish()

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 __all__ = [
     "HinderedReference",
+    "LeftOut",
     "LinkRow",
     "PersonRow",
     "RecordRow",
@@ -50,6 +51,24 @@ class LinkRow(NamedTuple):
     relation: str
     file: str
     line: int
+
+
+class LeftOut(NamedTuple):
+    """A row or line that is left out, or whose link is; its first reason.
+
+    Attributes:
+        file: The file's name.
+        line: The line it begins on, from 1.
+        field: The field that is wrong, or "".
+        reason: What is wrong with it. It may hold ids, never another value.
+        text: The line itself, if it is of JSON Lines and could be read; it may be personal.
+    """
+
+    file: str
+    line: int
+    field: str
+    reason: str
+    text: str = ""
 
 
 class Reference(NamedTuple):

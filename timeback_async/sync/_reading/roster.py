@@ -1,22 +1,23 @@
 """What was read: students, users and links, each with its place, and the findings."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from ...errors import SessionError
 from ...models import AgentLink, Student, User
+from ...models.kinds import KINDS
 from .._closing import Closing
 from .database import RosterDatabase
-from .findings import Findings
+from .findings import CODES, Finding, Findings
 from .options import LoadedOptions
+from .records import LeftOut
 
-__all__ = ["RECORDS", "ROWS_AT_ONCE", "WIRE", "Roster", "RosterCount", "Source"]
+__all__ = ["RECORDS", "ROWS_AT_ONCE", "Roster", "RosterCount", "Source"]
 
 ROWS_AT_ONCE = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
-WIRE: dict[str, Any] = {"student": Student, "user": User, "agent": AgentLink}
 
 
 class Source(msgspec.Struct):
@@ -72,7 +73,7 @@ class Roster(Closing):
 
     def __init__(self, name: str, options: LoadedOptions) -> None:
         self.name, self.format = name, ""
-        self.findings = Findings(options.strict)
+        self.findings = Findings(options.strict, self._leave_out)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self._is_planned = False
@@ -84,9 +85,20 @@ class Roster(Closing):
     def records(self) -> Iterator[Student | User | AgentLink]:
         """Yield every record that is whole, people before links."""
         for kind, body in self.database.records():
-            yield msgspec.json.decode(body, type=WIRE[kind])
+            yield KINDS[kind].decode(body)
         for link in self.database.links():
             yield AgentLink(link.student, link.user, link.relation, link.agent_id)
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield every row of the files that is left out, or whose link is, with its first reason.
+
+        What is left out only against a state is among them once the roster is planned.
+        """
+        yield from self.database.left_out()
+
+    def each_source(self) -> Iterable[Source]:
+        """Return every source once; one of JSON Lines may stand under several names; internal."""
+        return {id(source): source for source in self.sources.values()}.values()
 
     def begin_planning(self) -> None:
         """Note that the roster is being planned; internal.
@@ -97,6 +109,12 @@ class Roster(Closing):
         if self._is_planned:
             raise SessionError("a roster is planned once; read it again")
         self._is_planned = True
+
+    def _leave_out(self, finding: Finding) -> None:
+        if finding.line:
+            reason = CODES[finding.code].says + (f" ({finding.detail})" if finding.detail else "")
+            row = LeftOut(finding.file, finding.line, finding.field, reason)
+            self.database.add_left_out(row)
 
     def close(self) -> None:
         """Delete everything that was read, as soon as no other thread uses it."""

@@ -1,7 +1,7 @@
 """Complete what the files leave open of people from what the server holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,20 +11,23 @@ from ..._session import TimebackSession
 from ...errors import ApiError, NotFoundError, RecordError
 from ...models import OrgRef, Role, Student, User, UserRecord
 from ...models.received import demographics_of
-from ...models.sent import Person
 from .._planning.plan import Change
 from .._reading.gaps import NONE, Gaps, Roleless
 
-__all__ = ["completed"]
+__all__ = ["as_read", "completed"]
 
 LOOKUPS_AT_ONCE = 64
 # Statuses that speak of one person; any other means that nobody can be looked up.
-KIND_OF_RECORD: dict[type, str] = {Student: "student", User: "user"}
 OF_ONE = (400, 409, 410, 422, 500)
 
 
+def as_read(changes: Iterable[Change]) -> Iterator[tuple[Change, Any]]:
+    """Yield each change with what to send, where the files leave nothing open."""
+    return ((change, change.to_send) for change in changes)
+
+
 async def completed(
-    session: TimebackSession, changes: Iterator[Change]
+    session: TimebackSession, changes: Iterable[Change]
 ) -> AsyncIterator[tuple[Change, Any]]:
     """Yield each change, completed, with what to send: its record, or why there is none.
 
@@ -33,35 +36,40 @@ async def completed(
     Raises:
         TimebackError: The server could not be asked.
     """
-    while batch := list(islice(changes, LOOKUPS_AT_ONCE)):
+    iterator = iter(changes)
+    while batch := list(islice(iterator, LOOKUPS_AT_ONCE)):
         records = await asyncio.gather(
             *(_record(session, change) for change in batch), return_exceptions=True
         )
         for change, record in zip(batch, records, strict=True):
             if isinstance(record, ApiError) and record.status in OF_ONE:
                 reason = f"what TimeBack holds could not be looked up: {record}"
-                yield change._replace(record=None), RecordError("sourcedId", reason)
+                yield change._replace(content=None), RecordError("sourcedId", reason)
             elif isinstance(record, RecordError):
-                yield change._replace(record=None), record
+                yield change._replace(content=None), record
             elif isinstance(record, BaseException):
                 raise record
+            elif record is None:
+                yield change, change.to_send
             else:
-                kind = KIND_OF_RECORD.get(type(record), change.kind)
+                kind = "student" if isinstance(record, Student) else "user"
                 known = change.known._replace(kind=kind)
-                yield change._replace(record=record, kind=kind, known=known), record
+                yield change._replace(content=record, kind=kind, known=known), record
 
 
-async def _record(session: TimebackSession, change: Change) -> Any:
-    """Return the record of a change, its gaps filled."""
-    record, gaps = change.record, change.gaps
-    if not isinstance(record, Person) or gaps == NONE:
-        return record
+async def _record(session: TimebackSession, change: Change) -> Student | User | None:
+    """Return the record of a change, its gaps filled; None where it is sent as it is."""
+    gaps = change.gaps
+    if gaps == NONE:
+        return None
+    record = change.record
+    assert isinstance(record, Student | User | Roleless)
     try:
         known = await session.get_user(change.sourced_id)
     except NotFoundError:
         if isinstance(record, Roleless):
             raise RecordError("roles", "are in no file, and TimeBack knows nobody of it") from None
-        return record
+        return None
     if isinstance(record, Roleless):
         record = _from_server(record, known, gaps)
     elif gaps.kind and _is_student(known) != isinstance(record, Student):
@@ -74,8 +82,8 @@ async def _record(session: TimebackSession, change: Change) -> Any:
         org = known.primary_org.sourced_id
         if org and org not in {ended for _, ended in gaps.ended}:
             values["primary_org"] = OrgRef(org)
-    if gaps.roles and isinstance(change.record, User):
-        values["roles"] = _merged(change.record, known, gaps)
+    if gaps.roles and isinstance(record, User) and change.kind == "user":
+        values["roles"] = _merged(record, known, gaps)
     return structs.replace(record, **values)
 
 

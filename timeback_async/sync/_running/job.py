@@ -6,30 +6,39 @@ Source: the order follows what TimeBack needs: a link's both people first.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from ..._bulk.ledger import Ledger
 from ..._bulk.run import Bulk
 from ..._report import Report
 from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
 from ..._statistics import Statistics
+from ..._tasks import to_its_end
 from ...errors import (
     NotFoundError,
     RecordError,
     SessionError,
     SourceError,
     TimebackError,
-    TransportError,
 )
 from ...models import StudentRecord, UserRecord
 from .._planning.plan import Change, Plan
 from .._planning.state import StateError
-from .completion import completed
+from .completion import as_read, completed
 from .journal import Journal
 from .sync_report import MAX_KEPT_FAILURES, Failure, SyncReport
 
@@ -46,6 +55,8 @@ OUTCOME_IN_STATE = {
 }
 # Outcomes that say nothing about what the server holds.
 OUTCOMES_WITHOUT_NEWS = {Outcome.NOT_SENT, Outcome.INVALID}
+# Each change with what to send for it.
+Changes = Iterable[tuple[Change, Any]] | AsyncIterable[tuple[Change, Any]]
 
 
 class SyncRun:
@@ -68,7 +79,6 @@ class SyncRun:
         self._session, self._plan, self._state = session, plan, plan.state
         self._on_result = on_result
         self._journal = Journal(plan.state)
-        self._on_their_way: dict[int, Change] = {}
         self._is_stopped = self._is_used = False
         self._done = 0
         self._bulk: Bulk | None = None
@@ -94,18 +104,18 @@ class SyncRun:
         self._started = time.monotonic()
         writer = asyncio.create_task(self._journal.write())
         try:
-            await _to_its_end(asyncio.create_task(self._begin()))
+            await _whole(asyncio.create_task(self._begin()))
             await self._phases()
         except BaseException:
             self.report.stopped = self.report.stopped or "cancelled"
             raise
         finally:
             self._journal.close()
-            await _to_its_end(writer)
+            await _whole(writer)
             self.report.elapsed = time.monotonic() - self._started
             if self._done:
                 self._draw(self.report.trace.end)
-            await _to_its_end(asyncio.create_task(self._conclude()))
+            await _whole(asyncio.create_task(self._conclude()))
             self._state.is_in_use = False
         return self.report
 
@@ -124,31 +134,23 @@ class SyncRun:
         if plan.total("people") + plan.total("links"):
             changes = chain(plan.changes("people"), plan.changes("links"))
             await self._carry_out(
-                lambda: session.upsert_many(
-                    self._completed(changes) if plan.has_gaps else self._records(changes)
-                )
+                session.upsert_many,
+                completed(session, changes) if plan.has_gaps else as_read(changes),
             )
         if plan.total("unlinks"):
-            await self._carry_out(
-                lambda: session.delete_many(self._records(plan.changes("unlinks")))
-            )
+            await self._carry_out(session.delete_many, as_read(plan.changes("unlinks")))
         if plan.total("deactivations"):
-            await self._carry_out(lambda: session.upsert_many(self._deactivated()))
+            await self._carry_out(session.upsert_many, self._deactivated())
 
-    async def _carry_out(self, begin: Callable[[], Bulk]) -> None:
+    async def _carry_out(self, send: Callable[[Any], Bulk], changes: Changes) -> None:
         if self._is_stopped:
             return
-        self._on_their_way.clear()
-        self._bulk = bulk = begin()
+        ledger = Ledger(self._note)
+        self._bulk = bulk = send(ledger.records(changes))
         try:
-            async with bulk:
-                async for result in bulk:
-                    await self._take(result)
+            await ledger.settle(bulk, self._make_room)
         except TimebackError as error:
             self._end(error)
-        except BaseException:
-            self._take_undelivered(bulk.report)
-            raise
         finally:
             self._add_up(bulk.report)
 
@@ -169,40 +171,25 @@ class SyncRun:
 
     # -- what is sent
 
-    def _records(self, changes: Iterator[Change]) -> Iterator[Any]:
-        for index, change in enumerate(changes):
-            self._on_their_way[index] = change
-            yield change.record
-
-    async def _completed(self, changes: Iterator[Change]) -> AsyncIterator[Any]:
-        index = 0
-        async for change, record in completed(self._session, changes):
-            self._on_their_way[index] = change
-            index += 1
-            yield record
-
-    async def _deactivated(self) -> AsyncIterator[Any]:
-        """Yield whom only the state knows, then whom the files deactivate."""
-        changes = list(self._absent())
-        absent = {change.known.id: change for change in changes}
+    async def _deactivated(self) -> AsyncIterator[tuple[Change, Any]]:
+        """Yield the people whom only the state knows, then those whom the files deactivate."""
+        absent = {change.known.id: change for change in self._changes_of(absent=True)}
         # All of them before anything is written, which could move the pages of the listing.
         found = {key: person async for key, person in self._found(absent)} if absent else {}
-        for index, (key, person) in enumerate(found.items()):
-            change = self._on_their_way[index] = absent.pop(key)
-            yield _deactivated(person, change.kind)
-        for change in absent.values():  # the server does not know them any more: just as well
+        for key, person in found.items():
+            change = absent.pop(key)
+            yield change, _deactivated(person, change.kind)
+        for change in absent.values():  # the server has deleted them already
             self._note(
                 change, ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
             )
-        told = (each for each in self._plan.changes("deactivations") if each.record is not None)
-        index = len(found)
-        async for change, record in completed(self._session, told):
-            self._on_their_way[index] = change
-            index += 1
-            yield record
+        async for change, record in completed(self._session, self._changes_of(absent=False)):
+            yield change, record
 
-    def _absent(self) -> Iterator[Change]:
-        return (each for each in self._plan.changes("deactivations") if each.record is None)
+    def _changes_of(self, *, absent: bool) -> Iterator[Change]:
+        """Yield the deactivations of people who are absent from the files, or of the others."""
+        changes = self._plan.changes("deactivations")
+        return (each for each in changes if (each.content is None) == absent)
 
     async def _found(self, absent: Collection[str]) -> AsyncIterator[tuple[str, UserRecord]]:
         """Yield people as the server has them, by key. Of hashed ids, it is asked for everybody."""
@@ -218,8 +205,8 @@ class SyncRun:
 
     # -- what came of it
 
-    async def _take(self, result: ItemResult) -> None:
-        self._note(self._on_their_way.pop(result.index), result)
+    async def _make_room(self) -> None:
+        """Wait while the journal cannot keep up; stop if it cannot write at all."""
         await self._journal.room()
         if self._journal.error is not None and self.error is None:
             self._end(self._journal.error)
@@ -254,16 +241,6 @@ class SyncRun:
         with suppress(SessionError):  # it was closed under us, and results are still to be told
             take_note(self._done, self._session.statistics)
 
-    def _take_undelivered(self, report: Report) -> None:
-        """Account for what was cut off. Whatever is in doubt counts as unknown: it is resent."""
-        known = {result.index: result for result in report.failures}
-        for index, change in sorted(self._on_their_way.items()):
-            doubtful = ItemResult(
-                index=index, kind="", sourced_id="", outcome=Outcome.UNKNOWN,
-                error=TransportError("cancelled before the answer"),
-            )  # fmt: skip
-            self._note(change, known.get(index, doubtful))
-
     async def _conclude(self) -> None:
         """Remember how the roster was mapped, once all of a full set has been gone through."""
         roster = self._plan.roster
@@ -280,16 +257,9 @@ class SyncRun:
         log.info("%s in %.1f s", self.report, self.report.elapsed)
 
 
-async def _to_its_end(task: asyncio.Task[None]) -> None:
-    """Wait for a task, whoever cancels us meanwhile."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+async def _whole(task: asyncio.Task[None]) -> None:
+    """Let a task end, even if this one is cancelled; raise what it raised."""
+    await to_its_end(task)
     task.result()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..._report import MOST_FOR_ONE_REASON
 from ..._results import ItemResult, Outcome
 from ..._trace import Trace
 from ...errors import TimebackError
@@ -19,7 +20,6 @@ from .._reading.findings import Cause
 __all__ = ["MAX_KEPT_FAILURES", "Failure", "PhaseReport", "SyncReport"]
 
 MAX_KEPT_FAILURES = 1000
-FOR_ONE_REASON = 3
 # What tells most comes first.
 RANK = [Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NOT_SENT]
 
@@ -192,7 +192,7 @@ class SyncReport(msgspec.Struct, kw_only=True):
         found = []
         for failure in sorted(self.failures, key=lambda each: RANK.index(each.outcome)):
             told[failure.reason] += 1
-            if told[failure.reason] <= FOR_ONE_REASON:
+            if told[failure.reason] <= MOST_FOR_ONE_REASON:
                 found.append(failure)
         return found[:number]
 
@@ -210,11 +210,7 @@ class SyncReport(msgspec.Struct, kw_only=True):
             "unchanged": self.unchanged,
             "absent": self.absent,
             "phases": {name: phase.as_dict() for name, phase in self.phases.items()},
-            "findings": [
-                {"code": c.code, "severity": c.severity, "file": c.file, "field": c.field,
-                 "count": c.count, "first": str(c.examples[0])}
-                for c in self.causes
-            ],
+            "findings": [cause.as_dict() for cause in self.causes],
             "left_out": self.left_out,
             "not_reached": self.not_reached,
             "failures": [failure.as_dict() for failure in self.failures],
