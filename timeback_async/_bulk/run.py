@@ -177,7 +177,7 @@ class Bulk:
     def _start(self) -> asyncio.Task[None]:
         self._started, self._latency = self._loop.time(), self._pool.latency.snapshot()
         self._token_requests = self._pool.tokens.requests
-        # Not created earlier: it refers to this run, which must be able to end, and warn, at once.
+        # Not in `__init__`: it refers to this run, and that cycle would delay `__del__`'s warning.
         self._workers = WorkerPool(self._in_flight, self._step)
         self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
@@ -242,8 +242,11 @@ class Bulk:
     async def _step(self) -> bool:
         """Read one record and bring it to its result; return whether there was a record.
 
-        The steps: wait for room for results; read; check and encode; wait for the records that
-        have to end before; send, unless a person of a link was not saved or the run is ending.
+        The steps:
+        - wait until there is room for results
+        - read, check and encode a record
+        - wait for the earlier records that have to end before it
+        - send it, unless the run is ending, or a person of the link was not saved
         """
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._workers.without_slot(self._delivery.has_room.wait())
@@ -398,8 +401,10 @@ class Bulk:
 def _outcome(call: Call | None, ended: bool) -> Outcome:
     """Return the outcome of a call that did not succeed.
 
-    The cases, in their order: the server may have acted on it; the run ended before it was
-    answered (`ended`: the run is why the call ended); everything else failed.
+    The cases, in the order of the code:
+    - the server may have acted on the request
+    - the run ended the call (`ended`), and no answer was seen
+    - any other failure
     """
     if call is not None and call.unanswered:
         return Outcome.UNKNOWN

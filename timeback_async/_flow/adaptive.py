@@ -133,8 +133,10 @@ class AdaptiveWindow(Window):
     def throttled(self, retry_after: float, now: float) -> None:
         """Count an answer that asks us to slow down.
 
-        The cases: the gate was shut already, and shuts for longer; a long `Retry-After` shuts it;
-        any other throttled answer is a failure that cuts the window.
+        The cases, in the order of the code:
+        - the gate was shut before: it only stays shut for longer
+        - a long `Retry-After` shuts the gate
+        - a short one, or none: a failure, and the window is cut
         """
         was_shut = now < self.gate
         super().throttled(retry_after, now)

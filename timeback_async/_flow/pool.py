@@ -246,9 +246,10 @@ class RequestPool:
 
         The cases, in the order of the code:
         - 404 to a DELETE that may have had its effect before: success
-        - 401: drop the token; a second one for this call, with a token never accepted, is final
-        - 403: the same finality, for a token that was never accepted
-        - 400, 404, 409, 422: the server has looked at the record, so it accepts the token
+        - 401: drop the token; from the second one on, the call is `refused` if the token was
+          never accepted
+        - 403: the call is `refused` if the token was never accepted
+        - 400, 404, 409, 422: the server has looked at the record, so it has accepted the token
         - 5xx, unless throttled: the server may have acted on the request
         """
         request, status = call.request, response.status
@@ -292,10 +293,13 @@ class RequestPool:
         return ProtocolError("the answer is about another record")
 
     def _inform_window(self, call: Call, error: Exception, now: float, seconds: float) -> None:
-        """Report an attempt that did not succeed to the window.
+        """Report a failed attempt to the window.
 
-        The cases: it was throttled; the server rejected it and is well; the disconnect is free,
-        so it is not reported; it failed.
+        The cases, in the order of the code:
+        - throttled: it asks for a wait
+        - rejected by a server that is well: it shows no overload
+        - the one free disconnect: it is not reported
+        - any other failure
         """
         if is_throttle(error):
             assert isinstance(error, ApiError)
