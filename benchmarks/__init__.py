@@ -1,1 +1,1 @@
-"""What timeback_async costs, beside what people use today. `python -m benchmarks` runs it all."""
+"""Measure timeback_async, and compare it with other tools. `python -m benchmarks` runs it all."""

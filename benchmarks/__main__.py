@@ -1,7 +1,7 @@
-"""Run the benchmarks, all of them or those named.
+"""Run all benchmarks, or those that are named.
 
-python -m benchmarks                       # all; the better part of an hour
-python -m benchmarks upsert --rounds 4     # one of them, quicker and less sure
+python -m benchmarks                       # all; takes most of an hour
+python -m benchmarks upsert --rounds 4     # one of them, faster and less exact
 python -m benchmarks budget                # instructions per record against the recorded budget
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import measure
 
-# Each names a function that takes rounds and records and returns a `Result`.
+# Names of functions that take `rounds` and `records` and return a `Result`.
 BENCHMARKS = {
     "upsert": "upsert:run",
     "layers": "layers:run",
@@ -34,16 +34,16 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("name", nargs="*", help=", ".join((*BENCHMARKS, "budget")))
-    parser.add_argument("--rounds", type=int, help="how often each is run, there and back")
-    parser.add_argument("--records", type=int, help="how many records each run sends")
-    parser.add_argument("--out", type=Path, default=measure.RESULTS, help="where results go")
+    parser.add_argument("--rounds", type=int, help="how often each contender runs, twice per round")
+    parser.add_argument("--records", type=int, help="records that each run sends")
+    parser.add_argument("--out", type=Path, default=measure.RESULTS, help="folder of the results")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
-    parser.add_argument("--record", action="store_true", help="make the count the new budget")
+    parser.add_argument("--record", action="store_true", help="store the count as the new budget")
     options = parser.parse_args()
     unknown = set(options.name) - {*BENCHMARKS, "budget"}
     if unknown:
         parser.error(
-            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
+            f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}, budget"
         )
     if "budget" in options.name:
         from . import budget
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def publish(results: Path) -> None:
-    """Replace the README's tables by those of the results."""
+    """Replace the tables in the README by those of the results."""
     text = README.read_text()
     for table in results.glob("*.md"):
         begin, end = f"<!-- benchmark {table.stem} -->\n", "<!-- end -->"

@@ -1,7 +1,7 @@
-"""Instructions per record of our own layers, against a recorded budget.
+"""Compare the instructions per record of our own layers with a recorded budget.
 
-Time differs from run to run by 15 %; the number of instructions does not differ by 1 %. It
-depends on the build of Python and on msgspec, so a budget is good for those it was recorded with.
+Times differ by 15 % from run to run, but instructions by less than 1 %. Their number depends on the
+build of Python and on msgspec, so a budget is valid only for those that it was recorded with.
 """
 
 import os
@@ -20,7 +20,7 @@ FEW, MANY = 500, 2500
 
 
 class Budget(msgspec.Struct):
-    """What a record may cost, and with what that was counted."""
+    """The instructions that a record may cost, and the versions they were counted with."""
 
     instructions: int
     python: str
@@ -29,7 +29,7 @@ class Budget(msgspec.Struct):
 
 
 def counted() -> Budget:
-    """Return the instructions per record here: what more records cost more."""
+    """Count the instructions per record here: what `MANY` records cost more than `FEW`."""
     few, many = _instructions(FEW), _instructions(MANY)
     return Budget(
         instructions=(many - few) // (MANY - FEW),
@@ -51,9 +51,12 @@ def _instructions(records: int) -> int:
 
 
 def check(*, record: bool) -> int:
-    """Compare with the budget, or record a new one; return the exit code, 1 for over budget."""
+    """Compare with the budget, or record a new one; return the exit code.
+
+    0 means within the budget, or recorded; 1 over the budget; 2 not comparable.
+    """
     if shutil.which("valgrind") is None:
-        print("valgrind is not installed: nothing can be counted")
+        print("valgrind is not installed; install it to count instructions")
         return 2
     found = counted()
     if record:
@@ -74,5 +77,5 @@ def check(*, record: bool) -> int:
         print(f"over budget by more than {TOLERANCE:.0%}")
         return 1
     if change < -TOLERANCE:
-        print("well under budget: record it, with `python -m benchmarks budget --record`")
+        print("well under budget; record it with `python -m benchmarks budget --record`")
     return 0

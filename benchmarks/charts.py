@@ -1,4 +1,4 @@
-"""Draw results as SVG that can be read on a light and on a dark page."""
+"""Draw results as SVG, readable on light and on dark pages."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-# Stands for the page's own colour of text, which is known only where the chart is shown.
+# Replaced by the text colour of the page, which is known only when the chart is shown.
 INK = "#010203"
 PALETTE = ("#2f81f7", "#d29922", "#8b949e", "#3fb950", "#a371f7", "#db61a2")
 STYLE = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
@@ -26,7 +26,7 @@ SETTINGS = {
 
 
 def bars(title: str, rows: Sequence[tuple[str, float]], label: str) -> str:
-    """Return horizontal bars, the first row on top; what is ours stands out."""
+    """Return horizontal bars, the first row on top, ours in another colour."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, 0.6 + 0.34 * len(rows)), layout="constrained")
         axes = figure.subplots()
@@ -44,7 +44,7 @@ def bars(title: str, rows: Sequence[tuple[str, float]], label: str) -> str:
 
 
 def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """Return one line for each series, over a logarithmic x axis."""
+    """Return one line per series, over a logarithmic x axis."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, 3.0), layout="constrained")
         axes = figure.subplots()

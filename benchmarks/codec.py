@@ -1,4 +1,4 @@
-"""Encoding, checking and decoding one record, against json and pydantic."""
+"""Measure encoding, checking and decoding of one record, against json and pydantic."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def run(rounds: int = 10, records: int | None = None) -> Result:
     body = operation.request.body
     assert body is not None
     wire = json.loads(body)
-    # Built without a check, as a struct of ours is; so each is checked once.
+    # Built without a check, like a struct of ours, so that each is checked once.
     model = Envelope.model_construct(student=Student.model_construct(**{
         name: getattr(student, name) for name in Student.model_fields if name != "primary_org"
     }, primary_org=Org.model_construct(sourced_id="org-1", type="org")))  # fmt: skip

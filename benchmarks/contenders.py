@@ -1,8 +1,8 @@
-"""What people use to put many students into TimeBack, each at its best, in a process of its own.
+"""Ways to put many students into TimeBack, each at its best, and each in a process of its own.
 
-All send the same students with a valid token, 64 at a time unless told otherwise, and check every
-answer. What each takes (structs, bytes, dicts) is made before the clock runs; so is the token of
-those that do not fetch one themselves.
+All send the same students with a valid token, 64 at a time by default, and check every answer.
+Their input (structs, bytes, dicts) is made before the clock starts. So is the token, except for
+those that fetch one themselves.
 
     python -m benchmarks.contenders bare http://127.0.0.1:8000 5000 64
 """
@@ -29,7 +29,7 @@ CREATEPUT = "https://purl.imsglobal.org/spec/or/v1p2/scope/roster.createput"
 
 
 class Job(NamedTuple):
-    """What a contender has to do."""
+    """The task of a contender."""
 
     url: str
     records: Iterable[Any]
@@ -42,7 +42,7 @@ class Job(NamedTuple):
         return {"Authorization": f"Bearer {self.token}"}
 
 
-# -- the students, in the form that each contender takes
+# -- the students, in the form for each contender
 
 
 def as_structs(count: int) -> Iterator[Student]:
@@ -75,7 +75,7 @@ def as_users(count: int) -> Iterator[dict[str, Any]]:
 
 
 async def ours(job: Job) -> int:
-    """Everything on: validation, token, window, retries, one result for each record."""
+    """Use timeback_async, all of it: checks, token, window, retries, one result per record."""
     config = Config(
         client_id="me", client_secret="mine", base_url=job.url, max_in_flight=job.in_flight
     )
@@ -86,7 +86,7 @@ async def ours(job: Job) -> int:
 
 
 async def bare(job: Job) -> None:
-    """Only aiohttp: workers that send bytes and read the answer."""
+    """Use aiohttp alone: workers send bytes and read the answers."""
     import aiohttp
 
     headers = job.headers | {"Content-Type": "application/json"}
@@ -105,12 +105,12 @@ async def bare(job: Job) -> None:
 
 
 async def script(job: Job) -> None:
-    """The script that is mostly written by hand."""
+    """Use the script that most people write by hand."""
     await _put_each(job)
 
 
 async def tenacity(job: Job) -> int:
-    """The same script, with every record repeated until it is saved."""
+    """Use the same script, where each record is repeated until it is saved."""
     import aiohttp
     import tenacity as library
 
@@ -125,7 +125,10 @@ async def tenacity(job: Job) -> int:
 
 
 async def _put_each(job: Job, around: Callable[[Any], Any] = lambda put: put) -> int:
-    """Put each record as the script does, and return how often; `around` wraps what puts one."""
+    """Put each record as the script does; return the number of requests.
+
+    `around` wraps the function that puts one record.
+    """
     import aiohttp
 
     slots, attempts = asyncio.Semaphore(job.in_flight), 0
@@ -147,7 +150,7 @@ async def _put_each(job: Job, around: Callable[[Any], Any] = lambda put: put) ->
 
 
 async def httpx(job: Job) -> None:
-    """The script, on httpx."""
+    """Use the same script with httpx."""
     import httpx as library
 
     slots = asyncio.Semaphore(job.in_flight)
@@ -164,7 +167,7 @@ async def httpx(job: Job) -> None:
 
 
 async def vendor(job: Job) -> None:
-    """The vendor's SDK. It puts users, has no call for students, and returns nothing on success."""
+    """Use the vendor's SDK. It puts users, since it cannot put students, and returns no answer."""
     from timeback_common import TimebackProvider
     from timeback_oneroster import OneRosterClient
 
@@ -187,7 +190,7 @@ async def vendor(job: Job) -> None:
 
 
 async def pyreqwest(job: Job) -> None:
-    """Workers on pyreqwest, that send bytes and read the answer."""
+    """Use pyreqwest: workers send bytes and read the answers."""
     from pyreqwest.client import ClientBuilder
 
     headers = job.headers | {"Content-Type": "application/json"}
@@ -204,7 +207,7 @@ async def pyreqwest(job: Job) -> None:
 
 
 async def floor(job: Job) -> None:
-    """The least that Python can do: a protocol and httptools, without a client library."""
+    """Use the least possible: an asyncio protocol and httptools, without a client library."""
     import httptools
 
     host = job.url.removeprefix("http://")
@@ -252,7 +255,7 @@ async def floor(job: Job) -> None:
 
 
 class Contender(NamedTuple):
-    """How to run one contender."""
+    """How to run one contender, and its name in tables (`says`)."""
 
     send: Callable[[Job], Awaitable[int | None]]
     takes: Callable[[int], Iterator[Any]]
@@ -289,8 +292,8 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 def peak() -> int:
-    """Return the most memory this process has had, in bytes."""
-    with suppress(OSError):  # Linux, whose `ru_maxrss` begins with that of the parent
+    """Return the peak memory of this process, in bytes."""
+    with suppress(OSError):  # on Linux `ru_maxrss` includes the parent
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -299,7 +302,7 @@ def peak() -> int:
 
 
 def measured(name: str, url: str, count: int, in_flight: int, *, stream: bool = False) -> Sample:
-    """Run one contender in this process, and return what it took."""
+    """Run one contender in this process; return the sample."""
     contender = CONTENDERS[name]
     records = contender.takes(count)
     job = Job(url, records if stream else list(records), count, in_flight)
@@ -324,8 +327,8 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("records", type=int)
     parser.add_argument("in_flight", type=int)
-    parser.add_argument("--stream", action="store_true", help="make the records on the way")
-    parser.add_argument("--cores", help="the cores to stay on, such as 0,2")
+    parser.add_argument("--stream", action="store_true", help="make the records during the run")
+    parser.add_argument("--cores", help="CPU cores to run on, such as 0,2")
     options = parser.parse_args()
     if options.cores:
         with suppress(AttributeError):  # Linux only

@@ -1,6 +1,7 @@
-"""How well a limit is used that nobody has told, by ours and by what others do.
+"""Measure how well clients use a limit of the server that they do not know.
 
-The session's own code against modelled servers, on simulated time: the same on every machine.
+The real code of the session runs against simulated servers, in simulated time. So the results are
+the same on every machine.
 """
 
 from collections.abc import Callable

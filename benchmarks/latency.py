@@ -1,4 +1,4 @@
-"""How much is reached of in flight / latency, or of what one core can do where that is less."""
+"""Compare the rate with the best possible one: in flight / latency, or what one core can do."""
 
 from functools import partial
 from statistics import median
@@ -9,7 +9,7 @@ from .measure import Result, interleaved, markdown, rate, sample, server
 NAMES = {"ours+uvloop": "timeback_async", "script+uvloop": "script"}
 LATENCIES = (0.02, 0.05)
 IN_FLIGHT = (16, 32, 64, 128, 256, 512)
-TURNS = 60  # of everything in flight: the first one connects
+TURNS = 60  # records per request in flight; the first turn opens the connections
 
 
 def run(rounds: int = 2, records: int | None = None) -> Result:
@@ -25,7 +25,7 @@ def run(rounds: int = 2, records: int | None = None) -> Result:
                 row: list[object] = [f"{latency * 1000:.0f} ms", in_flight]
                 for name in NAMES:
                     own = [s for s in samples if s.contender == name]
-                    # A client that has no CPU left cannot do more, whatever the latency.
+                    # A client without CPU left cannot be faster, whatever the latency is.
                     shares = [rate(s) / min(in_flight / latency, s.records / s.cpu) for s in own]
                     row += [f"{median(map(rate, own)):,.0f}", f"{median(shares):.2f}"]
                     label = f"{NAMES[name]}, {latency * 1000:.0f} ms"

@@ -1,6 +1,6 @@
-"""Our own layers over a transport in memory: encode, window, token, retry, result.
+"""Measure our own layers over a transport in memory: encode, window, token, retry, result.
 
-python -m benchmarks.layers 1000        # run them once, for whoever counts from outside
+python -m benchmarks.layers 1000        # run them once, to count instructions from outside
 """
 
 import asyncio
@@ -26,10 +26,10 @@ GRANT = b'{"access_token":"of-good-tidings","expires_in":3600}'
 
 
 class Memory:
-    """A transport that answers with what it was sent, one turn of the event loop later."""
+    """A transport that answers with the body it was sent, one turn of the event loop later."""
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -39,7 +39,7 @@ class Memory:
 
 
 async def upsert(records: Iterable[object], count: int) -> float:
-    """Send records through everything but the network; return the seconds of CPU it took."""
+    """Send records through all layers but the network; return the seconds of CPU."""
     config, transport = Config(client_id="me", client_secret="mine"), Memory()
     pool = RequestPool(config, transport, TokenStore(config, transport))
     before = time.process_time()
@@ -51,7 +51,7 @@ async def upsert(records: Iterable[object], count: int) -> float:
 
 
 async def nothing(count: int) -> float:
-    """Return the seconds of CPU that the transport alone takes, from as many workers."""
+    """Return the seconds of CPU of the transport alone, with the same number of workers."""
     transport, numbers = Memory(), iter(range(count))
 
     async def work() -> None:

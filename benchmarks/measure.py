@@ -1,8 +1,8 @@
-"""Run contenders in turn, and say what of the difference is more than noise.
+"""Run contenders in turn, and decide which differences are more than noise.
 
 Two runs of the same code differ by some 15 % on a busy machine. So contenders are interleaved
-(A B B A), ratios are taken within a round, and beside each ratio stands the spread of a
-contender against itself: a difference inside it is none.
+(A B B A), and ratios are taken within a round. Each ratio has a spread beside it: the ratio of a
+contender to itself. A difference smaller than the spread is noise.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ from .samples import Figures, Sample
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-# A server that is busier than this share of a core is what the run has measured.
+# A run measures the server, not the client, when the server uses more than this share of a core.
 MAX_SERVER_SHARE = 0.6
 RESAMPLES = 2000
 PACKAGES = ("aiohttp", "httptools", "httpx", "msgspec", "pydantic", "pyreqwest", "tenacity",
@@ -39,7 +39,7 @@ PACKAGES = ("aiohttp", "httptools", "httpx", "msgspec", "pydantic", "pyreqwest",
 
 
 def _cores() -> tuple[list[int], int | None]:
-    """Return the cores for the contenders, and the server's own where there is one to spare."""
+    """Return the cores for the contenders, and one for the server if there are several."""
     if not hasattr(os, "sched_getaffinity"):
         return [], None
     *others, last = sorted(os.sched_getaffinity(0))
@@ -60,7 +60,7 @@ class Server:
 
 @contextmanager
 def server(latency: float = 0.0, limit: float | None = None) -> Iterator[Server]:
-    """Run a server for as long as the block takes."""
+    """Run a server during the block."""
     command = [sys.executable, "-m", "benchmarks.server", "--latency", str(latency)]
     if limit is not None:
         command += ["--limit", str(limit)]
@@ -93,7 +93,7 @@ def sample(
     taken.saved = after.saved - before.saved
     taken.rejected = after.rejected - before.rejected
     if taken.saved != records:
-        raise SystemExit(f"{contender} said {records} saved, the server {taken.saved}")
+        raise SystemExit(f"{contender} saved {records} records, the server {taken.saved}")
     return taken
 
 
@@ -103,12 +103,12 @@ def is_absent(module: str) -> bool:
 
 
 def available(names: Sequence[str]) -> list[str]:
-    """Return the contenders that can run here; say of the others why not."""
+    """Return the contenders that can run here; print why the others cannot."""
     found = []
     for name in names:
         absent = list(filter(is_absent, CONTENDERS[name].needs))
         if absent:
-            print(f"  {name}: left out, {', '.join(absent)} is not installed")
+            print(f"  {name}: left out, since {', '.join(absent)} is not installed")
         else:
             found.append(name)
     return found
@@ -117,10 +117,10 @@ def available(names: Sequence[str]) -> list[str]:
 def interleaved(
     names: Iterable[str], rounds: int, run: Callable[[str], Sample], seldom: Sequence[str] = ()
 ) -> list[Sample]:
-    """Run everybody twice a round, there and back, and return every sample in its order.
+    """Run each contender twice per round, as in C B A A B C; return all samples in this order.
 
-    The first named is in the middle, so that its two runs, and those of who is named next, are
-    close together. Those in `seldom`, which take long, take part in every third round.
+    The two runs of the first name, and those of the next ones, are so close together. The names in
+    `seldom`, whose runs are long, take part in every third round.
     """
     samples = []
     for number in range(rounds):
@@ -148,7 +148,7 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float], seed: int = 1) -> Interval:
-    """Return the median of some values, and where it would lie in 95 of 100 such samples."""
+    """Return the median of some values, and its bootstrap 95 % interval."""
     draw = random.Random(seed)
     medians = sorted(median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
     return Interval(medians[RESAMPLES // 40], median(values), medians[-RESAMPLES // 40])
@@ -157,8 +157,8 @@ def interval(values: Sequence[float], seed: int = 1) -> Interval:
 class Comparison(NamedTuple):
     """One contender against another.
 
-    `spread` is how far a contender is from itself: the larger of both contenders' A/A ratios, as
-    a factor of 1 or more.
+    `spread` is the A/A ratio, of a contender to itself, as a factor of 1 or more. The larger one of
+    both contenders counts.
     """
 
     ratio: Interval
@@ -177,9 +177,9 @@ Figure = Callable[[Sample], float]
 
 
 def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> Comparison | str:
-    """Return the ratio of a figure of two interleaved contenders, over the rounds of both.
+    """Return the ratio of a figure of two interleaved contenders, over their common rounds.
 
-    A round with a void run on either side does not count; "void" where none is left.
+    A round with a void run does not count. The ratio is "void" when no round is left.
     """
     pairs, others = _pairs(samples, one), _pairs(samples, other)
     rounds = [(pairs[number], others[number]) for number in pairs if number in others]
@@ -198,7 +198,7 @@ def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> 
 
 
 def _pairs(samples: Sequence[Sample], name: str) -> dict[int, tuple[Sample, Sample]]:
-    """Return the runs on the way there and on the way back, by round."""
+    """Return the first and the second run of each round, by round."""
     own = [sample for sample in samples if sample.contender == name]
     return {a.round: (a, b) for a, b in zip(own[::2], own[1::2], strict=True)}
 
@@ -214,7 +214,7 @@ def rate(sample: Sample) -> float:
 
 
 def is_void(sample: Sample) -> bool:
-    """Return whether the server was too busy for the run to say anything about the client."""
+    """Return whether the server was so busy that the run measures nothing about the client."""
     return sample.server_cpu > MAX_SERVER_SHARE * sample.elapsed
 
 
@@ -222,7 +222,7 @@ def is_void(sample: Sample) -> bool:
 
 
 class Result(NamedTuple):
-    """What a benchmark came out at: a table in Markdown, every run, and a chart in SVG."""
+    """The result of a benchmark: a table in Markdown, all runs, and a chart in SVG or ""."""
 
     table: str
     runs: object
@@ -230,7 +230,7 @@ class Result(NamedTuple):
 
 
 def environment() -> dict[str, Any]:
-    """Return what has to be known of the machine to read a figure."""
+    """Return the facts about this machine that a figure depends on."""
     found = {d.name.lower(): d.version for d in distributions()}
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -251,7 +251,7 @@ def _cpu_model() -> str:
 
 
 def save(name: str, result: Result, folder: Path) -> None:
-    """Write every run, and the table and the chart made of them."""
+    """Write all runs, and their table and chart."""
     folder.mkdir(parents=True, exist_ok=True)
     document = {"benchmark": name, **environment(), "runs": result.runs}
     encoded = msgspec.json.format(msgspec.json.encode(document), indent=1)

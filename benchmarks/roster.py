@@ -1,6 +1,6 @@
-"""What `sync` costs: reading and comparing a roster, its memory, and the state's share of a run.
+"""Measure `sync`: reading and comparing a roster, peak memory, and the cost of the state in a run.
 
-`python -m benchmarks.roster STEP FILE [URL]` is one measurement, in a process of its own.
+`python -m benchmarks.roster STEP FILE [URL]` makes one measurement, in a process of its own.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from .measure import ROOT, Result, interval, markdown, server
 
 SIZES = (10_000, 100_000, 1_000_000)
 SENT = 20_000
-SENT_AFAR, AFAR = 4_000, 0.05  # s, that every answer takes
+SENT_AFAR, AFAR = 4_000, 0.05  # seconds before each answer
 HEADER = (
     "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,userIds,givenName,"
     "familyName,middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"
@@ -28,7 +28,7 @@ HEADER = (
 
 
 def write(path: Path, people: int) -> None:
-    """Write a OneRoster 1.1 users.csv: of five people two are parents, three their children."""
+    """Write a OneRoster 1.1 users.csv of families: two parents, then their three children."""
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(HEADER.split(","))
@@ -37,10 +37,10 @@ def write(path: Path, people: int) -> None:
             is_parent = n % 5 < 2
             role, grade = ("parent", "") if is_parent else ("student", "05")
             agents = "" if is_parent else f"p-{first},p-{first + 1}"
-            own = f"{'p' if is_parent else 's'}-{n}"
+            sourced_id = f"{'p' if is_parent else 's'}-{n}"
             rows.writerow(
-                [own, "", "", "true", "org-1", role, f"u{n}", "", f"Ada{n}", "Byron", "", "",
-                 f"{own}@example.org", "", "", agents, grade, ""]
+                [sourced_id, "", "", "true", "org-1", role, f"u{n}", "", f"Ada{n}", "Byron", "", "",
+                 f"{sourced_id}@example.org", "", "", agents, grade, ""]
             )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _share(taken: list[dict[str, Any]], number: int, key: str, latency: float) -
 
 
 def measured(step: str, *arguments: object) -> dict[str, Any]:
-    """Return what one measurement came to."""
+    """Make one measurement in a process of its own; return its figures."""
     command = [sys.executable, "-m", "benchmarks.roster", step, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -125,7 +125,7 @@ def main(step: str, users: str, url: str = "") -> None:
             planned = time.process_time()
             if step != "read":
                 asyncio.run(send(changes, url))
-        # Closing the state brings the outcomes to their records, so it counts.
+        # Closing the state writes the outcomes to their records, so it is part of the time.
         facts |= {"sending": time.process_time() - planned, "cpu": time.process_time() - at_first}
         facts |= {"elapsed": time.perf_counter() - begun}
     facts["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

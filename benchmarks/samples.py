@@ -1,12 +1,12 @@
-"""What one run came to: plain data, between the processes that run and the one that compares."""
+"""The figures of one run, as plain data that processes exchange."""
 
 import msgspec
 
 
 class Sample(msgspec.Struct):
-    """One run of one contender: CPU and time of the sending in seconds, peak memory in bytes.
+    """One run of one contender: CPU and time of sending in seconds, peak memory in bytes.
 
-    What the server has seen meanwhile stands beside it.
+    `server_cpu`, `saved` and `rejected` are the figures of the server during the run.
     """
 
     contender: str
@@ -22,7 +22,7 @@ class Sample(msgspec.Struct):
 
 
 class Figures(msgspec.Struct):
-    """What a server has seen: its own CPU in seconds, and answers by kind."""
+    """The figures of a server: its own CPU in seconds, and its answers by kind."""
 
     cpu: float = 0.0
     saved: int = 0

@@ -1,4 +1,4 @@
-"""What a record costs, and what memory it takes, when there are many more of them."""
+"""Measure the cost of a record and the peak memory, for 1,000 to 1,000,000 records."""
 
 from functools import cache
 from statistics import median
@@ -13,7 +13,7 @@ OURS, SCRIPT = "ours+uvloop", "script+uvloop"
 
 @cache
 def _samples(rounds: int, largest: int) -> list[Sample]:
-    """Return runs of every size, the largest twice; of the script too, as far as it can go."""
+    """Return runs of every size, two of the largest, and one of the script up to 100,000."""
     sizes = [size for size in SIZES if size <= largest]
     taken = []
     with server() as lean:

@@ -1,7 +1,7 @@
-"""A server that does next to nothing, in a process of its own, so that the client is measured.
+"""A server that does very little, in a process of its own, so that runs measure the client.
 
-It answers writes with the body they brought, as TimeBack does, and knows one token. It can be
-slow, and it can have a limit that nobody is told.
+It answers a write with the body of the request, as TimeBack does, and accepts one token. It can be
+slow, and it can have a limit that it does not publish.
 
     python -m benchmarks.server --core 1 --latency 0.05 --limit 500
 """
@@ -23,7 +23,7 @@ GRANT = {"access_token": TOKEN[7:].decode(), "token_type": "bearer", "expires_in
 
 
 class Limit:
-    """A token bucket: so many a second, and a tenth of that at once."""
+    """A token bucket: `rate` requests a second, and a tenth of that number at once."""
 
     def __init__(self, rate: float) -> None:
         self._rate, self._burst = rate, rate / 10
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._is_known = False
 
     def data_received(self, data: bytes) -> None:
-        # Looking for the token in the bytes is cheaper than looking at every header.
+        # Searching the bytes for the token is cheaper than parsing all headers.
         self._is_known = self._is_known or TOKEN in data
         self._parser.feed_data(data)
 
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Print the port, and serve until the process is ended."""
+    """Print the port, and serve until the process ends."""
     server = await asyncio.get_running_loop().create_server(
         Connection, "127.0.0.1", 0, backlog=1024
     )
@@ -100,9 +100,9 @@ async def serve() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--core", type=int, help="the core to stay on")
+    parser.add_argument("--core", type=int, help="CPU core to run on")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--limit", type=float, help="requests a second that are let in")
+    parser.add_argument("--limit", type=float, help="the most requests a second")
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})

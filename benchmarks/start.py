@@ -1,4 +1,4 @@
-"""How soon one can begin: the import, and the first call of a process."""
+"""Measure the start: the import, and the first call of a process."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ CLOCK = "import time; t = time.process_time(); import {}; print(time.process_tim
 def run(rounds: int = 20, records: int | None = None) -> Result:
     taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
     with tempfile.TemporaryDirectory() as cache:
-        # As on a user's machine: with the bytecode of an earlier start.
+        # As on a user's machine, the bytecode of an earlier start is there.
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         environment["PYTHONPYCACHEPREFIX"] = cache
         for number in range(-1, rounds):

@@ -1,4 +1,4 @@
-"""What is reached under a limit that nobody has told us, and what is sent in vain."""
+"""Measure the rate under a limit that the client does not know, and the requests rejected."""
 
 from statistics import median
 

@@ -1,4 +1,4 @@
-"""Client CPU per upsert, peak memory and rate, with a server that answers at once."""
+"""Measure client CPU per upsert, peak memory and rate, with a server that answers at once."""
 
 from statistics import median
 
@@ -39,7 +39,7 @@ def run(rounds: int = 30, records: int = 5000) -> Result:
 
 
 def told(samples: list[Sample]) -> Result:
-    """Return table and chart of some runs."""
+    """Return the table and the chart of some runs."""
     names = [name for name in CONTENDERS if any(s.contender == name for s in samples)]
     rows, drawn = [], []
     for name in names:

@@ -1,20 +1,20 @@
 """Put students, users and their links into TimeBack: one awaited call, or millions of records.
 
-`TimebackSession` is where to begin; `timeback_async.errors` has every error, and
-`timeback_async.testing` a server to test against.
+Begin with `TimebackSession`. `timeback_async.errors` has every error, and
+`timeback_async.testing` has a server to test against.
 
-Inside, folders show the way of a record; each imports only from those below it in this list:
+A record passes through the folders in this order; each imports only from those below it:
 
     cli/            the command
     sync/           rosters: `_reading` files, `_planning` changes, `_running` a plan
     testing/        the mock server, the pytest plugin
     _session        opens and closes everything, one short method for each operation
-    _bulk/          many records, with one result for each
-    _flow/          when a request is sent, and what follows from its answer
+    _bulk/          many records, one result for each
+    _flow/          when a request is sent, and what follows its answer
     _transport/     one request on the wire, once
-    _wire/          records and bytes, pure
+    _wire/          records and bytes, no I/O
     _config, _settings, _retry, _results, _statistics, _report, _trace
-                    what users hold in their hands
+                    what users set, and what they get
     models/, errors the records and the errors
 """
 
@@ -81,5 +81,5 @@ __all__ = [
     "errors",
 ]
 
-# Silent unless the application sets logging up.
+# Nothing is logged unless the application configures logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

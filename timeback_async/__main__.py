@@ -1,4 +1,4 @@
-"""`python -m timeback_async` is the command `timeback-async`."""
+"""Run the command `timeback-async` as `python -m timeback_async`."""
 
 from .cli import main
 

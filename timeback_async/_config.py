@@ -1,4 +1,4 @@
-"""All settings, checked when they are built."""
+"""All settings of a session, checked when a `Config` is built."""
 
 import os
 import platform
@@ -27,30 +27,37 @@ TOKEN_PATH = "/auth/1.0/token"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """Where TimeBack is, who we are there, and how hard and how long we try. Secrets stay hidden.
+    """Hold the settings of a session: server, credentials, limits. The repr shows `base_url` alone.
 
     Attributes:
         client_id: OAuth 2.0 client id.
         client_secret: OAuth 2.0 client secret.
-        base_url: Where `/rostering/1.0` begins; may carry a path prefix. https, but for loopback.
-        token_url: Where tokens are asked for; None for `base_url` + `/auth/1.0/token`.
-        token_auth: How the credentials go there: "basic" (a header) or "body" (the form).
-        scopes: Scopes to ask for in one token used for everything; None for each operation's own.
+        base_url: URL that `/rostering/1.0` is appended to; it may have a path prefix. It begins
+            with https, or with http for a loopback address.
+        token_url: URL of the token endpoint; None for `base_url` + `/auth/1.0/token`.
+        token_auth: Where the credentials go in a token request: "basic" (header) or "body" (form).
+        scopes: Scopes of one token that serves every call; None for one token per scope, each
+            with the scope of its operation.
         max_in_flight: The most requests in flight at once, 1 or more.
-        max_rate: The most requests a second, or None for no bound.
-        adaptive: Find how many of `max_in_flight` the server takes, and send no more; False to
-            send as many as that, but for a server's own long Retry-After.
-        attempt_timeout: Seconds for one attempt, from admission to the last byte.
-        deadline: Seconds for one single call with all its retries, from its first admission.
-        retry: How often and how patiently a failed attempt is repeated.
-        keepalive: Seconds an idle connection is kept; keep it below the server's.
-        max_response_bytes: The longest answer read, decompressed.
-        allow_insecure_localhost: Accept plain http for a loopback address.
-        trust_env: Take proxy settings from the environment.
+        max_rate: The most requests a second, or None for no limit. Token requests do not count.
+        adaptive: Whether to find how many requests, up to `max_in_flight`, the server takes at
+            once. False always allows `max_in_flight`, except during a long `Retry-After`.
+        attempt_timeout: Seconds for one attempt, from sending to the last byte of the answer.
+        deadline: Seconds for a single call with all its retries, from its first admission. A
+            record of a bulk run has `deadline` + `retry.patience`.
+        retry: How often, and after which waits, a failed attempt is repeated.
+        keepalive: Seconds that an idle connection is kept. Choose less than the server does.
+        max_response_bytes: The most bytes read of one answer, after decompression.
+        allow_insecure_localhost: Whether plain http is accepted for a loopback address.
+        trust_env: Whether proxy settings are taken from the environment.
         user_agent: The User-Agent header.
 
     Raises:
-        ConfigError: One or more settings are wrong; the message names each.
+        ConfigError: A setting is wrong. The message names every setting of the wrong type or
+            range; if there is none, it names every setting with a wrong text.
+
+    Source: TimeBack onboarding guide (base URL and token endpoint); RFC 6749 section 2.3.1
+    (the two forms of `token_auth`).
     """
 
     client_id: str
@@ -82,29 +89,33 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                     wrong += self._check_url(name, getattr(self, name))
             for scope in self.scopes or ():
                 if not scope or not scope.isprintable() or " " in scope:
-                    wrong.append("scopes: each must be one scope, without blanks")
+                    wrong.append("scopes: each item must be one scope, without spaces")
             if self.scopes == ():
-                wrong.append("scopes: name at least one, or None for each operation's own")
+                wrong.append("scopes: name at least one, or None for the scope of each operation")
         if wrong:
             raise ConfigError("; ".join(wrong))
         force_setattr(self, "base_url", self.base_url.rstrip("/"))
 
     @property
     def token_endpoint(self) -> str:
-        """The URL that tokens are asked for."""
+        """The URL that token requests are sent to."""
         url = self.token_url or self.base_url + TOKEN_PATH
         return url if urlsplit(url).path else url + "/"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **settings: Any) -> Self:
-        """Return the settings from TIMEBACK_… environment variables; arguments win over them.
+        """Return the settings from environment variables; keyword arguments override them.
 
-        Reads TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, TIMEBACK_BASE_URL (or
+        The variables are TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, TIMEBACK_BASE_URL (or
         TIMEBACK_ENVIRONMENT=production|staging|sandbox), TIMEBACK_TOKEN_URL,
-        TIMEBACK_MAX_IN_FLIGHT and TIMEBACK_MAX_RATE. An empty variable counts as unset.
+        TIMEBACK_MAX_IN_FLIGHT and TIMEBACK_MAX_RATE. An empty variable counts as not set.
+
+        Args:
+            environ: The environment variables.
+            **settings: Fields of `Config`.
 
         Raises:
-            ConfigError: Something is missing or wrong; the message names all of it.
+            ConfigError: Variables are missing or wrong; the message names each. See `Config`.
         """
         wrong = []
         for name, convert in _VARIABLES.items():
@@ -142,7 +153,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if not host or not url.isascii() or not url.isprintable() or " " in url:
             return [f"{name}: must be an absolute URL in ASCII, such as https://example.com"]
         if parts.username is not None or "?" in url or "#" in url:
-            return [f"{name}: must not hold credentials, a query or a fragment"]
+            return [f"{name}: must not contain credentials, a query or a fragment"]
         insecure = self.allow_insecure_localhost and parts.scheme == "http" and _is_loopback(host)
         if parts.scheme != "https" and not insecure:
             return [f"{name}: must begin with https:// (http:// is for loopback addresses only)"]

@@ -1,4 +1,4 @@
-"""Count what became of many records, in memory that does not grow with their number."""
+"""Count the results of a bulk run, in memory that does not grow with the number of records."""
 
 from typing import Any
 
@@ -15,20 +15,23 @@ MOST_FOR_ONE_REASON = 3  # where failures are shown as examples
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a run. The counts of all outcomes add up to `submitted`.
+    """Report what became of all records of a bulk run.
+
+    The counts of all outcomes add up to `submitted`. `saved`, `deleted`, `fetched`, `failed`,
+    `invalid`, `not_sent` and `unknown` return one count each.
 
     Attributes:
         submitted: Records read from the source.
-        counts: How many records ended in each outcome.
-        attempts: Requests sent for them.
-        retries: Requests beyond each record's first.
-        throttled: Answers that asked us to slow down.
-        token_requests: Token requests of the session during the run.
-        elapsed: Seconds from the first read to the last result.
-        latency: Percentiles of the answered attempts.
-        failures: The first 1,000 results that are not ok; the counts are always complete.
-        dry_run: Whether nothing was to be sent.
-        stopped: Why the run ended before its source did, or "".
+        counts: Number of records by outcome.
+        attempts: Requests sent for these records.
+        retries: Those of them that were not the first of their record.
+        throttled: Answers to them that were 429, or 503 with `Retry-After`.
+        token_requests: Token requests of the whole session during the run.
+        elapsed: Seconds from the start of the run to its last result.
+        latency: Percentiles of all answered attempts of the session during the run.
+        failures: The first 1,000 results that have an error. The counts are always complete.
+        dry_run: Whether the records were only checked, and none was sent.
+        stopped: Why the run ended before the end of its source, or "".
     """
 
     submitted: int
@@ -45,14 +48,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether every record did what was asked; in a dry run, whether every one is valid."""
+        """Whether the run was not stopped, and every record was saved, deleted or fetched.
+
+        In a dry run: whether it was not stopped, and every record is valid.
+        """
         if self.dry_run:
             return not self.stopped and self.invalid == 0
         return not self.stopped and sum(self.counts[o] for o in OK) == self.submitted
 
     @property
     def rate(self) -> float:
-        """Records a second that did what was asked."""
+        """Saved, deleted and fetched records per second."""
         return sum(self.counts[o] for o in OK) / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
@@ -84,10 +90,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.counts[Outcome.UNKNOWN]
 
     def raise_for_failures(self) -> None:
-        """Do nothing when all is ok.
+        """Raise an error unless the run is `ok`.
 
         Raises:
-            TimebackError: Some records did not make it; this report is attached.
+            TimebackError: The run is not `ok`. The `report` of the error is this report.
         """
         if self.ok:
             return
@@ -97,7 +103,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         raise error
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures for a machine, durations in seconds, without the failures."""
+        """Return all figures, ready for JSON. Durations are in seconds; `failures` is left out."""
         return {
             "submitted": self.submitted,
             **{outcome.value: self.counts[outcome] for outcome in Outcome},
@@ -129,7 +135,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """Counts results as they come, and makes a report of them."""
+    """Counts the results of a run as they come, and builds the report from them."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(Outcome, 0)
@@ -146,7 +152,7 @@ class Tally:
             self.retries += attempts - 1
 
     def keep(self, failure: ItemResult) -> None:
-        """Keep the result of a record that did not make it, if it is among the first."""
+        """Keep a result that has an error, if it is one of the first 1,000."""
         if failure.outcome is not Outcome.NOT_SENT:
             self.failed += 1
         if len(self.failures) < MAX_FAILURES:
@@ -163,7 +169,7 @@ class Tally:
         dry_run: bool,
         stopped: str,
     ) -> Report:
-        """Return the report. Every record that was read has one result, or this is a defect."""
+        """Return the report. A record that was read and has no result is a defect."""
         assert sum(self.counts.values()) == submitted, "a record was lost"
         return Report(
             submitted=submitted,

@@ -1,4 +1,4 @@
-"""What became of one record."""
+"""The result of one record of a bulk run."""
 
 import enum
 from collections.abc import Callable
@@ -12,36 +12,36 @@ __all__ = ["ItemResult", "Outcome"]
 
 
 class Outcome(enum.StrEnum):
-    """How one record ended. Every record ends in exactly one of these."""
+    """Name how one record of a bulk run ended. Every record has exactly one outcome."""
 
     SAVED = "saved"
     DELETED = "deleted"
     FETCHED = "fetched"
     FAILED = "failed"
-    """Sent and refused, or never accepted in all attempts."""
+    """The server rejected it, or no attempt succeeded."""
     INVALID = "invalid"
-    """Not sent: the record cannot be sent as it is."""
+    """Not sent: the record breaks a rule; `error` names the field."""
     NOT_SENT = "not_sent"
-    """Not sent: the run ended before its turn, or what it depends on failed."""
+    """Not sent: the run ended first, a person of the link was not saved, or it was a dry run."""
     UNKNOWN = "unknown"
-    """Sent, and no answer seen: it may have been saved. Sending it again is safe."""
+    """Sent, but no answer was seen: it may have been saved. It is safe to send it again."""
 
 
 OK = frozenset({Outcome.SAVED, Outcome.DELETED, Outcome.FETCHED})
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one record.
+    """Report what became of one record.
 
     Attributes:
-        index: Its position in the source, from 0.
-        kind: "student", "user" or "agent", or "" where the record does not tell.
-        sourced_id: Its id (of a link: the link's own id), or "" where the record has none.
-        outcome: How it ended.
-        error: Why it is not `ok`; None when it is, and in a dry run.
-        status: HTTP status of the last answer, or None when there was none.
-        attempts: Requests sent for it.
-        elapsed: Seconds from reading it from the source to this result.
+        index: Position of the record in the source, counted from 0.
+        kind: "student", "user" or "agent"; "" when unknown.
+        sourced_id: The sourcedId of the record; the `agent_id` of a link; "" when unknown.
+        outcome: How the record ended.
+        error: Why it is not `ok`, or None. A valid record of a dry run has no error.
+        status: HTTP status of the last answer, or None when there was no answer.
+        attempts: Requests sent for the record.
+        elapsed: Seconds from reading the record to this result.
         request_id: The server's id of the last request, or ours; "" when nothing was sent.
     """
 
@@ -54,19 +54,19 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     elapsed: float = 0.0
     request_id: str = ""
-    # The answer is decoded only when it is looked at: most of a million are not.
+    # `value` decodes the answer when it is read: in a long run hardly anybody reads it.
     _body: bytes = b""
     _decode: Callable[[bytes], Any] | None = None
     _value: Any = UNSET
 
     @property
     def ok(self) -> bool:
-        """Whether the server has done what was asked."""
+        """Whether the record was saved, deleted or fetched."""
         return self.outcome in OK
 
     @property
     def value(self) -> Any:
-        """The record in the answer: what the single call would return. None when not `ok`."""
+        """What the single call would return: the record in the answer. None when not `ok`."""
         if self._value is UNSET:
             value = self._decode(self._body) if self._decode is not None else None
             force_setattr(self, "_value", value)

@@ -1,6 +1,7 @@
 """Decide whether a failed attempt is repeated, and after how long.
 
-Pure decisions: no clock, no sleeping, no sending. `RequestPool` acts on them.
+This module only decides: it reads no clock, and neither sleeps nor sends. `RequestPool` acts on
+the decisions.
 """
 
 import random
@@ -13,29 +14,31 @@ from .errors import ApiError, ConfigError, RateLimitError
 
 __all__ = ["POISON_ATTEMPTS", "RetryPolicy", "is_throttle"]
 
-# A record that breaks the server answers 500 for ever: four times is enough to tell.
+# A record that makes the server fail gets 500 every time: after four times we are sure.
 POISON_ATTEMPTS = 4
 
 
 def is_throttle(error: Exception) -> bool:
-    """Whether the server asked us to slow down: 429, or 503 with Retry-After."""
+    """Return whether the server asked us to slow down: 429, or 503 with Retry-After."""
     return isinstance(error, RateLimitError) or (
         isinstance(error, ApiError) and error.status == 503 and error.retry_after is not None
     )
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often, and how patiently, one request is repeated.
+    """Set how often, and after which waits, a failed attempt is repeated.
 
     Attributes:
-        attempts: How many attempts may fail, the first included; throttling does not count.
-        initial: Seconds of the first backoff; doubled for each failure after it.
-        throttle_initial: The same after 429 and 503 with Retry-After.
+        attempts: How many attempts may fail, the first included. Throttled attempts and 401 do
+            not count. The fourth 500 ends a call, whatever `attempts` is.
+        initial: Seconds of the first backoff; each further failure doubles it.
+        throttle_initial: The same for throttled attempts: 429, and 503 with `Retry-After`.
         ceiling: The longest backoff, in seconds.
-        patience: The longest Retry-After obeyed, in seconds.
+        patience: The longest `Retry-After` obeyed, in seconds. A bulk run also ends when nothing
+            has come through for this long.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: A value has the wrong type, or is out of range.
     """
 
     attempts: Count = 8
@@ -58,16 +61,21 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ) -> float | None:
         """Return the seconds to wait before the next attempt, or None to give up.
 
-        The backoff doubles up to `ceiling`, then a random share of it is taken so that workers
-        spread out. A Retry-After is waited out in full, and a little longer for the same reason.
+        The backoff doubles up to `ceiling`. The wait is a random share of it, so that workers do
+        not all send at the same moment. A `Retry-After` is waited out in full, plus a random part
+        of a tenth of it, at most 1 s. The cases for None:
+        - the error is not `retryable`
+        - the attempt was not throttled, and `failures` has reached `attempts`
+        - it was answered with 500, and `internal_errors` has reached 4
+        - the server asks for a longer wait than `patience`
 
         Args:
             error: What the attempt raised.
-            failures: Failed attempts that count, this one included where it counts.
-            throttles: Throttled attempts, this one included where it was throttled.
-            jitter: Draws from [0, 1).
-            internal_errors: Attempts answered with 500, this one included; None for all
-                failures. A record that the server stumbles over gets 4 of them.
+            failures: Number of failed attempts so far, this one included; none throttled.
+            throttles: Number of throttled attempts so far, this one included.
+            jitter: Returns a random number from [0, 1).
+            internal_errors: Number of attempts answered with 500, this one included; None for
+                the same number as `failures`.
 
         Source: RFC 9110 section 10.2.3 (Retry-After).
         """
@@ -84,9 +92,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def pause(
         self, error: Exception, count: int, jitter: Callable[[], float] = random.random
     ) -> float | None:
-        """Return the seconds to wait after the `count`th failure, None past our patience."""
+        """Return the seconds to wait after failure number `count`, None if above `patience`."""
         base = self.throttle_initial if is_throttle(error) else self.initial
-        # The exponent stops at 30: the ceiling is long reached, and 2.0 ** 1024 overflows.
+        # The exponent stops at 30: the ceiling is reached long before, and 2.0 ** 1024 overflows.
         backoff = jitter() * min(self.ceiling, base * 2.0 ** min(count - 1, 30))
         asked = error.retry_after if isinstance(error, ApiError) else None
         if asked is None:

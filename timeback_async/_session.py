@@ -1,4 +1,4 @@
-"""The open client: what it owns, and one short method for each operation."""
+"""The open client: what it owns, and one short method per operation."""
 
 import asyncio
 import ssl
@@ -47,31 +47,32 @@ class BulkOptions(TypedDict, total=False):
 
 
 class TimebackSession:
-    """The TimeBack client. Open it once, use it from thousands of tasks, close it.
+    """Talk to TimeBack: open the session once, use it from thousands of tasks, close it.
 
         async with TimebackSession(Config.from_env()) as timeback:
             await timeback.upsert_student(student)
 
-    Frameworks with a lifespan of their own call `open()` and `aclose()`. A session belongs to the
-    event loop it was opened on.
+    A framework with its own lifespan calls `open()` and `aclose()`. A session belongs to the event
+    loop on which it was opened.
 
-    Every call raises, beside what it says itself:
-        SessionError: The session is not open, or belongs to another event loop.
-        AuthError: Credentials or scope were refused, or no token was to be had.
-        ApiError: The server refused the request; the subclass tells how.
-        TransportError: No answer was seen, in any attempt.
+    Every single call, and every iteration of a list, raises the errors that its docstring names,
+    and these:
+        SessionError: The session is not open, was closed, or belongs to another event loop.
+        AuthError: The credentials or the token were rejected, or there was no way to get a token.
+        ApiError: The server answered with an error status; each subclass is a kind of it.
+        TransportError: The last attempt saw no usable answer.
         DeadlineError: `Config.deadline` ran out.
 
     Args:
-        config: Where TimeBack is, and how to behave.
-        ssl_context: Trust for https, such as a private CA; None for the system's.
-        trace_configs: Handed to aiohttp, so that its instrumentation works.
-        transport: Sends the requests, in place of aiohttp: a fake in a test, or a network of your
-            own. The session closes it at its end. None for aiohttp.
+        config: The settings.
+        ssl_context: Whom to trust for https, such as a private CA; None for the system's CAs.
+        trace_configs: Passed to aiohttp, for its instrumentation.
+        transport: Sends the requests instead of aiohttp, such as a fake in a test. The session
+            closes it when it is closed itself. None for aiohttp.
 
     Raises:
-        ConfigError: `transport` stands beside `ssl_context` or `trace_configs`, which only aiohttp
-            would use.
+        ConfigError: `transport` was given together with `ssl_context` or `trace_configs`, which
+            only aiohttp uses.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class TimebackSession:
     ) -> None:
         if transport is not None and (ssl_context is not None or trace_configs):
             raise ConfigError(
-                "transport: brings its own TLS and traces; leave out ssl_context and trace_configs"
+                "transport: does not use ssl_context and trace_configs; leave them out"
             )
         self.config = config
         self._ssl_context = ssl_context
@@ -100,10 +101,10 @@ class TimebackSession:
         """Open the session on the running event loop. Nothing is sent yet.
 
         Raises:
-            SessionError: It is open, or was closed.
+            SessionError: The session is open already, or was closed.
         """
         if self._loop is not None or self._closed:
-            raise SessionError("a session is opened once; make a new one")
+            raise SessionError("a session is opened once; create a new one")
         self._transport = self._given or AiohttpTransport(
             self.config, self._ssl_context, self._trace_configs
         )
@@ -113,7 +114,7 @@ class TimebackSession:
         return self
 
     async def aclose(self) -> None:
-        """Close every connection and end every task. Whoever still waits gets a SessionError."""
+        """Close every connection and end every task. Calls that still wait get a SessionError."""
         if self._loop is None or self._closed:
             self._closed = True
             return
@@ -136,47 +137,65 @@ class TimebackSession:
     # -- single calls
 
     async def upsert_student(self, student: Student) -> StudentRecord | None:
-        """Create or update a student; return the server's record, None where it sent none.
+        """Create or update a student; return the record in the answer, None when it has none.
 
-        The id in the record may differ from the one sent, where the server chose another.
+        The server may choose another sourcedId: the one in the record returned counts.
 
         Raises:
-            RecordError: The student is not valid; the field is named and nothing was sent.
+            RecordError: The student is not valid. The error names the field; nothing was sent.
+
+        Source: TimeBack API reference (`PUT /rostering/1.0/students`).
         """
         record: StudentRecord | None = await self._perform(codec.upsert(student, "student"))
         return record
 
     async def upsert_user(self, user: User) -> UserRecord | None:
-        """Create or update a user; return the server's record, None where it sent none.
+        """Create or update a user; return the record in the answer, None when it has none.
 
         Raises:
-            RecordError: The user is not valid; the field is named and nothing was sent.
+            RecordError: The user is not valid. The error names the field; nothing was sent.
+
+        Source: TimeBack onboarding guide (upsertUser).
         """
         record: UserRecord | None = await self._perform(codec.upsert(user, "user"))
         return record
 
     async def upsert_student_agent(self, link: AgentLink) -> AgentRecord | None:
-        """Link a parent, guardian or relative to a student. Both have to exist.
+        """Link an agent to a student; return the link in the answer, None when it has none.
+
+        The agent and the student have to exist.
 
         Raises:
-            RecordError: The link is not valid; the field is named and nothing was sent.
+            RecordError: The link is not valid. The error names the field; nothing was sent.
+
+        Source: TimeBack onboarding guide (upsertStudentAgent).
         """
         record: AgentRecord | None = await self._perform(codec.upsert(link, "agent"))
         return record
 
     async def delete_student_agent(self, student_id: str, agent_id: str) -> None:
-        """Delete a link. `agent_id` is the id of the link, not of the user.
+        """Delete a link.
+
+        Args:
+            student_id: The sourcedId of the student.
+            agent_id: The id of the link, not the sourcedId of the agent.
 
         Raises:
             RecordError: An id may not be sent.
+            NotFoundError: There is no such link, and no attempt of this call can have deleted it.
+
+        Source: TimeBack onboarding guide (deleteStudentAgent).
         """
         await self._perform(codec.delete(AgentKey(student_id, agent_id)))
 
     async def get_user_agents(self, user_id: str) -> list[AgentRecord]:
-        """Return the people linked to a student.
+        """Return the agents of a student.
 
         Raises:
             RecordError: The id may not be sent.
+            NotFoundError: There is no such user.
+
+        Source: TimeBack onboarding guide (getUserAgents).
         """
         agents: list[AgentRecord] = await self._perform(codec.fetch_agents(user_id))
         return agents
@@ -200,18 +219,21 @@ class TimebackSession:
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
     ) -> AsyncIterator[UserRecord]:
-        """Iterate over users, page after page.
+        """Iterate over users. Each page is requested when the page before it is used up.
 
         Args:
-            filter: `field op 'value'`, with op one of = != ~ > >= < <=; at most two, joined by
-                AND or OR. It is encoded here.
+            filter: `field op 'value'`, where op is one of = != ~ > >= < <=. Two of them can be
+                joined by AND or OR. It is encoded here.
             sort: The field to sort by.
             order_by: "ASC" or "DESC".
-            fields: The fields wanted, as a sequence or joined by commas.
+            fields: The fields to return, as a sequence, or as text with commas.
             page_size: Records per request, 1 to 100.
 
-        Raises:
-            ConfigError: `page_size` or `order_by` is out of range.
+        Raises (from the iteration, not from this call):
+            ConfigError: `page_size` or `order_by` is wrong.
+            ProtocolError: The server sent the same page twice, since it ignores `offset`.
+
+        Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
         """
         return self._list("users", filter, sort, order_by, fields, page_size)
 
@@ -224,38 +246,50 @@ class TimebackSession:
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
     ) -> AsyncIterator[OrgRecord]:
-        """Iterate over organisations, page after page. Arguments as for `list_users`."""
+        """Iterate over organisations. Arguments and errors are those of `list_users`."""
         return self._list("orgs", filter, sort, order_by, fields, page_size)
 
     async def request(
         self, method: str, path: str, *, body: object = None, scope: str | None = None
     ) -> Response:
-        """Make a call that has no method here, through the same token, window and retries.
+        """Send a request that has no method here; return the 2xx answer.
 
-        A method that is not idempotent (POST, PATCH) is repeated only where the server surely
-        did nothing: not connected, 401, 429, 503 with Retry-After.
+        It uses the same tokens, window and retries as every call. A POST, a PATCH, or another
+        method that is not idempotent, is repeated only where the server cannot have acted on it:
+        - there was no connection
+        - the answer was 401 or 429
+        - the answer was 503 with `Retry-After`
 
         Args:
             method: HTTP method.
-            path: What follows the base URL, percent-encoded, such as `/rostering/1.0/classes`.
-            body: Bytes sent as they are, or anything msgspec encodes as JSON.
-            scope: OAuth 2.0 scope; None for `roster.readonly` to read and `roster.createput` else.
-
-        Returns:
-            The 2xx answer.
+            path: Path and query, percent-encoded, such as `/rostering/1.0/classes`. It is appended
+                to `Config.base_url`.
+            body: Bytes, sent as they are, or a value that msgspec encodes as JSON; None for no
+                body.
+            scope: OAuth 2.0 scope. None for `roster.readonly` with GET and HEAD, and for
+                `roster.createput` with other methods.
 
         Raises:
-            RecordError: The path or the body cannot be sent.
+            RecordError: The method, the path or the body cannot be sent.
+
+        Source: RFC 9110 section 9.2.2 (idempotent methods).
         """
         return await self._send(Call(codec.raw(method, path, body, scope), self.config.deadline))
 
     async def check_token(self, scope: str) -> frozenset[str]:
-        """Get a token for a scope; return the scopes that came with it, as far as the server says.
+        """Get a token for a scope, unless there is one already; return the scopes it was granted.
 
-        Empty where it does not say: then the token may be good for all that was asked for.
+        The set is empty when the server did not name the scopes: then it granted all that were
+        requested.
 
         Args:
-            scope: OAuth 2.0 scope, as a URL.
+            scope: OAuth 2.0 scope, as a URL. `Config.scopes` is requested instead, if it is set.
+
+        Raises:
+            SessionError: The session is not open, was closed, or belongs to another event loop.
+            AuthError: The credentials or the scope were rejected, or there was no way to get a
+                token.
+            TransportError: The token endpoint failed in a way that is not `retryable`, such as TLS.
 
         Source: RFC 6749 section 5.1 (`scope` in the answer).
         """
@@ -263,7 +297,11 @@ class TimebackSession:
         return frozenset((await self._tokens.get(scope)).granted.split())
 
     def statistics(self) -> Statistics:
-        """Return what the session has done so far, and what it is doing."""
+        """Return what the session has done so far, and what it is doing now.
+
+        Raises:
+            SessionError: The session is not open, was closed, or belongs to another event loop.
+        """
         return self._opened().statistics()
 
     # -- many records
@@ -277,24 +315,26 @@ class TimebackSession:
         stop_after_failures: int | None = None,
         dry_run: bool = False,
     ) -> Bulk:
-        """Create or update students, users and agent links, in any mixture.
+        """Create or update students, users and links, in any mixture.
 
-        A record that is not valid is a result, never an exception. Two records with one id are
-        sent one after the other, in their order. A link waits for the student and the user it
-        names while they are on their way; so put people before their links.
+        A record that is not valid gives a result, never an exception. Two records with the same id
+        are sent one after the other, in their order. A link waits for its student and its agent if
+        they were read before it, so put people before their links.
 
         Args:
-            records: Structs, or mappings in wire form with their envelope, from any iterable or
-                async iterable; read one per free slot. A `RecordError` in place of a record is
-                an invalid result with that reason.
+            records: An iterable or async iterable of structs, or of mappings in wire form with
+                their envelope. A record is read when a slot is free. A `RecordError` instead of a
+                record gives an invalid result with that error.
             in_flight: The most records at once; None for `Config.max_in_flight`.
-            ordered: Results in the order of the source.
-            stop_after_failures: Read no more after so many failed, invalid or unknown records.
-            dry_run: Check and encode everything, send nothing.
+            ordered: Whether results come in the order of the source.
+            stop_after_failures: Read no more after this many failed, invalid or unknown records;
+                None to read on.
+            dry_run: Whether to check and encode the records without sending any.
 
         Raises:
+            SessionError: The session is not open, was closed, or belongs to another event loop.
             TypeError: `records` is not an iterable of records.
-            ConfigError: A number is out of range.
+            ConfigError: `in_flight` or `stop_after_failures` is not a whole number, 1 or more.
         """
         return self._bulk(
             codec.upsert,
@@ -314,7 +354,7 @@ class TimebackSession:
         stop_after_failures: int | None = None,
         dry_run: bool = False,
     ) -> Bulk:
-        """Delete links, each named by an `AgentKey`. Arguments as for `upsert_many`."""
+        """Delete links, each named by an `AgentKey`. The rest is as for `upsert_many`."""
         return self._bulk(
             codec.delete,
             keys,
@@ -332,7 +372,10 @@ class TimebackSession:
         ordered: bool = False,
         stop_after_failures: int | None = None,
     ) -> Bulk:
-        """Read the people linked to each of many students. Arguments as for `upsert_many`."""
+        """Read the agents of many students: each result has them as `value`.
+
+        `user_ids` are the sourcedIds of the students. The rest is as for `upsert_many`.
+        """
         return self._bulk(
             codec.fetch_agents,
             user_ids,
@@ -347,7 +390,7 @@ class TimebackSession:
         if self._closed:
             raise SessionError("the session is closed")
         if self._loop is None:
-            raise SessionError("the session is not open: use `async with`, or await `open()`")
+            raise SessionError("the session is not open: use `async with`, or await `open()` first")
         if asyncio.get_running_loop() is not self._loop:
             raise SessionError("the session belongs to another event loop: open one on this loop")
         return self._pool
@@ -382,7 +425,7 @@ class TimebackSession:
             response = await self._send(Call(request, self.config.deadline))
             records, total = pages.page_of(collection, response.body)
             if records and response.body == previous:
-                raise ProtocolError("the server sent one page twice: it ignores `offset`")
+                raise ProtocolError("the server sent the same page twice: it ignores `offset`")
             for record in records:
                 yield record
             offset, previous = offset + len(records), response.body
@@ -401,7 +444,7 @@ class TimebackSession:
             prepare,
             records,
             in_flight=self.config.max_in_flight if in_flight is None else in_flight,
-            # Long enough to wait out the longest Retry-After and still have its attempts.
+            # Enough time to wait out the longest Retry-After, and then to make the attempts.
             allowed=self.config.deadline + self.config.retry.patience,
             patience=self.config.retry.patience,
             **how,

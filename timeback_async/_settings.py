@@ -1,6 +1,6 @@
 """Check the fields of a settings struct against their annotations.
 
-msgspec checks what it decodes, not what Python code builds; settings are built by Python code.
+msgspec checks the structs that it decodes, but not those that Python code builds.
 """
 
 from typing import Annotated
@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr
 
 __all__ = ["Count", "Positive", "Seconds", "problems"]
 
-# The upper bound keeps infinity out; thirty years is not a wait anyone means.
+# The upper bound excludes infinity. It is thirty years, and nobody means a longer wait.
 _MOST = 1e9
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
@@ -19,9 +19,9 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
 
 
 def problems(settings: msgspec.Struct, prefix: str = "") -> list[str]:
-    """Return one line for each field whose value does not fit its type; [] when all do.
+    """Return one line for each field whose value does not fit its type.
 
-    Lists become the tuples that a field asks for.
+    Values that fit after a conversion are converted in place, such as a list to a tuple.
     """
     found = []
     for field in msgspec.structs.fields(settings):

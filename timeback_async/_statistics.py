@@ -1,4 +1,4 @@
-"""What a session has done and is doing, in figures, and how long its answers took."""
+"""Figures about what a session has done and is doing, and how long its answers took."""
 
 import enum
 from collections import Counter
@@ -8,23 +8,23 @@ import msgspec
 
 __all__ = ["Histogram", "Latency", "Statistics", "WindowMode"]
 
-GROWTH = log(1.04)  # from one bucket of durations to the next
+GROWTH = log(1.04)  # the ratio of two neighbouring buckets is 1.04
 SHORTEST = 1e-6
 
 
 class WindowMode(enum.StrEnum):
-    """How the window finds its size."""
+    """Name how the window finds its size."""
 
     OPEN = "open"
-    """Nothing speaks against its size."""
+    """No limit of the server is known: an adaptive window grows with every answer."""
     LIMITED = "limited"
-    """It grows with time, from below what the server said was too much."""
+    """The server asked to slow down: the window was cut, and grows again with time."""
     DRY = "dry"
-    """Nothing comes through: one probe at a time."""
+    """Nothing comes through: one probe is sent at a time."""
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """How long the answered attempts took, in seconds, within 2 %; None before the first."""
+    """Give percentiles of the seconds that answered attempts took, within 2 %; None without any."""
 
     p50: float | None = None
     p95: float | None = None
@@ -32,13 +32,13 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Histogram:
-    """Durations counted in buckets that grow by 4 %, so that a percentile is within 2 %."""
+    """Counts durations in buckets that grow by 4 %, so that a percentile is within 2 %."""
 
     def __init__(self) -> None:
         self._buckets: Counter[float] = Counter()
 
     def add(self, seconds: float) -> None:
-        """Count one duration. Anything below a microsecond counts as one."""
+        """Count one duration. A shorter one than a microsecond counts as a microsecond."""
         self._buckets[log(max(SHORTEST, seconds)) // GROWTH] += 1
 
     def snapshot(self) -> Counter[float]:
@@ -59,20 +59,20 @@ class Histogram:
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session has done and is doing. Durations are in seconds.
+    """Report what a session has done so far and is doing now. Durations are in seconds.
 
     Attributes:
         in_flight: Requests in flight now.
-        waiting: Requests that wait to be admitted.
-        window: The most requests in flight at once; below 1, one with pauses between.
+        waiting: Calls that wait for a slot now.
+        window: The most requests in flight at once, now. Below 1 it is one, with pauses.
         mode: How the window finds its size: "open", "limited" or "dry".
-        round_trip: Smoothed seconds from a request to its answer; 0 while unknown.
-        gate: Seconds until new requests are sent again after a long Retry-After; 0 when open.
-        attempts: Requests sent.
-        retries: Requests that repeated an earlier one.
-        throttled: Answers that asked us to slow down.
+        round_trip: Smoothed seconds from a request to its answer; 0 before the first answer.
+        gate: Seconds until the gate opens again after a long `Retry-After`; 0 when it is open.
+        attempts: Requests sent, without those for tokens.
+        retries: Those of them that were not the first of their call.
+        throttled: Answers that were 429, or 503 with `Retry-After`.
         token_requests: Requests sent for tokens.
-        latency: Percentiles of the answered attempts.
+        latency: Percentiles of all answered attempts.
     """
 
     in_flight: int

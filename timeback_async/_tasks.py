@@ -1,4 +1,4 @@
-"""Wait for the end of tasks, whoever cancels the wait."""
+"""Wait for the end of tasks, even when the wait is cancelled."""
 
 import asyncio
 from typing import Any
@@ -9,13 +9,13 @@ __all__ = ["to_its_end"]
 
 
 async def to_its_end(*tasks: asyncio.Task[Any]) -> None:
-    """Wait until all tasks have ended, however they end; look at their results afterwards.
+    """Wait until all tasks have ended. Their results and errors stay in them.
 
     Raises:
-        CancelledError: The wait was cancelled; raised once all tasks have ended all the same.
+        CancelledError: The wait was cancelled. It is raised after all tasks have ended.
     """
     cancelled: asyncio.CancelledError | None = None
-    # The shield, since a scope of anyio that is cancelled cancels every single wait in it.
+    # Shielded, since a cancelled scope of anyio cancels every further wait in it.
     with anyio.CancelScope(shield=True):
         while running := [task for task in tasks if not task.done()]:
             try:

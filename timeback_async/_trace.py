@@ -1,4 +1,4 @@
-"""How a run went over time, in memory that does not grow with its length."""
+"""Record how a run goes over time, in memory that does not grow with its length."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from ._statistics import Statistics
 __all__ = ["Slot", "Trace"]
 
 MOST = 512
-SHORTEST = 0.05  # s between two moments, at first
+SHORTEST = 0.05  # seconds between the first moments
 
 
 class _Moment(NamedTuple):
-    """Where a run stood, `at` seconds after its beginning; `done` and `throttled` so far."""
+    """The state of a run `at` seconds after its start; `done` and `throttled` are totals."""
 
     at: float
     done: float
@@ -25,14 +25,14 @@ class _Moment(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What happened in one slot of a run's time.
+    """What happened in one part of a run's time.
 
     Attributes:
-        until: Its end, in seconds from the beginning of the run.
-        rate: Records a second.
-        throttled: Throttled answers a second.
-        window: The most requests in flight at once, at its end.
-        round_trip: Smoothed seconds from a request to its answer, at its end.
+        until: End of this part, in seconds from the start of the run.
+        rate: Records per second.
+        throttled: Throttled answers per second.
+        window: The most requests in flight at once, at the end of this part.
+        round_trip: Smoothed seconds from a request to its answer, at the end of this part.
     """
 
     until: float
@@ -43,7 +43,7 @@ class Slot(NamedTuple):
 
 
 class Trace:
-    """Takes note of a run from time to time; half as often each time its memory is full."""
+    """Records moments of a run; when its memory is full, it drops every second one."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -52,12 +52,12 @@ class Trace:
         self._moments = [_Moment(0.0, 0, 0, 0.0, 0.0)]
 
     def note(self, done: int, statistics: Callable[[], Statistics]) -> None:
-        """Take note of where the run stands, unless that was done a moment ago."""
+        """Record where the run stands, unless the last moment is too recent."""
         if self._clock() - self._started - self._moments[-1].at >= self._interval:
             self.end(done, statistics)
 
     def end(self, done: int, statistics: Callable[[], Statistics]) -> None:
-        """Take note of where the run stands in the end, however short it was."""
+        """Record where the run stands at its end, however short it was."""
         at, now = self._clock() - self._started, statistics()
         if at > self._moments[-1].at:
             self._moments.append(_Moment(at, done, now.throttled, now.window, now.round_trip))
@@ -66,7 +66,7 @@ class Trace:
             self._interval *= 2
 
     def slots(self, number: int) -> list[Slot]:
-        """Return the run in so many slots of equal length; none where nothing was noted."""
+        """Return the run in `number` parts of equal length; [] when nothing was recorded."""
         end = self._moments[-1].at
         if not end:
             return []
@@ -83,7 +83,7 @@ class Trace:
         ]
 
     def _moment(self, at: float) -> _Moment:
-        """Return where the run stood, as if it had gone evenly between two notes."""
+        """Return where the run stood `at` this time, between two recorded moments."""
         place = bisect_left(self._moments, at, lo=1, hi=len(self._moments) - 1, key=lambda m: m.at)
         before, after = self._moments[place - 1 : place + 1]
         share = (at - before.at) / (after.at - before.at)

@@ -1,15 +1,15 @@
-"""Every error that timeback_async raises, one class per decision a caller can take.
+"""All errors that timeback_async raises: one class per decision that a caller can take.
 
     TimebackError
     ├── ConfigError            a setting is missing or wrong: fix it
     ├── SessionError           the session is not open, or belongs to another event loop
     ├── RecordError            one record cannot be sent as it is: fix the record
     ├── SourceError            the iterable of records itself raised
-    ├── AuthError              credentials or scope refused, or no token
+    ├── AuthError              credentials, scope or token rejected, or no token
     ├── TransportError         no complete answer was seen
     │   ├── ConnectError       no connection: unknown host, refused, TLS
     │   ├── TimedOutError      connected, but no answer in time
-    │   └── ProtocolError      an answer that is broken, too large, or not ours
+    │   └── ProtocolError      an answer that is broken, too large, or to another request
     ├── DeadlineError          a single call used up its time; the last cause is attached
     └── ApiError               the server answered with an error status
         ├── RedirectError      3xx: redirects are never followed
@@ -20,8 +20,8 @@
         ├── RateLimitError     429
         └── ServerError        5xx
 
-Messages carry ids, statuses and field names; never names, e-mail addresses, birth dates,
-passwords or tokens. Every error pickles.
+Messages hold ids, statuses and field names. They never hold names, e-mail addresses, birth dates,
+passwords or tokens. Every error can be pickled.
 """
 
 from typing import Any
@@ -50,20 +50,19 @@ __all__ = [
 
 
 class TimebackError(Exception):
-    """The base of all errors raised here.
+    """The base class of all errors here.
 
     Attributes:
-        retryable: Whether the same call may succeed if it is simply made again.
-        report: The `Report` of every record, when the error ended a bulk run; else None. Not
-            typed as one, since reports raise these errors.
+        retryable: Whether the same call may succeed when it is repeated unchanged.
+        report: The `Report` of the bulk run that the error ended, else None.
     """
 
     retryable: bool = False
-    report: Any = None
+    report: Any = None  # not typed as a `Report`, whose module imports this one
 
 
 class ConfigError(TimebackError):
-    """A setting is missing or wrong. The message names each setting and what to do about it."""
+    """A setting or an argument is missing or wrong. The message names it and the rule."""
 
 
 class SessionError(TimebackError):
@@ -75,7 +74,7 @@ class RecordError(TimebackError):
 
     Attributes:
         field: The field in wire form, such as `primaryOrg.sourcedId`, or "" for the whole record.
-        reason: What is wrong with it. It may hold ids, never another value.
+        reason: What is wrong with it. It may contain ids, but no other values.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -87,17 +86,17 @@ class RecordError(TimebackError):
 
 
 class SourceError(TimebackError):
-    """The iterable of records raised. `__cause__` is its exception, `report` what was done."""
+    """The iterable of records raised an exception, which is the `__cause__`."""
 
 
 class AuthError(TimebackError):
-    """Credentials or scope were refused, or there was no way to get a token.
+    """Credentials, scope or token were rejected, or there was no way to get a token.
 
     Attributes:
-        reason: What was refused, and what to do about it.
+        reason: What was rejected, and what to do about it.
         code: OAuth 2.0 error code such as `invalid_client`, or "" when there was none.
-        status: HTTP status of the refusal, or None when there was no answer.
-        request_id: The server's id for the refused request, or "".
+        status: HTTP status of the answer, or None when there was no answer.
+        request_id: The server's id of the rejected request, or ours; "" when there was no answer.
 
     Source: RFC 6749 section 5.2 (error codes).
     """
@@ -110,7 +109,7 @@ class AuthError(TimebackError):
 
     @property
     def is_final(self) -> bool:
-        """Whether the refusal stands: asking again with the same credentials may lock them."""
+        """Whether the rejection is final: another request with these credentials may lock them."""
         return self.status is not None and self.status < 500 and self.status not in (408, 425, 429)
 
     def __str__(self) -> str:
@@ -120,10 +119,10 @@ class AuthError(TimebackError):
 
 
 class TransportError(TimebackError):
-    """No complete answer was seen: the request may or may not have reached the server.
+    """No usable answer was seen: the server may have acted on the request, or not.
 
     Attributes:
-        reason: What happened on the way.
+        reason: What happened.
     """
 
     def __init__(self, reason: str, retryable: bool = True) -> None:
@@ -135,10 +134,12 @@ class TransportError(TimebackError):
 
 
 class ConnectError(TransportError):
-    """No connection, so nothing was sent. A TLS failure is not `retryable`.
+    """There was no connection, so nothing was sent.
+
+    It is not `retryable` when TLS failed for good, or when the name of the host stays unknown.
 
     Attributes:
-        unknown_host: Whether it was the name that could not be resolved.
+        unknown_host: Whether the name of the host could not be resolved.
     """
 
     def __init__(self, reason: str, retryable: bool = True, unknown_host: bool = False) -> None:
@@ -148,14 +149,14 @@ class ConnectError(TransportError):
 
 
 class TimedOutError(TransportError):
-    """No answer within the attempt timeout."""
+    """There was no complete answer within `Config.attempt_timeout`."""
 
 
 class ProtocolError(TransportError):
-    """The connection broke, or the answer was cut off, too large, or not for this request.
+    """The connection broke, or the answer was cut off, too large, or to another request.
 
     Attributes:
-        disconnected: Whether the server closed the connection before any of the answer.
+        disconnected: Whether the server closed the connection before the answer.
     """
 
     def __init__(self, reason: str, retryable: bool = True, disconnected: bool = False) -> None:
@@ -165,7 +166,10 @@ class ProtocolError(TransportError):
 
 
 class DeadlineError(TimebackError):
-    """A single call and its retries used up `Config.deadline`. `__cause__` is the last failure."""
+    """A call and its retries used up their time. `__cause__` is the last failure, if there was one.
+
+    The time is `Config.deadline`; a record of a bulk run has `retry.patience` more.
+    """
 
     retryable = True
 
@@ -175,10 +179,13 @@ class ApiError(TimebackError):
 
     Attributes:
         status: HTTP status code.
-        code: The server's minor code, such as `invaliddata`, or "" when it gave none.
-        detail: The server's own words, shortened, what we sent taken out; "" when it gave none.
-        request_id: The server's id for the request, or ours when it gave none.
-        retry_after: Seconds the server asked us to wait, or None.
+        code: The server's minor code, such as `invaliddata`; "" when it gave none.
+        detail: The server's own words, at most 300 characters, without the values that we sent;
+            "" when it gave none.
+        request_id: The server's id of the request, or ours when it gave none.
+        retry_after: Seconds that the server asked us to wait, or None.
+
+    Source: OneRoster 1.2 (imsx status objects); RFC 9110 section 10.2.3 (Retry-After).
     """
 
     hint = ""
@@ -203,7 +210,7 @@ class ApiError(TimebackError):
 
 
 class RedirectError(ApiError):
-    """3xx: the server sent us elsewhere. Redirects are refused: they would carry records along."""
+    """3xx: the server named another URL. Redirects are not followed: records would go there."""
 
     hint = "redirects are not followed; is base_url right?"
 
@@ -213,28 +220,28 @@ class BadRequestError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """403: the token is valid, the operation is not granted."""
+    """403: the token is valid, but does not permit the operation."""
 
     hint = "is the scope granted? an app in draft gets no roster scopes in production"
 
 
 class NotFoundError(ApiError):
-    """404: no such object."""
+    """404: there is no such object."""
 
 
 class ConflictError(ApiError):
-    """409: the record clashes with one that is there.
+    """409: the record conflicts with one that the server has.
 
     Attributes:
-        sourced_id: The id of the record in the answer, which may differ from the one sent, or "".
+        sourced_id: The sourcedId in the answer, or "". It may differ from the one sent.
     """
 
     sourced_id = ""
 
 
 class RateLimitError(ApiError):
-    """429: too many requests; retried until the call's time is used up."""
+    """429: too many requests. It is repeated until the time of the call is used up."""
 
 
 class ServerError(ApiError):
-    """5xx: the server's own trouble."""
+    """5xx: the server failed."""

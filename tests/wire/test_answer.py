@@ -135,7 +135,7 @@ def test_an_answer_that_is_not_json_is_not_from_timeback(operation: Operation, b
 def test_a_read_that_comes_back_without_what_was_asked_is_a_broken_answer(
     request_made: Request, body: bytes
 ) -> None:
-    with pytest.raises(ProtocolError, match=f"the answer holds no '{request_made.envelope}'"):
+    with pytest.raises(ProtocolError, match=f"does not contain '{request_made.envelope}'"):
         answered_id(request_made, Response(200, {}, body))
 
 

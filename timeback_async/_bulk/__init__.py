@@ -1,1 +1,1 @@
-"""Many records, with one result for each."""
+"""Many records, one result for each."""

@@ -1,7 +1,7 @@
-"""Hand results over to one consumer: as they come, or in the order of their records.
+"""Pass results to one consumer: as they come, or in the order of their records.
 
-Holds a bounded number. While it is full nobody should produce more: who stops reading results
-stops the sending.
+It holds a bounded number of results. While it is full, no more records should be sent: a consumer
+that stops reading results so stops the sending.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ __all__ = ["Delivery"]
 
 
 class Delivery:
-    """The results between the workers and whoever iterates.
+    """The results between the workers and the consumer.
 
     Args:
-        room: How many results it may hold before it is full.
-        ordered: Whether results leave in the order of their indexes.
+        room: How many results it holds when it is full.
+        ordered: Whether results come out in the order of their indexes.
 
     Attributes:
         has_room: Set while it is not full.
@@ -27,7 +27,7 @@ class Delivery:
         self._room = room
         self._ordered = ordered
         self._ready: deque[ItemResult] = deque()
-        self._held: dict[int, ItemResult] = {}  # by index, until those before them are there
+        self._held: dict[int, ItemResult] = {}  # by index, while an earlier one is missing
         self._next_index = 0
         self._arrived = asyncio.Event()
         self._is_closed = False
@@ -35,7 +35,7 @@ class Delivery:
         self.has_room.set()
 
     def put(self, result: ItemResult) -> None:
-        """Take a result in; never refused, even when full."""
+        """Add a result. It is accepted even when this is full."""
         if self._ordered:
             self._held[result.index] = result
             while self._next_index in self._held:
@@ -48,7 +48,7 @@ class Delivery:
         self._arrived.set()
 
     async def get(self) -> ItemResult | None:
-        """Return the next result, or None when it is closed and empty."""
+        """Return the next result, or None when this is closed and empty."""
         while not self._ready:
             if self._is_closed:
                 return None
@@ -60,6 +60,6 @@ class Delivery:
         return result
 
     def close(self) -> None:
-        """Let the consumer know that nothing more will come."""
+        """End the iteration of the consumer, after the results that are here."""
         self._is_closed = True
         self._arrived.set()

@@ -1,4 +1,4 @@
-"""What ends a bulk run before its source does."""
+"""Decide what ends a bulk run before the end of its source."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,17 +14,17 @@ MAX_REJECTIONS = 3
 
 
 class Ending:
-    """Why a run ends early, and whether it does.
+    """Whether a run ends early, and why.
 
     Args:
         patience: Seconds that the run waits while nothing comes through.
         down_for: Returns for how many seconds nothing has come through.
 
     Attributes:
-        reason: Why the run ended before its source, or "".
-        fatal: The error that ended it, to be raised at its end; None where it was stopped.
-        begun: Set when the run is to end: read no more, begin nothing new.
-        rejections: Records in a row that were refused by a token nothing was accepted with.
+        reason: Why the run ended before the end of its source, or "".
+        fatal: The error that ended the run, raised at its end; None when it was only stopped.
+        begun: Set when the run has to end: read no more, begin nothing new.
+        rejections: Records in a row that were rejected with a token that was never accepted.
     """
 
     def __init__(self, patience: float, down_for: Callable[[], float]) -> None:
@@ -35,7 +35,7 @@ class Ending:
         self.begun = asyncio.Event()
 
     def begin(self, reason: str, fatal: Exception | None = None) -> bool:
-        """End the run; return whether it was not ending already. The first fatal error counts."""
+        """End the run; return False when it was ending already. The first fatal error counts."""
         if fatal is not None and self.fatal is None:
             self.reason, self.fatal = reason, fatal
         if self.begun.is_set():
@@ -45,11 +45,11 @@ class Ending:
         return True
 
     def why(self) -> Exception:
-        """Return the error of a record that the run did not come to."""
+        """Return the error for a record that was not sent, since the run ended first."""
         return self.fatal or TimebackError(f"the run was stopped: {self.reason}")
 
     def cause(self, call: Call, error: Exception) -> Exception | None:
-        """Return the error that ends the run, where a record's failure does; else None."""
+        """Return the error that ends the run after the failure of a record; None to go on."""
         if self.is_fatal(call, error):
             return error
         if call.refused:
@@ -59,25 +59,25 @@ class Ending:
         return None
 
     def is_fatal(self, call: Call, error: Exception) -> bool:
-        """Return whether an error is not about this record, so that the next one will meet it."""
-        # Nothing comes through, to nobody, for longer than we wait.
+        """Return whether the next record would fail in the same way, whatever is in it."""
+        # No request of any record has come through for longer than our patience.
         if self._down_for() > self._patience:
             return True
-        # There is no token at all. (One that was rejected is the call's own failure.)
+        # There is no token at all. (When a token was rejected, the error is the call's own.)
         if isinstance(error, AuthError):
             return error is not call.error
-        # The server asks everybody to wait for longer than that.
+        # The server asks all calls to wait for longer than our patience.
         if is_throttle(error):
             assert isinstance(error, ApiError)
             return (error.retry_after or 0) > self._patience
-        # TLS, an unknown host.
+        # TLS failed for good, or the host stayed unknown.
         if isinstance(error, ConnectError):
             return not error.retryable
-        # An error we have no name for must not be mistaken for one record's fault.
+        # The session was closed; or an error of another kind, which no record can have caused.
         return isinstance(error, SessionError) or not isinstance(error, TimebackError)
 
 
 def _rejected(error: Exception) -> AuthError:
-    reason = f"{MAX_REJECTIONS} records in a row were refused by a fresh token"
+    reason = f"{MAX_REJECTIONS} records in a row were rejected with a fresh token"
     code, status = getattr(error, "code", ""), getattr(error, "status", None)
     return AuthError(reason, code, status, getattr(error, "request_id", ""))

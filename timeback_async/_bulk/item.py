@@ -1,4 +1,4 @@
-"""One record of a bulk run, between its reading and its result."""
+"""One record of a bulk run, from its reading to its result."""
 
 import asyncio
 
@@ -9,18 +9,18 @@ __all__ = ["Item"]
 
 
 class Item:
-    """One record between reading and result.
+    """One record, from its reading to its result.
 
     Attributes:
-        index: Its position in the source, from 0.
-        record: What the source gave.
-        started: When it was read, in the loop's seconds.
-        operation: What is to be sent; None until the record is checked, and where it is invalid.
-        call: Its request; None until it is sent.
-        done: Resolved with its result; None where nobody waits for that.
+        index: Its position in the source, counted from 0.
+        record: What the source returned.
+        started: When it was read, in seconds of the loop's clock.
+        operation: What to send; None until the record has been checked, and when it is invalid.
+        call: Its call; None until it is sent.
+        done: Resolved when it has its result; None while no other record waits for that.
     """
 
-    # On the class until they are there.
+    # Defaults on the class, so that a new item sets only three attributes.
     operation: Operation | None = None
     call: Call | None = None
     done: asyncio.Future[None] | None = None

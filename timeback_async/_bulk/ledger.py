@@ -1,7 +1,7 @@
-"""Which entry each result of a bulk run belongs to, so that no entry is left without one.
+"""Match each result of a bulk run to its entry, so that every entry gets exactly one result.
 
-For those who send records made of something else, a line of a file or a planned change, and have
-to say what became of that.
+It is for code that makes records from something else, such as a line of a file or a planned
+change, and has to report what became of that.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -21,7 +21,7 @@ class Ledger(Generic[T]):
     """The entries of one bulk run that have been read and have no result yet.
 
     Args:
-        take: Called exactly once for each entry read, with its result, in whatever way the run
+        take: Called with each entry that was read and its result: exactly once, however the run
             ends.
     """
 
@@ -32,7 +32,7 @@ class Ledger(Generic[T]):
     def records(
         self, entries: Iterable[tuple[T, object]] | AsyncIterable[tuple[T, object]]
     ) -> Iterable[object] | AsyncIterable[object]:
-        """Return the records of all entries, for the run; entries may come in their own time."""
+        """Return the record of each entry, as the source of the run: async if the entries are."""
         return self._await(entries) if isinstance(entries, AsyncIterable) else self._each(entries)
 
     def _each(self, entries: Iterable[tuple[T, object]]) -> Iterator[object]:
@@ -50,15 +50,16 @@ class Ledger(Generic[T]):
     async def settle(
         self, bulk: Bulk, after_each: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """Carry a run out and take its results.
+        """Carry out a run and take its results.
 
         Args:
-            bulk: A run over the records of this ledger, not yet begun.
-            after_each: Awaited after each result, such as to slow the run down.
+            bulk: A run over the records of this ledger that has not begun.
+            after_each: Awaited after each result, for example to slow the run down.
 
         Raises:
-            TimebackError: What ended the run; see `Bulk`.
-            CancelledError: This task was cancelled. What was cut off counts as unknown.
+            TimebackError: The error that ended the run; see `Bulk`.
+            CancelledError: This task was cancelled. An entry whose result was not delivered, and
+                is not in the report either, is `unknown`.
         """
         try:
             async with bulk:
@@ -71,7 +72,10 @@ class Ledger(Generic[T]):
                 self._take_undelivered(bulk.report)
 
     def _take_undelivered(self, report: Report) -> None:
-        """Take what was cut off. A result in doubt is `unknown`, so that it is sent again."""
+        """Take the entries whose results were not delivered.
+
+        In doubt the outcome is `unknown`, so that the entry is sent again.
+        """
         known = {result.index: result for result in report.failures}
         for index in sorted(self._open):
             doubtful = ItemResult(

@@ -1,7 +1,7 @@
-"""What waits for what in a bulk run, and which links have lost their people.
+"""Decide what waits for what in a bulk run, and which links cannot be sent.
 
-Two records with one key are sent in the order of the source. A link is sent after the people it
-names; it is not sent at all where one of them was not saved in this run.
+Two records with the same key are sent in the order of the source. A link is sent after the people
+that it names. It is not sent when one of them was not saved in this run.
 """
 
 from collections.abc import Hashable
@@ -14,18 +14,18 @@ __all__ = ["Order"]
 
 
 class Order:
-    """The order among the records of one run, in memory that follows the number in flight.
+    """The order among the records of one run.
 
-    It also holds the ids of people who were not saved, for the links that name them.
+    Memory follows the number in flight, and the number of people who were not saved.
     """
 
     def __init__(self) -> None:
-        self._latest: dict[Hashable, Item] = {}  # by key: the last one read that has no result
-        # People whose last record in this run is not saved, and its index.
+        self._latest: dict[Hashable, Item] = {}  # by key: the one read last, without a result
+        # People whose last record in this run was not saved, and the index of that record.
         self._lost: dict[str, int] = {}
 
     def enter(self, item: Item, operation: Operation) -> list[Item]:
-        """Take a record in; return those read earlier that have to end before it is sent."""
+        """Add a record; return those read earlier that have to end before it is sent."""
         latest, key, needs = self._latest, operation.key, operation.needs
         earlier = [latest[person] for person in needs if person in latest] if needs else []
         if key is not None:
@@ -35,7 +35,7 @@ class Order:
         return earlier
 
     def hindrance(self, operation: Operation) -> RecordError | None:
-        """Return why a link cannot be sent: one of its people was not saved in this run."""
+        """Return why a link cannot be sent, when one of its people was not saved in this run."""
         if operation.needs and self._lost:
             for field, person in zip(("studentId", "userId"), operation.needs, strict=True):
                 if person in self._lost:
@@ -43,15 +43,15 @@ class Order:
         return None
 
     def end(self, item: Item, kind: str, sourced_id: str, is_ok: bool) -> None:
-        """Let a record go that has its result."""
+        """Remove a record that has its result, and remember people who were not saved."""
         operation, latest = item.operation, self._latest
         if operation is not None:
             key = operation.key
             if key is None:
-                return  # only read: it changes nobody
+                return  # it was only read, and changes nothing
             if latest.get(key) is item:
                 del latest[key]
-        # A person is lost, or found again, by the record that stands last in the source.
+        # The record that comes last in the source decides whether a person is lost.
         if is_ok and not self._lost:
             return
         if kind != "agent" and sourced_id:

@@ -1,9 +1,9 @@
-"""Send many records, and return what became of each.
+"""Send many records, and return one result for each.
 
-The workers of a `WorkerPool` pull from the source, so memory follows the number in flight and not
-the number of records. Here is what they do with a record; `order` knows what has to wait for what,
-`ending` what ends a run. It is one concept in more than 300 lines, since a run is used in two ways:
-awaited, and iterated over.
+The workers of a `WorkerPool` pull records from the source, so memory follows the number in flight,
+not the number of records. This module has what a worker does with a record; `order` decides what
+waits for what, and `ending` decides what ends a run. It is one concept in more than 300 lines,
+since a run can be used in two ways: awaited, and iterated over.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ from .workers import WorkerPool
 
 __all__ = ["Bulk"]
 
-# Results held back to be in order, for each slot.
+# With `ordered`, at most this many results per slot wait for an earlier one.
 ORDERED_PER_SLOT = 4
 
 
 class Bulk:
-    """A run over many records: `await` it for the `Report`, or iterate over its results.
+    """Run over many records: `await` it for the `Report`, or iterate over its results.
 
         report = await timeback.upsert_many(students)
 
@@ -49,18 +49,21 @@ class Bulk:
             async for result in results:
                 ...
 
-    Leaving the block early cancels what is in flight and leaves no task behind. Memory follows
-    the number in flight, and holds the ids of people who failed, for the links that name them.
+    Leaving the block early cancels the requests in flight, and no task is left. Memory follows
+    the number in flight. It also holds the ids of people who were not saved, for the links that
+    name them, and the first 1,000 failures.
 
-    Attributes:
-        report: What became of every record read, once the run has ended in whatever way.
-
-    Raises (from `await`, or from the iteration after the last result, `report` attached):
-        SourceError: The source raised; what had been read was finished.
-        AuthError, ConnectError: Credentials, scope or TLS were refused.
+    Raises (from `await`, or from the iteration after the last result):
+        SourceError: The source raised an exception. The records read before it are finished.
+        AuthError: There was no way to get a token, or three records in a row were rejected with a
+            token that no record was accepted with.
+        ConnectError: TLS failed for good, or the name of the host stayed unknown for 30 s.
         RateLimitError, ServerError: The server asked for a longer wait than `retry.patience`.
-        TransportError, ServerError, DeadlineError: Nothing came through for longer than that.
-        SessionError: The session was closed, or this run was used twice.
+        TransportError, ServerError, DeadlineError: Nothing has come through for longer than that.
+        SessionError: The session was closed, or the run is used a second time.
+
+    The `report` of these errors is the report of the run, except when a run is used a second time.
+    Any other exception is one that a `transport` of your own raised.
     """
 
     def __init__(
@@ -96,12 +99,12 @@ class Bulk:
         self._order = Order()
         self._ending = Ending(patience, pool.down_for)
         self._tally = Tally()
-        self._delivery: Delivery | None = None  # only where somebody iterates
+        self._delivery: Delivery | None = None  # only in `async with`
         self._report: Report | None = None
 
     @property
     def report(self) -> Report:
-        """What became of every record read.
+        """What became of all records read. It is there once the run has ended in any way.
 
         Raises:
             SessionError: The run has not ended.
@@ -115,9 +118,12 @@ class Bulk:
         return self._report
 
     def stop(self, reason: str = "stopped by its owner") -> None:
-        """Read no more and begin nothing new. What is in flight is finished and delivered.
+        """Read no more records, and send no more requests. Those in flight are finished.
 
-        Records that were read and not sent come back `not_sent`.
+        A record that was read and not sent gets the outcome `not_sent`.
+
+        Args:
+            reason: The `stopped` of the report.
         """
         self._stop(reason)
 
@@ -128,7 +134,7 @@ class Bulk:
 
     async def _to_end(self) -> Report:
         self._check_unused()
-        # Awaiting the task itself: who cancels us cancels it, and we return after its end.
+        # The task itself is awaited: a cancelled caller cancels it, and returns after its end.
         await self._start()
         return self._conclude()
 
@@ -157,7 +163,7 @@ class Bulk:
 
     async def __anext__(self) -> ItemResult:
         if self._delivery is None:
-            raise SessionError("results come inside `async with`; or await the run for its report")
+            raise SessionError("the run was not entered: use `async with`, or await its report")
         result = await self._delivery.get()
         if result is None:
             self._conclude()
@@ -166,19 +172,19 @@ class Bulk:
 
     def _check_unused(self) -> None:
         if self._runner is not None:
-            raise SessionError("a run can be awaited or entered once; make a new one")
+            raise SessionError("a run can be awaited or entered once; create a new one")
 
     def _start(self) -> asyncio.Task[None]:
         self._started, self._latency = self._loop.time(), self._pool.latency.snapshot()
         self._token_requests = self._pool.tokens.requests
-        # Not made before: it refers to us, and a run that nobody awaits is to warn at once.
+        # Not in `__init__`: it refers to this run, and that cycle would delay `__del__`'s warning.
         self._workers = WorkerPool(self._in_flight, self._step)
         self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
         return self._runner
 
     def _conclude(self) -> Report:
-        """Return the report of a run that has ended, or raise what ended it."""
+        """Return the report of a run that has ended, or raise the error that ended it."""
         assert self._runner is not None
         if not self._runner.cancelled():
             self._runner.result()
@@ -198,7 +204,7 @@ class Bulk:
     def __del__(self) -> None:
         if getattr(self, "_runner", self) is None:
             warnings.warn(
-                "a bulk run was made but never awaited: nothing was sent",
+                "a bulk run was created but never awaited: nothing was sent",
                 RuntimeWarning,
                 stacklevel=2,
                 source=self,
@@ -218,7 +224,7 @@ class Bulk:
             self._settle()
 
     def _settle(self) -> None:
-        """Give what a cancelled run leaves behind its results, and make the report."""
+        """Give a result to each record that a cancelled run leaves open, and build the report."""
         self._pool.on_close.discard(self._session_closed)
         if self._source.error is not None and not self._ending.reason:
             self._ending.reason = f"the source raised {type(self._source.error).__name__}"
@@ -234,7 +240,14 @@ class Bulk:
         )
 
     async def _step(self) -> bool:
-        """Read one record and bring it to its result; return whether there was one."""
+        """Read one record and bring it to its result; return whether there was a record.
+
+        The steps:
+        - wait until there is room for results
+        - read, check and encode a record
+        - wait for the earlier records that have to end before it
+        - send it, unless the run is ending, or a person of the link was not saved
+        """
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._workers.without_slot(self._delivery.has_room.wait())
         if self._source.is_sync:
@@ -266,11 +279,11 @@ class Bulk:
         return item
 
     def _prepared(self, item: Item) -> Operation | None:
-        """Return what is to be sent for a record, or None where it has its result already."""
+        """Return what to send for a record; None when it has its result already."""
         try:
             item.operation = operation = self._prepare(item.record)
         except Exception as error:
-            if not isinstance(error, RecordError):  # a mapping of the caller's own raised it
+            if not isinstance(error, RecordError):  # raised by the caller's own mapping
                 error = RecordError("", f"cannot be read ({type(error).__name__})")
             self._finish(item, Outcome.INVALID, error)
             return None
@@ -295,7 +308,7 @@ class Bulk:
             self._finish(item, operation.success, None, response.body)
 
     def _stop(self, reason: str, fatal: Exception | None = None) -> None:
-        """Read no more, begin nothing new; what is in flight is finished."""
+        """End the run: read no more, begin nothing new, finish what is in flight."""
         if self._ending.begin(reason, fatal):
             self._source.stop()
             for item in self._open.values():
@@ -309,7 +322,7 @@ class Bulk:
     # -- waiting
 
     async def _pause(self, delay: float) -> None:
-        """Wait between two attempts of one record, unless the run is stopped."""
+        """Wait between two attempts of one record, unless the run is stopped meanwhile."""
         if await self._workers.without_slot(self._stops_within(delay), replace=True):
             raise Abandoned
 
@@ -351,7 +364,7 @@ class Bulk:
         if item.done is not None and not item.done.done():
             item.done.set_result(None)
         if error is None and self._delivery is None:
-            return  # counted, and nobody will look at it
+            return  # it is counted, and nobody reads it
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -373,7 +386,7 @@ class Bulk:
             self._delivery.put(result)
 
     def _abort_open(self) -> None:
-        """Give a result to every record that a cancelled run leaves without one."""
+        """Give a result to every record that has none when the run ends."""
         for record in self._source.unclaimed:
             self._admitted(record)
         for item in list(self._open.values()):
@@ -386,7 +399,13 @@ class Bulk:
 
 
 def _outcome(call: Call | None, ended: bool) -> Outcome:
-    """Return how a call ended that did not succeed; `ended`: because the whole run did."""
+    """Return the outcome of a call that did not succeed.
+
+    The cases, in the order of the code:
+    - the server may have acted on the request
+    - the run ended the call (`ended`), and no answer was seen
+    - any other failure
+    """
     if call is not None and call.unanswered:
         return Outcome.UNKNOWN
     if ended and (call is None or call.status is None):

@@ -1,6 +1,6 @@
-"""Read records one at a time from whatever the caller iterates over, sync or async.
+"""Read records one at a time from an iterable or an async iterable of the caller.
 
-A record is read when somebody asks for one, never ahead.
+A record is read when a worker asks for it, never earlier.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import msgspec
 __all__ = ["END", "AsyncSource", "SyncSource", "open_source"]
 
 END: Any = object()
-# Reading that never waits would keep the event loop from everybody else.
+# Other tasks get a turn after this many reads, since reading an iterable never waits.
 YIELD_EVERY = 64
 
 
@@ -21,10 +21,10 @@ class SyncSource:
     """Reads an iterable.
 
     Attributes:
-        is_sync: Whether reading never waits, so that it needs no slot given up meanwhile.
+        is_sync: Whether reading never waits, so that a worker keeps its slot meanwhile.
         ended: Whether there is nothing more to read.
-        error: What the iterable raised, if it did.
-        unclaimed: Records read for someone who was cancelled before getting them.
+        error: The exception that the iterable raised, or None.
+        unclaimed: Records that were read for a worker that was cancelled before it got them.
     """
 
     is_sync = True
@@ -38,7 +38,7 @@ class SyncSource:
         self.unclaimed: list[object] = []
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Nothing to start: reading happens in `read`."""
+        """Do nothing: `read` does the reading."""
 
     async def read(self) -> object:
         """Return the next record, or END."""
@@ -53,7 +53,7 @@ class SyncSource:
             return next(self._iterator)
         except StopIteration:
             self.ended = True
-        except (Exception, asyncio.CancelledError) as error:  # nothing here could be cancelled
+        except (Exception, asyncio.CancelledError) as error:  # nothing here is cancelled
             self.ended, self.error = True, error
         return END
 
@@ -63,13 +63,13 @@ class SyncSource:
 
 
 class AsyncSource:
-    """Reads an async iterable, in one task of its own: it may not be asked twice at a time.
+    """Reads an async iterable in a task of its own, since only one read at a time is allowed.
 
     Attributes:
-        is_sync: Whether reading never waits, so that it needs no slot given up meanwhile.
+        is_sync: Whether reading never waits, so that a worker keeps its slot meanwhile.
         ended: Whether there is nothing more to read.
-        error: What the iterable raised, if it did.
-        unclaimed: Records read for someone who was cancelled before getting them.
+        error: The exception that the iterable raised, or None.
+        unclaimed: Records that were read for a worker that was cancelled before it got them.
     """
 
     is_sync = False
@@ -102,7 +102,7 @@ class AsyncSource:
             raise
 
     def stop(self) -> None:
-        """Read no more, even where a read is under way."""
+        """Read no more, and cancel a read that is under way."""
         if self._feeder is not None:
             self._feeder.cancel()
 
@@ -126,7 +126,7 @@ class AsyncSource:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self.error = error  # the iterable's own: nobody cancelled us
+            self.error = error  # raised by the iterable: this task was not cancelled
         except Exception as error:
             self.error = error
         finally:
@@ -140,7 +140,7 @@ def open_source(records: object) -> SyncSource | AsyncSource:
     """Return the source for an iterable or async iterable of records.
 
     Raises:
-        TypeError: It is neither, or it is a single record.
+        TypeError: `records` is neither, or is a single record.
     """
     if isinstance(records, AsyncIterable):
         return AsyncSource(records)

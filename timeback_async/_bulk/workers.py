@@ -1,7 +1,7 @@
-"""A fixed number of slots to work in, and workers that leave theirs while they wait.
+"""A fixed number of slots, and workers that give up their slots while they wait.
 
-A worker that waits, for a retry or for another record, gives its slot up; another one works there
-meanwhile. A worker that comes back gets a slot before anything new is begun.
+A worker that waits, for a retry or for another record, gives its slot back, and another worker can
+use it meanwhile. A worker that returns from waiting gets a slot before anything new is begun.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ __all__ = ["WorkerPool"]
 
 T = TypeVar("T")
 
-# Workers that wait count too: with more than this many for each slot, nothing new is begun.
+# The most workers per slot, those that wait included; with more, nothing new is begun.
 MAX_WORKERS_PER_SLOT = 4
 
 
 class WorkerPool:
-    """Workers that take one step after the other, as long as there is one to take.
+    """Workers that repeat a step until there is nothing left to do.
 
     Args:
-        slots: How many may work at once.
-        step: One piece of work; returns whether there was one.
+        slots: How many workers may work at once.
+        step: Does one piece of work; returns whether there was one.
     """
 
     def __init__(self, slots: int, step: Callable[[], Awaitable[bool]]) -> None:
@@ -33,17 +33,17 @@ class WorkerPool:
         self._group: asyncio.TaskGroup
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin, with a worker in each slot."""
+        """Start one worker per slot."""
         self._group = group
         for _ in range(self._slots):
             self._add_worker()
 
     async def without_slot(self, waiting: Awaitable[T], replace: bool = False) -> T:
-        """Wait for something without a slot, then for a slot again.
+        """Give the slot back, wait for something, and then wait for a slot again.
 
         Args:
-            waiting: What is waited for.
-            replace: Whether another worker works meanwhile.
+            waiting: What to wait for; its value is returned.
+            replace: Whether another worker may be started for the slot.
         """
         self._away += replace
         is_free = not self._give_slot()
@@ -67,14 +67,14 @@ class WorkerPool:
         self._group.create_task(self._work())
 
     async def _work(self) -> None:
-        # Ends when workers that come back make this one too many.
+        # It also ends when workers have come back, and there are more of them than slots.
         while self._workers - self._away <= self._slots and await self._step():
             pass
         self._give_slot()
         self._workers -= 1
 
     def _give_slot(self) -> bool:
-        """Hand this worker's slot to one that comes back from waiting, if one does."""
+        """Give this slot back; return whether a worker that comes back has got it."""
         if self._returning:
             self._returning.popleft().set_result(None)
             return True

@@ -1,1 +1,1 @@
-"""When a request is sent, and what follows from its answer."""
+"""When a request is sent, and what follows its answer."""

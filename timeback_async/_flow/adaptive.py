@@ -1,10 +1,10 @@
-"""Find how many requests at once the server takes, and keep to it.
+"""Find how many requests at once the server takes, and send no more.
 
-No limit of TimeBack's is published. So the number in flight grows while all is well, shrinks when
-the server says "slow down", and is one probe at a time while nothing comes through. What waits
-meanwhile has used up no attempt. Pure, as every window.
+TimeBack publishes no limits. So the window grows while all is well, shrinks when the server asks
+to slow down, and sends one probe at a time while nothing comes through. A call that waits
+meanwhile uses up no attempt. No I/O and no clock, like every window.
 
-Source: RFC 9438 (CUBIC), with requests in place of bytes and a memory of seconds.
+Source: RFC 9438 (CUBIC), with requests instead of bytes, and with memory of a few seconds only.
 """
 
 import random
@@ -19,32 +19,49 @@ __all__ = ["AdaptiveWindow"]
 
 START = 4.0
 SMALLEST = 0.02
-# After a cut to 0.8 of what was too much, the window is back there in 5 s, then feels its way on,
-# and from 7.5 s on doubles: the limit is somewhere else by now.
+# A cut is to 0.8 of the size that was too much. The window is back at that size after 5 s, then
+# grows slowly; from 7.5 s on it doubles every 2.5 s, since the limit has moved by then.
 CUT, BACK_AFTER, DOUBLE_FROM, DOUBLE_EVERY = 0.8, 5.0, 7.5, 2.5
-# What was under way before a cut is throttled a little longer, and says nothing new.
+# Requests that were in flight at a cut may still be throttled: that is no reason for another cut.
 EPOCH_ROUND_TRIPS, SHORTEST_EPOCH = 2.0, 0.1
-# A late wake-up is made good, up to here.
+# A wake-up that is late by up to this many seconds does not reduce the rate.
 PACING_SLACK = 0.005
-# Other failures are a sign of overload only when they are most of what comes back.
+# Other failures are a sign of overload only if they are more than half of the last 20 answers.
 RECENT = 20
-# So many failures in a row, or a whole window of them, and nothing comes through.
+# Nothing comes through after this many failures in a row, or after a whole window of them.
 DRY_FROM = 6
 FIRST_PROBE, LAST_PROBE, LAST_PROBE_OVERLOAD = 0.25, 4.0, 1.0
-# Failures that follow a second without any begin anew.
+# A failure after a second without failures begins a new series of failures.
 CALM = 1.0
-# Of the time that a server was shut, the least share that is taken to have been used well.
+# The smallest share of the time that a rate limit is taken to have let requests in.
 LEAST_SHARE = 0.1
 
 
 class AdaptiveWindow(Window):
-    """A window that finds its size, up to `limit`, from how the attempts end.
+    """A window that finds its size, up to `limit`, from the results of the attempts.
+
+    OPEN grows by one with each success. LIMITED grows with time, from below the size that was too
+    much. DRY sends one probe at a time.
+
+          ┌───────────────── e ────────────────┐
+          v                                    │
+        OPEN ─── a, b, c ──> LIMITED ─── d ──> DRY
+          │                     ^              │ ^
+          │                     └──── b, f ────┘ │
+          └──────────────────── d ───────────────┘
+
+        a  a throttled answer, or a failure when more than half of the last 20 answers were failures
+        b  a long Retry-After
+        c  after e: grown to 0.8 of the size before the failures
+        d  6 failures in a row, or a whole window of them
+        e  a probe succeeds, and the failures were not throttled
+        f  a probe succeeds, and the failures were throttled
 
     Args:
         limit: The most requests in flight at once.
-        max_rate: The most requests a second; None for no such bound.
-        jitter: Draws from 0 to 1, to keep clients from probing in step.
-        on_change: Is told of every change of the mode.
+        max_rate: The most requests a second; None for no limit.
+        jitter: Returns a random number from 0 to 1, so that clients do not probe in step.
+        on_change: Called with the new mode at every change.
     """
 
     def __init__(
@@ -58,21 +75,21 @@ class AdaptiveWindow(Window):
         super().__init__(limit, max_rate)
         self._limit = float(limit)
         self._jitter, self._on_change = jitter, on_change
-        self._is_timed = False  # whether more than the size decides
-        self._aim = self._limit  # where an open window ends growing
+        self._is_timed = False  # whether `admit` looks at more than the size
+        self._aim = self._limit  # the size at which an open window stops growing
         self._size = 0.0
         self._resize(min(START, self._aim))
-        self._too_much, self._cut_at = self._limit, -inf  # while limited
-        self._is_far_off = False  # whether the last cut was a half
-        self._began_at = inf  # when sending began, or began again
-        self._is_calm = False  # whether there were answers of late, and none failed
+        self._too_much, self._cut_at = self._limit, -inf  # for LIMITED
+        self._is_far_off = False  # whether the last cut was to a half
+        self._began_at = inf  # when sending began, or last began again
+        self._is_calm = False  # whether there are recent answers, and none is a failure
         self._recent: deque[bool] = deque(maxlen=RECENT)  # whether each answer was a failure
-        self._row = 0  # failures without a success between
-        self._failed_at, self._calm_size = -inf, self._limit  # the size before trouble began
+        self._row = 0  # failures in a row
+        self._failed_at, self._calm_size = -inf, self._limit  # the size before the failures
         self._probes, self._is_probing, self._is_overload = 0, False, False
 
     def size(self, now: float) -> float:
-        """Return how many requests may be in flight; below 1, one with pauses between."""
+        """Return how many requests may be in flight. Below 1 it is one, with pauses."""
         if self.mode is not WindowMode.LIMITED:
             return self._size
         since = max(0.0, now - self._cut_at)
@@ -84,7 +101,7 @@ class AdaptiveWindow(Window):
     def admit(self, now: float) -> float:
         """Take a slot and return 0, or return how long to wait. See `Window.admit`."""
         if not self._is_timed:
-            return Window.admit(self, now)  # super() takes twice as long, and this is every request
+            return Window.admit(self, now)  # super() takes twice as long, for every request
         if self.mode is WindowMode.DRY:
             wait = super().admit(now)
             if wait == 0.0:
@@ -99,10 +116,10 @@ class AdaptiveWindow(Window):
         return wait
 
     def succeeded(self, seconds: float, now: float) -> None:
-        """Take note of an answer of a server that is well: an open window grows."""
+        """Count an answer that shows no overload: an open window grows, a dry one revives."""
         Window.succeeded(self, seconds, now)
         if self._is_calm and self._size == self._limit:
-            return  # as nearly always; the rest is for the others
+            return  # the usual case, so it costs next to nothing
         if self._began_at == inf:
             self._began_at = now - seconds
         self._row = 0
@@ -114,10 +131,16 @@ class AdaptiveWindow(Window):
             self._grow(1.0, now)
 
     def throttled(self, retry_after: float, now: float) -> None:
-        """Take note of an answer that asks us to slow down, for long or for a little."""
+        """Count an answer that asks us to slow down.
+
+        The cases, in the order of the code:
+        - the gate was shut before: it only stays shut for longer
+        - a long `Retry-After` shuts the gate
+        - a short one, or none: a failure, and the window is cut
+        """
         was_shut = now < self.gate
         super().throttled(retry_after, now)
-        if was_shut:  # it was under way already, and says nothing new but of the gate
+        if was_shut:  # it was in flight before, so only the gate matters
             self._cut_at = self._began_at = self._opens_at = self.gate
             return
         if retry_after >= GATE_FROM:
@@ -128,7 +151,7 @@ class AdaptiveWindow(Window):
             self._cut(now)
 
     def failed(self, now: float) -> None:
-        """Take note of an attempt without a usable answer: when most are, it is too much."""
+        """Count an attempt without a usable answer; cut the window when most attempts fail."""
         if now < self.gate:
             return
         self._fail(now, is_throttle=False)
@@ -139,7 +162,7 @@ class AdaptiveWindow(Window):
 
     def _fail(self, now: float, *, is_throttle: bool) -> None:
         if self.mode is WindowMode.DRY:
-            if self._is_probing:  # else it was under way before, and says nothing new
+            if self._is_probing:  # if not, it was in flight before the window was dry
                 self._is_probing = False
                 self._probes += 1
                 self._opens_at = now + self._until_probe()
@@ -154,7 +177,7 @@ class AdaptiveWindow(Window):
         if self._row >= max(DRY_FROM, size):
             self._probes, self._is_overload = 0, is_throttle
             self._opens_at = now + self._until_probe()
-            # Probes are kept apart by time, since what is under way may hang for long.
+            # Time alone separates the probes, since a request in flight may hang for long.
             self._size, self._bound, self._is_probing = 1.0, int(self._limit), False
             self._change(WindowMode.DRY)
             self.dry_since = now
@@ -165,19 +188,20 @@ class AdaptiveWindow(Window):
         return longest * (0.5 + self._jitter() / 2)
 
     def _revive(self, now: float) -> None:
-        """Go on after a time in which nothing came through."""
+        """Grow again after a time in which nothing came through."""
         if self._is_overload:
             self._resume(now, self._calm_size * self._share(self.dry_since, now))
-        else:  # it was down, and may come back as strong: grow quickly, to a little less
+        else:  # the server was down, and may be as fast as before: grow quickly to a bit less
             self._opens_at = now
             self._size, self._aim = 0.0, CUT * self._calm_size
             self._change(WindowMode.OPEN)
             self._grow(START, now)
 
     def _share(self, shut: float, opens: float) -> float:
-        """Return how much of the time was used of a server that then let nothing in.
+        """Return the share of the time in which the server let requests in, from 0.1 to 0.8.
 
-        The same requests, spread over all of it, would have been let in.
+        It let them in since `_began_at`, and none from `shut` to `opens`. With this share of the
+        window, it would have let in the same requests over the whole time.
         """
         used = max(0.0, shut - self._began_at) / max(1e-9, opens - self._began_at)
         return min(CUT, max(LEAST_SHARE, used))
@@ -191,7 +215,7 @@ class AdaptiveWindow(Window):
         epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
         if self.mode is WindowMode.DRY or now < self._cut_at + epoch:
             return
-        # Growing with every success ends far above the limit: half, until it is below.
+        # An open window may have grown far above the limit: halve it until it is below.
         is_still = self._is_far_off and now < self._cut_at + 2 * epoch
         self._is_far_off = is_still or self.mode is WindowMode.OPEN
         size = self.size(now)

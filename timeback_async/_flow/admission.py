@@ -1,6 +1,6 @@
-"""The line in front of the window: who waits for a slot, and who gets the next one.
+"""Decide which call gets the next slot of the window; the others wait in line.
 
-What has begun is finished first: a call that has been sent before goes before one that has not.
+Retries go first: a call that has been sent before gets a slot before one that has not.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """Gives out the slots of a window, in turn.
+    """Gives the slots of a window to calls, in their order.
 
     Args:
         window: Decides whether one more request may be sent now.
@@ -31,11 +31,11 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a slot."""
+        """The number of calls that wait for a slot."""
         return sum(not waiter.done() for waiter in (*self._retrying, *self._new))
 
     def admit(self, now: float) -> bool:
-        """Take a slot at once; return whether there was one, and nobody before us in line."""
+        """Take a slot if one is free and no call waits; return whether this was so."""
         return not (self._retrying or self._new or self._window.admit(now))
 
     async def wait(self, call: Call) -> None:
@@ -44,7 +44,7 @@ class Admission:
         Raises:
             Abandoned: The call was given up.
             SessionError: The session was closed.
-            DeadlineError: The call's time ran out.
+            DeadlineError: The time of the call ran out.
         """
         self.check(call)
         waiter = call.waiter = self._loop.create_future()
@@ -55,19 +55,19 @@ class Admission:
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release()  # the slot came in the same moment as the reason to leave
+                self.release()  # the slot was given at the moment when the wait ended
             if isinstance(error, TimeoutError):
                 raise out_of_time(call) from call.error
             raise
 
     def release(self) -> None:
-        """Give a slot back, once the window has been told how the attempt ended."""
+        """Give a slot back, after the window has counted the result of the attempt."""
         self._window.release()
         if self._retrying or self._new:
             self._give_out()
 
     def check(self, call: Call) -> None:
-        """Go on, unless the session is closed or the call was given up.
+        """Raise an error if the session is closed or the call was given up.
 
         Raises:
             Abandoned: The call was given up.
@@ -79,7 +79,7 @@ class Admission:
             raise Abandoned
 
     def close(self) -> None:
-        """End the waiting of every call that is in line or comes."""
+        """End the wait of every call that is in line now or comes later."""
         self.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -88,12 +88,12 @@ class Admission:
                 waiter.set_exception(SessionError("the session was closed"))
 
     def _give_out(self) -> None:
-        """Admit as many as the window allows; set a timer where time alone allows more."""
+        """Give out all slots that are free; set a timer if the window names a time for the next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while line := self._retrying or self._new:
-            if line[0].done():  # cancelled while it waited
+            if line[0].done():  # it stopped waiting
                 line.popleft()
                 continue
             wait = self._window.admit(self._loop.time())
@@ -105,6 +105,6 @@ class Admission:
 
 
 def out_of_time(call: Call) -> DeadlineError:
-    """Return the error of a call whose time is over; to be raised from its last failure."""
+    """Return the error of a call whose time is over; raise it from `call.error`."""
     last = f"; the last failure: {call.error}" if call.error else ""
     return DeadlineError(f"no success within {call.allowed:g} s{last}")

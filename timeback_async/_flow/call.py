@@ -1,4 +1,4 @@
-"""One request on its way, and what has become of it so far."""
+"""One operation that a caller awaits, with all its attempts."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,52 +10,54 @@ __all__ = ["Abandoned", "Call"]
 
 
 class Abandoned(Exception):
-    """A call's owner gave it up before its next attempt."""
+    """The owner of a call gave it up before its next attempt."""
 
 
 class Call:
-    """One request on its way, and what has become of it so far.
+    """One operation that a caller awaits, with all its attempts so far.
 
-    A call goes round one cycle until it ends: waiting for a slot, waiting for a token, sent,
-    answered or failed, waiting for its next attempt. The owner (a session's method, or a bulk
-    run) makes it, reads it after its end and may `abandon` it; everything else is written by the
-    three classes that carry it round: `RequestPool` (pool), `Admission` (line), `Retries`.
+    A call repeats one cycle until it ends: it waits for a slot, waits for a token, is sent, is
+    answered or fails, and waits for its next attempt. Its owner (a method of the session, or a
+    bulk run) creates it, reads it after its end, and may `abandon` it. Three classes write all
+    other fields: `RequestPool` (pool), `Admission` (line) and `Retries`.
 
     ================  =========================================  ==============  =================
-    field             what it says                               set by          read by
+    field             meaning                                    set by          read by
     ================  =========================================  ==============  =================
     request           what is sent                               owner           pool
-    allowed           seconds it may take, from its first        owner           pool
-                      admission
-    outlasts_outages  whether failures that everybody meets       owner           retries
-                      are no reason to give up
+    allowed           seconds that the call may take, from its   owner           pool
+                      first admission
+    outlasts_outages  whether failures during an outage do not   owner           retries
+                      count
     expires           when its time is over; None before the     pool            pool, line,
                       first admission                                            retries
-    waiter            what it waits for, a slot or a token       line, pool      abandon
-    attempts          requests sent                              pool            owner, line
+    waiter            what it waits for: a slot or a token       line, pool      abandon
+    attempts          number of requests sent                    pool            owner, line
     sent_as           our id of the last request, or ""          pool            request_id
-    unanswered        whether something was sent whose answer    pool            owner
-                      was not seen, with no answer since
+    unanswered        whether an attempt was sent and not        pool            owner
+                      answered, with no answer since
     status            status of the last answer, or None         pool            owner
     answered          headers of the last answer, or None        pool            request_id
-    doubtful          whether an attempt before may have done    pool            pool
-                      its work (a 404 to a DELETE is success)
-    other_id          the id in an answer that seemed to be      pool            pool
-                      another request's
-    rejections        answers with 401                           pool            pool, retries
-    refused           whether a token rejected it that nothing   pool            owner, retries
-                      has been accepted with
+    doubtful          whether an earlier attempt may have had    pool            pool
+                      its effect (then a 404 to a DELETE is
+                      success)
+    other_id          the id in an answer that named another     pool            pool
+                      record
+    rejections        number of answers with 401                 pool            pool, retries
+    refused           whether it was rejected with a token that  pool            owner, retries
+                      was never accepted
     error             the last failure                           pool            owner, pool
-    failures          attempts that count against the policy     retries         retries
+    failures          number of attempts that count against      retries         retries
+                      the policy
     internal_errors   those of them answered with 500            retries         retries
-    throttles         attempts answered with "slow down"         retries         owner, retries
-    forgiven          whether the one disconnect that nobody     retries         retries, pool
-                      is to blame for is used up
+    throttles         number of throttled attempts               retries         owner, retries
+    forgiven          whether the one free disconnect is used    retries         retries, pool
+                      up
     abandoned         whether the owner gave it up               abandon         pool, line
     ================  =========================================  ==============  =================
     """
 
-    # On the class until they change: most calls succeed at once, and set hardly any of these.
+    # Defaults on the class: most calls succeed at once, and set hardly any of these.
     expires: float | None = None
     waiter: asyncio.Future[None] | None = None
     attempts = failures = internal_errors = throttles = rejections = 0
@@ -71,11 +73,11 @@ class Call:
 
     @property
     def request_id(self) -> str:
-        """The server's id of the last request, or ours; "" before the first."""
+        """The server's id of the last request, or ours; "" before the first request."""
         return (self.answered is not None and request_id_of(self.answered)) or self.sent_as
 
     def abandon(self) -> None:
-        """Make no further attempt; one that is under way is finished."""
+        """Make no further attempt. An attempt that is under way is finished."""
         self.abandoned = True
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_exception(Abandoned())

@@ -1,7 +1,7 @@
-"""Bring one request through window, token, transport, status and retry, to its one end.
+"""Send the requests of all callers of a session, attempt after attempt.
 
-Every request of a session passes here, single calls and bulk runs alike. A slot is held while
-bytes move; the wait between two attempts happens without one.
+Single calls and bulk runs use the same pool. An attempt passes through window, token, transport,
+status and retry. A call holds a slot while bytes move, and none while it waits between attempts.
 """
 
 import asyncio
@@ -30,25 +30,25 @@ __all__ = ["RequestPool"]
 log = logging.getLogger("timeback_async.pool")
 
 REASONS = {
-    WindowMode.OPEN: "the server is back",
-    WindowMode.LIMITED: "it grows with time, from below what was too much",
-    WindowMode.DRY: "nothing comes through",
+    WindowMode.OPEN: "the server is back, the window grows with every answer",
+    WindowMode.LIMITED: "it was cut below what was too much, and grows with time",
+    WindowMode.DRY: "nothing comes through, one probe is sent at a time",
 }
 
 
 class RequestPool:
-    """Sends requests, at most so many at once, each until it succeeds or ends for good.
+    """Sends the request of each call until it succeeds or fails for good.
 
     Args:
-        config: Bounds, time-outs and the retry policy.
-        transport: What sends a request.
-        tokens: Where its tokens come from.
-        window: Admits requests; None for the one that `config` asks for.
+        config: Limits, timeouts and the retry policy.
+        transport: Sends a request once.
+        tokens: The tokens of the session.
+        window: Limits the requests in flight; None for the window that `config` describes.
 
     Attributes:
-        tokens: Where its tokens come from.
+        tokens: The tokens of the session.
         latency: How long the answered attempts took.
-        on_close: Called when the session is closed.
+        on_close: Functions that are called when the session is closed.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RequestPool:
         self._retries = Retries(config.retry, self._window)
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
-        self._prefix = os.urandom(6).hex()  # of every request id: a session's are found by it
+        self._prefix = os.urandom(6).hex()  # request ids of one session begin alike
 
     async def send(
         self, call: Call, pause: Callable[[float], Awaitable[None]] | None = None
@@ -77,16 +77,16 @@ class RequestPool:
         """Return the 2xx answer to a call, after as many attempts as the policy allows.
 
         Args:
-            call: The request; it keeps count as things happen.
-            pause: Waits so many seconds between two attempts; None to wait here.
+            call: The call. Its fields are updated after each step.
+            pause: Waits the given seconds between two attempts; None to wait here.
 
         Raises:
-            ApiError: The server refused it, or kept failing.
-            AuthError: There is no token, or a fresh one was refused.
-            TransportError: No answer was seen in any attempt.
-            DeadlineError: Its time ran out; the last failure is the cause.
-            SessionError: The session was closed meanwhile.
-            Abandoned: Its owner gave it up.
+            ApiError: The server answered with an error status, in the last attempt.
+            AuthError: There was no way to get a token, or a fresh token was rejected.
+            TransportError: The last attempt saw no usable answer.
+            DeadlineError: The time of the call ran out. `__cause__` is the last failure.
+            SessionError: The session was closed.
+            Abandoned: The owner gave the call up.
         """
         while True:
             answer = await self._attempt(call)
@@ -96,12 +96,12 @@ class RequestPool:
             delay = self._retries.delay(call, error)
             if delay is None:
                 raise error
-            log.debug("%s failed with %s; it is repeated", call.request_id, type(error).__name__)
+            log.debug("%s failed with %s and is repeated", call.request_id, type(error).__name__)
             if delay:
                 await (pause or self._pause)(delay)
 
     def statistics(self) -> Statistics:
-        """Return what has happened up to now."""
+        """Return what the pool has done so far, and what it is doing now."""
         window, now = self._window, self._loop.time()
         return Statistics(
             in_flight=window.in_flight,
@@ -118,11 +118,11 @@ class RequestPool:
         )
 
     def down_for(self) -> float:
-        """Return how many seconds nothing has come through; 0 while something does."""
+        """Return for how many seconds nothing has come through; 0 while requests come through."""
         return max(0.0, self._loop.time() - self._window.dry_since)
 
     def close(self) -> None:
-        """End the waiting of every call, and refuse those that come."""
+        """End the wait of every call, and refuse calls that come later."""
         self._closing.set()
         self._admission.close()
         for session_closed in list(self.on_close):
@@ -131,11 +131,16 @@ class RequestPool:
     # -- one attempt
 
     async def _attempt(self, call: Call) -> Response | Exception:
-        """Send a request once; return the 2xx answer, or what came instead.
+        """Send a request once; return the 2xx answer, or the error that came instead.
 
-        The cases, in their order: there is no slot, or no token; time is over; no connection,
-        and nothing was sent; something was sent, and no answer seen; an answer that is an error,
-        or another request's; an answer.
+        The cases, in the order of the code:
+        - no slot, closed or given up: wait for a slot, or raise
+        - no token: wait for one, or return why there is none
+        - no time left: raise
+        - no connection: nothing was sent
+        - no usable answer: the server may have acted on the request
+        - an answer with an error status, or to another request
+        - the answer
         """
         admission, now = self._admission, self._loop.time()
         if not admission.admit(now):
@@ -193,7 +198,7 @@ class RequestPool:
             admission.release()
 
     def _begin(self, call: Call, token: Token) -> dict[str, str]:
-        """Count one more attempt, and return its headers."""
+        """Count a new attempt, and return its headers."""
         call.attempts += 1
         self._attempts += 1
         if call.attempts > 1:
@@ -205,15 +210,16 @@ class RequestPool:
         return headers
 
     async def _token(self, call: Call) -> Token | AuthError:
-        """Wait for a token, no longer than the call may take, nor once it is given up.
+        """Wait for a token until the call expires or is given up.
 
-        Returns why there is none, where it is worth to try again.
+        Returns the token, or the error when a later attempt may get one. The fetch goes on for
+        other callers when this call stops waiting.
         """
         waiter = call.waiter = self._loop.create_future()
 
         def wake(fetch: asyncio.Task[Token]) -> None:
             if not fetch.cancelled():
-                fetch.exception()  # looked at, even where nobody waits any more
+                fetch.exception()  # read it, or asyncio logs it when nothing waits any more
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -236,10 +242,19 @@ class RequestPool:
         return token
 
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
-        """Return what is wrong, according to an answer that is not 2xx; None for nothing."""
+        """Return the error for an answer that is not 2xx, or None when it means success.
+
+        The cases, in the order of the code:
+        - 404 to a DELETE that may have had its effect before: success
+        - 401: drop the token; from the second one on, the call is `refused` if the token was
+          never accepted
+        - 403: the call is `refused` if the token was never accepted
+        - 400, 404, 409, 422: the server has looked at the record, so it has accepted the token
+        - 5xx, unless throttled: the server may have acted on the request
+        """
         request, status = call.request, response.status
         if status == 404 and request.method == "DELETE" and call.doubtful:
-            return None  # the attempt whose answer we did not see had worked
+            return None
         secret = token.authorization.removeprefix("Bearer ")
         secrets = (secret, *query_values(request.path))
         error = api_error(response, request.body, call.request_id, secrets)
@@ -247,21 +262,22 @@ class RequestPool:
             self.tokens.discard(request.scope, token)
             call.rejections += 1
             call.refused = call.rejections > 1 and not token.proven
-            reason = error.detail or "the server refused a fresh token"
+            reason = error.detail or "the server rejected a fresh token"
             return AuthError(reason, error.code, 401, error.request_id)
         if status == 403:
             call.refused = not token.proven
-        elif status in (400, 404, 409, 422):  # said by someone who had looked at the record
+        elif status in (400, 404, 409, 422):
             token.proven = True
         elif status >= 500 and not is_throttle(error):
             call.doubtful = True
         return error
 
     def _misdirected(self, call: Call, response: Response) -> ProtocolError | None:
-        """Return an error when the answer is not about our record.
+        """Return an error when a 2xx answer is not about our record.
 
-        Bytes left on a kept connection answer the next request, and every one after it. Where a
-        second connection names the same other id, it is the id the server has chosen.
+        Bytes left on a kept connection are read as the answer to the next request, and all later
+        answers are shifted by one. But when an answer on a second connection names the same other
+        id, the server has chosen that id.
         """
         wanted = call.request.sourced_id
         try:
@@ -277,14 +293,21 @@ class RequestPool:
         return ProtocolError("the answer is about another record")
 
     def _inform_window(self, call: Call, error: Exception, now: float, seconds: float) -> None:
-        """Let the window learn from an attempt that did not succeed."""
+        """Report a failed attempt to the window.
+
+        The cases, in the order of the code:
+        - throttled: it asks for a wait
+        - rejected by a server that is well: it shows no overload
+        - the one free disconnect: it is not reported
+        - any other failure
+        """
         if is_throttle(error):
             assert isinstance(error, ApiError)
-            # Past our patience the call ends; the others are not held up for longer than that.
+            # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
             self._window.throttled(asked, now)
         elif not isinstance(error, TransportError) and not getattr(error, "retryable", False):
-            self._window.succeeded(seconds, now)  # refused by a server that is well
+            self._window.succeeded(seconds, now)
         elif not is_forgivable(call, error):
             self._window.failed(now)
 

@@ -1,7 +1,7 @@
-"""Decide, after a failed attempt, whether there is another one, and after how long.
+"""Decide whether a call gets another attempt after a failure, and after how long.
 
-`RetryPolicy` says how often and how patiently one request is repeated. Here is what a single
-request cannot know: whether the failure is everybody's, and for how long already.
+`RetryPolicy` decides for a single request. This module adds what concerns all calls of a session:
+whether the others fail in the same way, and for how long they have.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from .window import Window
 
 __all__ = ["Retries"]
 
-# A name that stays unknown this many seconds is a wrong name, not a hiccup.
+# A name that stays unknown for this many seconds is wrong; before, the resolver may have failed.
 UNKNOWN_HOST_PATIENCE = 30.0
-# A request that alone is refused, while others pass, must not cost token after token.
+# A request that is always rejected, while others are not, must not cost a new token each time.
 MAX_REJECTIONS = 3
 
 
@@ -25,12 +25,12 @@ class Retries:
     """Decides about the next attempt of every call of a session.
 
     Args:
-        policy: What holds for each request.
-        window: Knows whether anything comes through.
+        policy: The policy for each request.
+        window: Reports whether requests come through.
 
     Attributes:
-        throttled: Answers that asked us to slow down.
-        unknown_host_since: Since when the server's name cannot be resolved; None while it can.
+        throttled: Number of throttled answers.
+        unknown_host_since: When the name of the server was first unknown; None while it is known.
     """
 
     def __init__(self, policy: RetryPolicy, window: Window) -> None:
@@ -41,10 +41,10 @@ class Retries:
         self._tokenless_since: float | None = None
 
     def delay(self, call: Call, error: Exception) -> float | None:
-        """Count a failure; return the seconds until the next attempt, or None for no other.
+        """Count a failure; return the seconds until the next attempt, or None to give up.
 
         Raises:
-            DeadlineError: The call's time will be over by then.
+            DeadlineError: The time of the call will be over by then.
         """
         delay, expires = self._decide(call, error), call.expires
         if delay is not None and expires is not None and self._loop.time() + delay >= expires:
@@ -52,12 +52,13 @@ class Retries:
         return delay
 
     def _decide(self, call: Call, error: Exception) -> float | None:
-        # No token, for now: wait. A token refused: at once with a new one, a few times.
+        # There is no token for now: wait. The token was rejected: repeat at once with a new one,
+        # a few times.
         if isinstance(error, AuthError):
             if not error.is_final:
                 return self._policy.pause(error, 1)
             return None if call.refused or call.rejections >= MAX_REJECTIONS else 0.0
-        # Which failures count: none that asks us to slow down, none that everybody meets.
+        # A failure counts unless it is throttled, the one free disconnect, or part of an outage.
         if is_throttle(error):
             call.throttles += 1
             self.throttled += 1
@@ -67,11 +68,12 @@ class Retries:
         elif not (call.outlasts_outages and self._is_outage(error)):
             call.failures += 1
             call.internal_errors += getattr(error, "status", None) == 500
-        # An unknown name may be a hiccup of the resolver, whose patience is its own.
+        # The name of the host is unknown: repeat until it has been unknown for too long.
         if isinstance(error, ConnectError) and error.unknown_host:
             return self._delay_unknown_host(call, error)
         self.unknown_host_since = None
-        # What may have done its work is repeated only where twice is the same as once.
+        # The server may have acted on the request: repeat only what leaves the same state twice.
+        # In every other case the policy decides.
         untouched = isinstance(error, ConnectError) or is_throttle(error)
         if not call.request.idempotent and not untouched:
             return None
@@ -80,7 +82,7 @@ class Retries:
         )
 
     def _is_outage(self, error: Exception) -> bool:
-        """Whether nobody is there, for anybody: nothing that a record could be blamed for."""
+        """Return whether no call reaches the server, so that no record can be the cause."""
         return isinstance(error, ConnectError) and self._window.mode is WindowMode.DRY
 
     def _delay_unknown_host(self, call: Call, error: ConnectError) -> float | None:
@@ -93,13 +95,12 @@ class Retries:
         return self._policy.pause(error, call.failures)
 
     def outlasts(self, call: Call, error: AuthError, has_served: bool) -> bool:
-        """Return whether a call waits on, though there is no token: there will be one again.
+        """Return whether a call goes on waiting for a token after a failed fetch.
 
         Args:
-            call: Who needs the token.
-            error: Why there is none.
-            has_served: Whether there was one before. Without, an endpoint that does not answer
-                may be a wrong one.
+            call: The call that needs the token.
+            error: Why there is no token.
+            has_served: Whether there was a token before. If not, the endpoint may be wrong.
         """
         now = self._loop.time()
         if self._tokenless_since is None:
@@ -108,14 +109,14 @@ class Retries:
         return is_out and now - self._tokenless_since < self._policy.patience
 
     def found_token(self) -> None:
-        """Take note that there is a token again."""
+        """Record that there is a token again."""
         self._tokenless_since = None
 
 
 def is_forgivable(call: Call, error: Exception) -> bool:
-    """Return whether an attempt met an idle connection that the server closed just then.
+    """Return whether a failure may be the server closing an idle connection at that moment.
 
-    aiohttp does not say whether a connection was used before, so a call's first disconnect counts
-    as that in any case.
+    aiohttp does not report whether a connection was used before. So the first disconnect of each
+    call is free.
     """
     return isinstance(error, ProtocolError) and error.disconnected and not call.forgiven

@@ -1,8 +1,8 @@
-"""Keep one valid token per scope, however many callers want it at once.
+"""Keep one valid token per scope, shared by all callers.
 
-A token is fetched once for all who wait, renewed in the background before it ends, and thrown
-away only when the server rejected the very one we hold. The fetch is a task of its own, so that
-a cancelled caller cancels nobody else's.
+One fetch serves all callers that wait. A token is renewed in the background before it expires. It
+is dropped only when the server has rejected this very token. A fetch is a task of its own, so a
+cancelled caller does not cancel it for the others.
 
 Source: RFC 6749 sections 2.3.1 (client credentials in a header or the form), 4.4 and 5.
 """
@@ -37,29 +37,30 @@ __all__ = ["Token", "TokenStore"]
 log = logging.getLogger("timeback_async.token")
 
 DEFAULT_LIFE = 300.0
-# A shorter life is not believed before a 401 shows it: renewals stay under two a minute.
+# A shorter life counts as this one, so that there are at most two renewals a minute; a 401 drops
+# a token that really expires earlier.
 MIN_LIFE = 40.0
-# Seconds, and share of the token's life, before its end: the smaller of the two counts.
+# How long before its end a token is renewed: seconds, or a share of its life if that is less.
 ADVISORY = (300.0, 0.20)
 MANDATORY = (60.0, 0.05)
 FETCH_POLICY = RetryPolicy(attempts=5, initial=1.0, ceiling=30.0)
-# Refused credentials are refused for every scope, a scope only for itself.
+# Rejected credentials are rejected for every scope; a rejected scope concerns only itself.
 ANY_SCOPE = ""
 HINTS = {
     "invalid_client": "check client_id, client_secret and token_auth",
     "invalid_scope": "the scope is not granted: an app in draft gets no roster scopes",
-    "unauthorized_client": "the app may not use the client credentials grant",
+    "unauthorized_client": "the app may not use the client credentials grant: change its setup",
 }
 
 
 class Token(msgspec.Struct, eq=False):
-    """One access token. Instants are in seconds on the loop's clock.
+    """One access token. Instants are in seconds of the loop's clock.
 
     Attributes:
-        authorization: The ready header value.
-        granted: The scopes granted, where the server said so; else "".
-        renew_at: From here on it is renewed in the background while callers go on.
-        stale_at: From here on callers wait for the next one.
+        authorization: The value of the Authorization header.
+        granted: The scopes granted, or "" when the server did not name them.
+        renew_at: When to renew it in the background, while callers still use it.
+        stale_at: When callers stop using it, and wait for the next token.
         proven: Whether the server has accepted it at least once.
     """
 
@@ -88,14 +89,14 @@ class TokenStore:
 
     Attributes:
         requests: Token requests sent so far.
-        has_served: Whether there has been a token yet: its endpoint is the right one.
+        has_served: Whether there has been a token: then the endpoint is right.
     """
 
     def __init__(self, config: Config, transport: Transport) -> None:
         self._config = config
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._only_key = " ".join(config.scopes or ())  # one token serves everything
+        self._only_key = " ".join(config.scopes or ())  # one token serves every call
         self._tokens: dict[str, Token] = {}
         self._fetches: dict[str, asyncio.Task[Token]] = {}
         self._refused: dict[str, AuthError] = {}
@@ -104,9 +105,9 @@ class TokenStore:
         self.has_served = False
 
     def current(self, scope: str, now: float) -> Token | None:
-        """Return the token for `scope`, renewing it in the background when that is due.
+        """Return the token for `scope`, or None when callers have to wait for the next one.
 
-        None when callers have to wait for the next one.
+        Starts the renewal in the background when it is due.
         """
         key = self._only_key or scope
         token = self._tokens.get(key)
@@ -118,12 +119,13 @@ class TokenStore:
         return token
 
     async def get(self, scope: str) -> Token:
-        """Return a token that is good for `scope`.
+        """Return a token for `scope`.
 
         Raises:
-            AuthError: The credentials or the scope are refused, which is final for this session;
-                or no token was to be had in five attempts.
-            ConnectError: There is no secure connection to the token endpoint.
+            AuthError: The credentials or the scope were rejected, which is final for this session;
+                or five attempts, or `retry.attempts` if that is less, failed to get a token.
+            TransportError: A failure that is not `retryable`, such as TLS to the token endpoint.
+            SessionError: The session was closed meanwhile.
         """
         token = self.current(scope, self._loop.time())
         if token is not None:
@@ -135,33 +137,33 @@ class TokenStore:
         fetch = self._fetch(key)
         try:
             return await asyncio.shield(fetch)
-        except TimebackError as error:  # a copy for each caller: they all see the same one here
+        except TimebackError as error:  # every caller raises a copy of its own
             raise copy.copy(error) from error.__cause__
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or not task.cancelling():  # not we were cancelled, the fetch was
+            if task is None or not task.cancelling():  # the fetch was cancelled
                 raise SessionError("the session was closed while it waited for a token") from None
             raise
 
     def discard(self, scope: str, rejected: Token) -> None:
-        """Forget a token that the server rejected, unless it has been replaced already."""
+        """Drop a token that the server rejected, unless it has been replaced already."""
         key = self._only_key or scope
         if self._tokens.get(key) is rejected:
             del self._tokens[key]
 
     async def aclose(self) -> None:
-        """Cancel the fetches under way and wait for their end."""
+        """Cancel all fetches and wait for their end."""
         fetches = list(self._fetches.values())
         for fetch in fetches:
             fetch.cancel()
-        if fetches:  # anyio takes 20 ms to begin, which most sessions need not wait for
+        if fetches:  # most sessions skip this: the first use of anyio takes 20 ms
             await to_its_end(*fetches)
 
     def _refusal(self, key: str) -> AuthError | None:
         return self._refused.get(key) or self._refused.get(ANY_SCOPE)
 
     def _fetch(self, key: str) -> asyncio.Task[Token]:
-        """Return the fetch under way for a key, or begin one."""
+        """Return the fetch that runs for a key, or start one."""
         fetch = self._fetches.get(key)
         if fetch is None:
             fetch = self._fetches[key] = self._loop.create_task(self._renew(key))
@@ -177,7 +179,7 @@ class TokenStore:
             self._tokens[key] = fetch.result()
             self.has_served = True
             return
-        log.warning("the token was not renewed: %s", error)
+        log.warning("could not get a token: %s", error)
         self._quiet_until[key] = self._loop.time() + FETCH_POLICY.ceiling
         if isinstance(error, AuthError) and error.is_final:
             self._refused[key if error.code == "invalid_scope" else ANY_SCOPE] = error
@@ -186,7 +188,7 @@ class TokenStore:
         attempts = min(FETCH_POLICY.attempts, self._config.retry.attempts)
         token = self._tokens.get(key)
         if token is not None and self._loop.time() < token.stale_at:
-            attempts = 1  # nobody waits: the next one is tried after a while
+            attempts = 1  # no caller waits, and the next renewal comes soon
         failures = 0
         while True:
             try:
@@ -204,7 +206,7 @@ class TokenStore:
         config = self._config
         form = {"grant_type": "client_credentials", "scope": key}
         pair = b64encode(f"{config.client_id}:{config.client_secret}".encode()).decode()
-        # An error body may hold any form of what we sent.
+        # An error body may contain what we sent, in any of these forms.
         secrets = (config.client_secret, quote_plus(config.client_secret), pair)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -224,9 +226,9 @@ class TokenStore:
         try:
             grant = _decode_grant(response.body)
         except NOT_JSON:
-            raise ProtocolError("the token endpoint's answer is not a token") from None
+            raise ProtocolError("the answer is not a token; check token_url") from None
         if not _printable(grant.access_token):  # it becomes part of a header
-            raise ProtocolError("the token endpoint's answer is not a token")
+            raise ProtocolError("the answer is not a token; check token_url")
         life = _life(grant.expires_in)
         return Token(
             authorization=f"Bearer {grant.access_token}",
@@ -248,4 +250,4 @@ def _no_token(failure: TransportError | ApiError) -> AuthError:
     if isinstance(failure, ApiError):
         hint = HINTS.get(failure.code, failure.detail or "the token endpoint refused the request")
         return AuthError(hint, failure.code, failure.status, failure.request_id)
-    return AuthError(f"no token was to be had: {failure}")
+    return AuthError(f"could not get a token: {failure}")

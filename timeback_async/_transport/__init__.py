@@ -1,1 +1,1 @@
-"""One request on the wire, once."""
+"""Send one request on the wire, once."""

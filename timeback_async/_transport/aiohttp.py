@@ -1,7 +1,7 @@
 """Send one request over HTTP and read its answer, once: one call here is one request on the wire.
 
-The only module that imports aiohttp for sending. Its exceptions end here, since their texts can
-hold tokens and URLs. What to repeat is decided above.
+No other module uses aiohttp to send. Its exceptions do not leave this module, since their texts can
+contain tokens and URLs. The request pool decides what to repeat.
 """
 
 import os
@@ -26,20 +26,20 @@ __all__ = ["AiohttpTransport"]
 
 CONNECT_TIMEOUT = 10.0
 MAX_ERROR_BYTES = 64 * 1024
-# Our requests override what aiohttp does not document: another version sends in its own way.
+# Our requests override undocumented methods of aiohttp; in other versions its own request is used.
 IS_KNOWN = aiohttp.__version__.startswith("3.14.")
-# Failures of TLS that a busy peer causes by hanging up; every other one will not go away.
+# TLS failures of a busy server that closes the connection; all others are final.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class _Spoiled(Exception):
-    """A kept connection holds bytes that nobody asked for; nothing was sent over it."""
+    """A kept connection has unread bytes; nothing was sent over it."""
 
 
 class CheckedRequest(aiohttp.ClientRequest):
-    """A request that goes out only over a connection on which nothing is left from before.
+    """A request that is sent only over a connection without unread bytes.
 
-    Bytes that wait there would be read as the answer to it.
+    aiohttp would read those bytes as the answer to this request.
     """
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
@@ -49,10 +49,10 @@ class CheckedRequest(aiohttp.ClientRequest):
 
 
 class LeanRequest(aiohttp.ClientRequest):
-    """A request that goes out as it is: its head and its bytes in one write, without a task.
+    """A request whose head and body are sent in one write, without a task.
 
-    aiohttp's own is made for bodies that come in pieces, and starts a task to send them; that is
-    a tenth of the client's CPU. This one knows neither proxies nor traces.
+    aiohttp's own request is made for bodies that come in pieces, and starts a task to send them.
+    That takes a tenth of the client's CPU. This one supports neither proxies nor traces.
     """
 
     def update_headers(self, headers: Any) -> None:
@@ -71,7 +71,7 @@ class LeanRequest(aiohttp.ClientRequest):
         line = f"{self.method} {self.url.raw_path_qs} HTTP/1.1"
         await writer.write_headers(line, self.headers)
         await writer.write(self._content, drain=False)
-        if conn.protocol.writing_paused:  # an answer may come before all of it is gone
+        if conn.protocol.writing_paused:  # an answer may come before the whole request is sent
             conn.protocol.force_close()
         return self.response_class(
             self.method,
@@ -91,9 +91,9 @@ class AiohttpTransport:
     """The default transport, over one `aiohttp.ClientSession`.
 
     Args:
-        config: Addresses, keep-alive, proxies and bounds.
-        ssl_context: Trust for https; None for the system's.
-        trace_configs: Handed to aiohttp, for its own instrumentation.
+        config: URLs, keep-alive, proxies and limits.
+        ssl_context: Whom to trust for https; None for the system's CAs.
+        trace_configs: Passed to aiohttp, for its instrumentation.
     """
 
     def __init__(
@@ -110,18 +110,18 @@ class AiohttpTransport:
         self._token_proxy = _proxy(self._token_base) if config.trust_env else None
         is_plain = not (trace_configs or self._base_proxy or self._token_proxy)
         self._session = aiohttp.ClientSession(
-            # Admission is ours: aiohttp's own pool can lose wake-ups under contention.
+            # No limit here: we admit requests, and aiohttp's own pool can lose wake-ups.
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=config.keepalive, ssl=ssl_context or True
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": config.user_agent, "Accept": "application/json"},
-            # One exact timer of ours bounds the whole attempt; aiohttp rounds its own up.
+            # Our own timer limits the whole attempt exactly; aiohttp rounds its timers up.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             trace_configs=list(trace_configs),
             request_class=_request_class(is_plain),
         )
-        # aiohttp repeats a PUT by itself when the connection drops, and has no public switch.
+        # aiohttp repeats a PUT by itself when the connection drops. There is no public switch.
         if hasattr(self._session, "_retry_connection"):
             self._session._retry_connection = False  # noqa: SLF001
 
@@ -134,7 +134,7 @@ class AiohttpTransport:
         elif url.startswith(self._token_base):
             proxy = self._token_proxy
         else:
-            raise ConnectError("the request would leave the configured origin", retryable=False)
+            raise ConnectError("the URL is outside of the configured origin", retryable=False)
         if self._session.closed:
             raise ConnectError("the session is closed", retryable=False)
         try:
@@ -159,7 +159,7 @@ class AiohttpTransport:
         return Response(answer.status, answer.headers, content, _closer(answer))
 
     async def _answer(self, *request: Any, **more: Any) -> aiohttp.ClientResponse:
-        while True:  # a spoiled connection is closed, so there is a clean one in the end
+        while True:  # each spoiled connection is closed, so a clean one comes
             with suppress(_Spoiled):
                 return await self._session.request(*request, **more)
 
@@ -192,23 +192,23 @@ def _request_class(is_plain: bool) -> type[aiohttp.ClientRequest]:
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
-    return f"{url[: len(parts.scheme)]}://{parts.netloc}/"  # in the case it was written in
+    return f"{url[: len(parts.scheme)]}://{parts.netloc}/"  # with upper and lower case as written
 
 
 def _proxy(origin: str) -> str | None:
-    """Return the environment's proxy for an origin."""
+    """Return the proxy for an origin from the environment, or None."""
     parts = urlsplit(origin)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _closer(answer: aiohttp.ClientResponse) -> Callable[[], None]:
-    # The connection is back in aiohttp's pool by now; closing its protocol takes it out again.
+    # The connection is back in aiohttp's pool; closing its protocol removes it from there.
     protocol: Any = getattr(answer, "_protocol", None)
     return protocol.close if protocol is not None else lambda: None
 
 
 def _translated(error: Exception, timeout: float) -> TransportError:
-    """Return our error for one of aiohttp's. The order matters: they derive from each other."""
+    """Return our error for an exception of aiohttp. The order matters: some are subclasses."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ConnectError(f"unknown host {error.host}", unknown_host=True)
     if isinstance(error, aiohttp.ClientSSLError):
@@ -216,7 +216,7 @@ def _translated(error: Exception, timeout: float) -> TransportError:
         reason = getattr(error.os_error, "reason", None) or type(error.os_error).__name__
         return ConnectError(f"TLS with {error.host} failed: {reason}", retryable=transient)
     if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno  # aiohttp's words for it name addresses as Python tuples
+        number = error.os_error.errno  # aiohttp's own text shows addresses as Python tuples
         why = os.strerror(number) if number else type(error.os_error).__name__
         return ConnectError(f"cannot connect to {error.host}:{error.port}: {why}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):

@@ -1,4 +1,4 @@
-"""What sends a request: the one seam between the client and the network."""
+"""The interface between the client and the network: it sends one request."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,32 +9,32 @@ __all__ = ["Transport"]
 
 
 class Transport(Protocol):
-    """Sends one request, once. Whatever has these two methods can be handed to a session.
+    """Send one request, once. Any object with these two methods can be passed to a session.
 
-    The session decides when to send, repeats what failed, and closes the transport at its end. It
-    calls `send` from many tasks at once, on the event loop that it was opened on.
+    The session decides when to send, repeats what failed, and closes the transport when it is
+    closed. It calls `send` from many tasks at once, on the event loop on which it was opened.
     """
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
-        """Return the complete answer to one request, whatever its status.
+        """Return the complete answer to one request, with any status.
 
-        A call is one request on the wire: nothing is repeated here, and no redirect is followed.
-        When the task is cancelled, the request ends with it.
+        Each call sends one request on the wire: it repeats nothing and follows no redirect. When
+        its task is cancelled, the request ends too.
 
         Args:
             method: HTTP method, in capitals.
-            url: Absolute URL, percent-encoded: not to be changed.
-            headers: Header fields of this request; they hold the access token.
+            url: Absolute URL, percent-encoded; send it unchanged.
+            headers: Header fields of this request. They contain the access token.
             body: The bytes to send, or None for no body.
-            timeout: Seconds for the whole attempt, from here to the last byte of the answer.
+            timeout: Seconds for the whole attempt, from this call to the last byte of the answer.
 
         Raises:
             ConnectError: There was no connection, so nothing was sent.
             TimedOutError: There was no complete answer within `timeout` seconds.
-            ProtocolError: The connection broke, or the answer is not complete HTTP.
+            ProtocolError: The connection broke, or the answer is not complete HTTP, or too large.
         """
 
     async def aclose(self) -> None:
-        """Close every connection. `send` is not called any more."""
+        """Close every connection. `send` is not called after it."""

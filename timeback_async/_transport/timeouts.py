@@ -1,8 +1,7 @@
-"""Bound how long each of many things may take, with one timer for all of them.
+"""Limit the time of many blocks of code, with one timer for all of them.
 
-`asyncio.timeout` sets a timer of its own for everything it bounds and takes it back a moment
-later, which costs as much as a tenth of a request. Nearly everything here ends in time, so the
-one timer only ever looks whether something has not.
+`asyncio.timeout` sets a timer for each block and cancels it a moment later, which costs a tenth of
+a request. Nearly all blocks end in time. So one timer is enough: it looks for those that have not.
 """
 
 import asyncio
@@ -13,10 +12,10 @@ __all__ = ["Timeouts"]
 
 
 class Timeouts:
-    """The time limits of one event loop's tasks.
+    """The time limits of the tasks of one event loop.
 
     Attributes:
-        running: Those whose block has begun and not ended.
+        running: The limits whose block has begun and not ended.
     """
 
     def __init__(self) -> None:
@@ -26,17 +25,17 @@ class Timeouts:
         self._wakes_at = inf
 
     def within(self, seconds: float) -> "_Timeout":
-        """Return a context whose block is ended by a TimeoutError after `seconds`."""
+        """Return a context manager that ends its block by a TimeoutError after `seconds`."""
         return _Timeout(self, self._loop.time() + seconds)
 
     def close(self) -> None:
-        """Take the timer back, once nothing is running; until then it goes on."""
+        """Cancel the timer, unless blocks are running."""
         if self._timer is not None and not self.running:
             self._timer.cancel()
             self._wake_at(inf)
 
     def begin(self, timeout: "_Timeout") -> None:
-        """Count a block as running, and look when its time is over."""
+        """Add a running block, and set the timer for the end of its time."""
         self.running.add(timeout)
         if timeout.ends_at < self._wakes_at:
             if self._timer is not None:
@@ -81,7 +80,7 @@ class _Timeout:
         tb: TracebackType | None,
     ) -> None:
         self._owner.running.discard(self)
-        # As asyncio.timeout does: somebody else's cancellation in the meantime comes first.
+        # As in asyncio.timeout: a cancellation from elsewhere in the meantime comes first.
         if (
             self._is_over
             and self._task.uncancel() <= self._cancelled_before

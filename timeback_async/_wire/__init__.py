@@ -1,1 +1,1 @@
-"""Records and bytes: how a record is checked and encoded, and what an answer means. No I/O."""
+"""Turn records into bytes, and answers into records and errors. No I/O."""

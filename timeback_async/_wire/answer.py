@@ -1,6 +1,6 @@
-"""Find out whether a 2xx answer is one to our request: whose record it is about.
+"""Find out which record a 2xx answer is about, to know whether it answers our request.
 
-Looks at the members that prove it and at nothing else, so no record is decoded here.
+Only the members that show it are decoded here, not the record.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class _Orgs(msgspec.Struct):
     orgs: list[dict[str, Any]] | UnsetType = UNSET
 
 
-# Each looks for its own member alone: what stands beside it is nobody's business.
+# Each reads only its own member, and ignores all others.
 _read_answer: dict[str, Callable[[bytes], Any]] = {
     "": msgspec.json.decode,
     "student": msgspec.json.Decoder(_Student).decode,
@@ -51,13 +51,13 @@ _read_answer: dict[str, Callable[[bytes], Any]] = {
 
 
 def answered_id(request: Request, response: Response) -> str:
-    """Return the sourcedId that a 2xx answer is about, or "" where it names none.
+    """Return the sourcedId in a 2xx answer, or "" when it contains none.
 
-    A write may be answered with or without a body; a read has to be answered with what was read.
+    The answer to a write may have no body. The answer to a read must contain what was requested.
 
     Raises:
-        ProtocolError: The body is not JSON, so whoever answered was not TimeBack; or a read
-            came back without what it asked for.
+        ProtocolError: The body is not JSON, so another server answered; or the answer to a read
+            does not contain what was requested.
     """
     envelope = request.envelope
     is_read = request.method == "GET"
@@ -66,7 +66,7 @@ def answered_id(request: Request, response: Response) -> str:
     try:
         try:
             found = getattr(_read_answer[envelope](response.body), envelope, UNSET)
-        except msgspec.ValidationError:  # of another shape, or not JSON further on
+        except msgspec.ValidationError:  # another shape, or not JSON after this point
             msgspec.json.decode(response.body)
             found = UNSET
     except NOT_JSON:
@@ -74,12 +74,12 @@ def answered_id(request: Request, response: Response) -> str:
             return ""
         raise ProtocolError("the answer is not JSON") from None
     if found is UNSET and is_read:
-        raise ProtocolError(f"the answer holds no {envelope!r}")
+        raise ProtocolError(f"the answer does not contain {envelope!r}")
     return found.sourced_id if isinstance(found, _Identity) else ""
 
 
 def _is_remark(response: Response) -> bool:
-    """Whether an answer holds nothing, or "Created" and the like."""
+    """Return whether an answer is blank, or plain text such as "Created"."""
     return not response.body.strip() or response.headers.get("Content-Type", "").startswith(
         "text/plain"
     )

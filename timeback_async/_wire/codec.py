@@ -1,7 +1,7 @@
 """Turn an operation into a request, and an answer into a record.
 
-Everything that is sent is checked here first: types, required fields, enums, ids. What has been
-checked is what is encoded, so nothing can differ between the two.
+Every record is checked here before it is sent: types, required fields, enums, ids. The checked
+record itself is encoded, so that the two cannot differ.
 
 Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
 """
@@ -40,10 +40,17 @@ ROOT = "/rostering/1.0"
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
-    """One record's request, with what the bulk run needs to know about it.
+    """The request of one record, with the decoder of its answer.
 
-    `key` may not be in flight twice; the people in `needs` have to be written first. Students
-    and users share one key space, since TimeBack's links and reads address both as users.
+    Attributes:
+        kind: "student", "user" or "agent".
+        sourced_id: The sourcedId of the record; the `agent_id` of a link.
+        request: The request.
+        success: The outcome of a 2xx answer.
+        decode: Returns the record in the answer, from its body.
+        key: What may not be in flight twice, or None. Students and users share their keys, since
+            TimeBack's links and reads address both as users.
+        needs: The people who have to be saved first.
     """
 
     kind: str
@@ -56,13 +63,13 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
-    """A record that has been checked and encoded before: it is sent without being decoded.
+    """A record that was checked and encoded before. It is sent without being decoded.
 
     Attributes:
         kind: "student", "user" or "agent".
-        sourced_id: Its own id.
-        body: The JSON of the record; of an agent link, the body of its request.
-        people: Of an agent link, its student and its user.
+        sourced_id: The sourcedId of the record; the `agent_id` of a link.
+        body: The record as JSON; for a link, the body of its request.
+        people: For a link, the sourcedIds of its student and its agent; else empty.
     """
 
     kind: str
@@ -79,23 +86,26 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
 
 
 def encoded_link(link: AgentLink) -> Encoded:
-    """Return an agent link whose ids have been checked, encoded."""
+    """Encode a link whose ids were checked before."""
     user = UserRef(link.user_id)
     body = encoded({"user": user, "relationshipType": link.relationship_type})
     return Encoded("agent", link.agent_id, body, (link.student_id, link.user_id))
 
 
 def upsert(record: object, only: str | None = None) -> Operation:
-    """Return the operation that creates or updates a student, a user or an agent link.
+    """Return the operation that creates or updates a student, a user or a link.
 
     Args:
-        record: A `Student`, `User` or `AgentLink`, or a mapping in wire form with its envelope:
-            `{"student": {…}}`, `{"user": {…}}`, `{"agent": {…}}`. An `Encoded` is sent as it is.
-            A `RecordError` stands for a record that its reader could not make, and is raised.
-        only: The one kind that is meant; None for any.
+        record: One of these:
+            - a `Student`, `User` or `AgentLink`
+            - a mapping in wire form with its envelope: `{"student": {…}}`, `{"user": {…}}` or
+              `{"agent": {…}}`
+            - an `Encoded`, which is sent as it is
+            - a `RecordError`, for a record that could not be read; it is raised
+        only: The one kind that is accepted; None for any.
 
     Raises:
-        RecordError: It is something else, or not valid; the field is named in wire form.
+        RecordError: `record` is something else, or not valid. The field is named in wire form.
     """
     if type(record) is Encoded:
         return _UPSERTS[record.kind](record.sourced_id, record.body, record.people)
@@ -109,10 +119,13 @@ def upsert(record: object, only: str | None = None) -> Operation:
 
 
 def delete(key: object) -> Operation:
-    """Return the operation that deletes the link an `AgentKey`, or its wire form, names.
+    """Return the operation that deletes a link.
+
+    Args:
+        key: An `AgentKey`, or its wire form with the envelope "agent".
 
     Raises:
-        RecordError: It is something else, or not valid.
+        RecordError: `key` is something else, or not valid.
     """
     _, value = _envelope(key, {AgentKey: "agent"}, "an AgentKey")
     agent, _ = checked(value, AgentKey)
@@ -122,7 +135,7 @@ def delete(key: object) -> Operation:
 
 
 def fetch_agents(user_id: object) -> Operation:
-    """Return the operation that reads the people linked to a user or student.
+    """Return the operation that reads the agents of a student.
 
     Raises:
         RecordError: The id may not be sent.
@@ -133,7 +146,7 @@ def fetch_agents(user_id: object) -> Operation:
 
 
 def fetch_user(user_id: object) -> Operation:
-    """Return the operation that reads one user.
+    """Return the operation that reads one user or student.
 
     Raises:
         RecordError: The id may not be sent.
@@ -144,7 +157,7 @@ def fetch_user(user_id: object) -> Operation:
 
 
 def raw(method: str, path: str, body: object, scope: str | None) -> Request:
-    """Return a request for a call that has no operation of its own.
+    """Return a request that no operation here describes.
 
     Raises:
         RecordError: The method, the path or the body cannot be sent.
@@ -154,7 +167,7 @@ def raw(method: str, path: str, body: object, scope: str | None) -> Request:
         raise RecordError("method", "must be an HTTP method")
     segments = unquote(path.partition("?")[0]).split("/")
     if not re.fullmatch(r"/(?!/)[!-~]*", path) or "#" in path or {".", ".."} & set(segments):
-        rule = 'must begin with one "/", be percent-encoded, and hold no "#" and no dot segments'
+        rule = 'must begin with one "/", be percent-encoded, and not contain "#", "/./" or "/../"'
         raise RecordError("path", rule)
     if body is not None and not isinstance(body, bytes):
         body = encoded(body)
@@ -164,8 +177,8 @@ def raw(method: str, path: str, body: object, scope: str | None) -> Request:
 
 
 def identify(record: object) -> tuple[str, str]:
-    """Return kind and id of a record that is not valid, each "" where it cannot be told."""
-    with suppress(Exception):  # a mapping of the caller's own may raise anything
+    """Return the kind and the id of a record that is not valid, each "" when unknown."""
+    with suppress(Exception):  # the caller's own mapping may raise anything
         for struct, name in _STRUCTS.items() | {AgentKey: "agent"}.items():
             if isinstance(record, struct):
                 return name, _text(getattr(record, KINDS[name].id_field))
@@ -230,7 +243,7 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
     if isinstance(record, Mapping):
         if len(record) == 1 and (name := next(iter(record))) in names:
             return name, record[name]
-        raise RecordError("", f"a mapping must have the one key of its envelope: {form}")
+        raise RecordError("", f"a mapping must have its envelope as the only key: {form}")
     kind = type(record).__name__
     raise RecordError("", f"must be {wanted}, or in wire form {form}; it is a {kind}")
 
@@ -239,10 +252,10 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
 
 
 def decoded_object(body: bytes) -> dict[str, Any]:
-    """Return a JSON object, {} where it is another value.
+    """Return the JSON object in a body, or {} when it contains another JSON value.
 
     Raises:
-        ProtocolError: It is not JSON.
+        ProtocolError: The body is not JSON.
     """
     try:
         decoded = msgspec.json.decode(body)
@@ -252,14 +265,14 @@ def decoded_object(body: bytes) -> dict[str, Any]:
 
 
 def _echo(body: bytes) -> dict[str, Any]:
-    """Return the answer to a write, {} where it cannot be read: what was written is written."""
+    """Return the answer to a write, or {} when it is not JSON: the record is saved anyway."""
     try:
         return decoded_object(body)
     except ProtocolError:
         return {}
 
 
-# Functions of the module, since a result that pickles takes its own along.
+# Functions of the module: a result is pickled together with its own.
 def _decode_student(body: bytes) -> StudentRecord | None:
     student = _echo(body).get("student")
     return StudentRecord.from_wire(student) if isinstance(student, dict) else None
@@ -275,7 +288,7 @@ def _decode_read_user(body: bytes) -> UserRecord:
 
 
 def _decode_agent(body: bytes) -> AgentRecord | None:
-    # The body is unpublished: bare as it was sent, or in an envelope.
+    # The body is not documented: expect the link as it was sent, or in an envelope.
     answer = _echo(body)
     agent = answer.get("agent", answer)
     return AgentRecord.from_wire(agent) if isinstance(agent, dict) and "user" in agent else None

@@ -1,4 +1,4 @@
-"""A request as we describe it and a response as we keep it: plain data, no I/O."""
+"""A request and its response as plain data. No I/O."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,18 +11,23 @@ SCOPE_PREFIX = "https://purl.imsglobal.org/spec/or/v1p2/scope/"
 CREATEPUT = SCOPE_PREFIX + "roster.createput"
 READONLY = SCOPE_PREFIX + "roster.readonly"
 
-# What decoding raises for bytes that are not JSON: broken, nested too deeply, not UTF-8.
+# The errors of decoding what is not JSON: broken, nested too deeply, not UTF-8.
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One call, encoded once; a retry sends the same bytes again.
+    """One request, encoded once. A retry sends the same bytes again.
 
-    `path` starts with "/" and is percent-encoded; it is appended to the base URL. `envelope` is
-    the member of the answer that holds the record, "" where no one knows, None where the answer
-    is the caller's business; `sourced_id` is the record it has to be about.
+    Attributes:
+        method: HTTP method, in capitals.
+        path: Path and query, percent-encoded, from "/"; appended to the base URL.
+        scope: OAuth 2.0 scope.
+        body: The bytes to send, or None for no body.
+        envelope: The member of the answer that contains the record; "" when unknown, None when
+            only the caller knows.
+        sourced_id: The record that the answer must be about; "" for any.
     """
 
     method: str
@@ -34,7 +39,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def idempotent(self) -> bool:
-        """Whether sending it twice leaves the same state.
+        """Whether sending it twice leaves the same state as sending it once.
 
         Source: RFC 9110 section 9.2.2.
         """
@@ -48,18 +53,20 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What the server answered.
+    """Hold the answer of the server.
 
     Attributes:
         status: HTTP status code.
-        headers: Header fields; lookup ignores case.
-        body: The bytes, decompressed, complete, at most `Config.max_response_bytes`.
+        headers: Header fields. The lookup of a name must ignore case.
+        body: The complete body, decompressed: at most `Config.max_response_bytes`. The body of an
+            error answer may be cut off.
+        close_connection: Closes the connection of this answer. It is called when the answer
+            belongs to another request.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    # Closes the connection the answer came on, for an answer that belongs to another request.
     close_connection: Callable[[], None] = lambda: None
 
     def json(self) -> object:
@@ -67,6 +74,8 @@ class Response(msgspec.Struct, frozen=True):
 
         Raises:
             msgspec.DecodeError: The body is not JSON.
+            UnicodeDecodeError: The body is not UTF-8.
+            RecursionError: The body is nested too deeply.
         """
         return msgspec.json.decode(self.body)
 

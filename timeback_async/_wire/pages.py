@@ -1,4 +1,4 @@
-"""A collection, page by page: the request for one page, and the records in its answer."""
+"""Read a list page by page: the request for one page, and the records in its answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def page_request(
     """Return the request for one page of `users` or `orgs`.
 
     Raises:
-        ConfigError: `limit` is not within 1 to 100, or `order_by` is neither ASC nor DESC.
+        ConfigError: `limit` is not from 1 to 100, or `order_by` is neither ASC nor DESC.
 
     Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
     """
@@ -50,7 +50,7 @@ def page_request(
 
 
 def page_of(collection: str, body: bytes) -> tuple[list[Any], int | None]:
-    """Return the records of one page, and the total the server counts, if it does."""
+    """Return the records of one page, and the total of all pages or None."""
     page = decoded_object(body)
     found = [RECEIVED[collection].from_wire(item) for item in page[collection]]
     total = page.get("total")

@@ -1,6 +1,6 @@
-"""Read what an answer means: which error it is, in whose words, and how long to wait.
+"""Turn an answer with an error status into an error: its class, its text, and how long to wait.
 
-Nothing in an error body is relied on. TimeBack and the gateways before it answer with imsx
+No part of an error body is required. TimeBack, and the gateways in front of it, answer with imsx
 status objects (bare or wrapped), OAuth 2.0 errors, plain messages, HTML, or nothing.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["api_error", "error_words", "query_values", "request_id_of", "retry_a
 MAX_DETAIL = 300
 REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-RequestId", "CF-Ray")
 DETAILS = ("imsx_description", "error_description", "message", "detail", "description", "title")
-# Values that name things rather than people; they may stand in an error's detail.
+# Members whose values are not personal: they may be part of an error's detail.
 IMPERSONAL = frozenset(
     ["sourcedid", "status", "enableduser", "roles", "primaryorg", "relationshiptype", "user",
      "student", "type"]
@@ -50,9 +50,9 @@ def api_error(
 
     Args:
         response: The answer.
-        sent: The body of the request, whose values are taken out of the server's words.
-        request_id: The id we sent, used where the server gave none.
-        secrets: Tokens and the like that went along, taken out too.
+        sent: The body of the request. Its values are removed from the server's text.
+        request_id: The id that we sent, for an answer that has none.
+        secrets: Tokens and other values that were sent, which are removed too.
     """
     status = response.status
     code, detail = error_words(response.body)
@@ -82,7 +82,7 @@ _FAMILIES = {3: RedirectError, 5: ServerError}
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Return the server's id for the request, or ""."""
+    """Return the server's id of the request, or ""."""
     for name in REQUEST_ID_HEADERS:
         if value := headers.get(name):
             return _unprintable.sub(" ", value)[:128]
@@ -92,10 +92,11 @@ def request_id_of(headers: Mapping[str, str]) -> str:
 def retry_after(
     headers: Mapping[str, str], wall_clock: Callable[[], float] = time.time
 ) -> float | None:
-    """Return the seconds the server asks us to wait: 0 or more, or None where it asks nothing.
+    """Return the seconds that the server asks us to wait, 0 or more; None if it does not ask.
 
-    Takes the longest of several. An HTTP date counts from the answer's own Date, since the two
-    clocks may differ; our clock serves only an answer without one. Unreadable values are ignored.
+    The longest of several values counts. An HTTP date is compared with the `Date` of the answer,
+    since the server's clock and ours may differ; without a `Date`, with our clock. Values that
+    cannot be read are ignored.
 
     Source: RFC 9110 section 10.2.3.
     """
@@ -107,7 +108,7 @@ def retry_after(
 
 
 def _parts(value: str) -> list[str]:
-    """Return the numbers that a proxy has joined by commas; a date has a comma of its own."""
+    """Return numbers that a proxy joined with commas as parts; a date, with its comma, as one."""
     parts = [part.strip() for part in value.split(",")]
     return parts if all(map(_seconds, parts)) else [value.strip()]
 
@@ -125,7 +126,7 @@ def _wait(value: str, headers: Mapping[str, str], wall_clock: Callable[[], float
 def _instant(http_date: str) -> float | None:
     try:
         instant = parsedate_to_datetime(http_date)
-        # The oldest of the three forms names no zone; every HTTP date is in UTC.
+        # The oldest of the three forms has no zone, but every HTTP date is in UTC.
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
@@ -139,7 +140,7 @@ def _all(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def error_words(body: bytes) -> tuple[str, str]:
-    """Return the minor code and the description in an error body, each "" where it has none."""
+    """Return the minor code and the description in an error body, each "" when missing."""
     try:
         facts = _facts(msgspec.json.decode(body))
         code = _code_minor(facts.get("imsx_codeminor"))
@@ -154,7 +155,7 @@ def error_words(body: bytes) -> tuple[str, str]:
 
 
 def _facts(root: object) -> dict[str, Any]:
-    """Lay the members of a root object and those one level down side by side, names lower case."""
+    """Return the members of an object and of the objects in it as one dict, names in lower case."""
     if not isinstance(root, dict):
         return {}
     facts = {name.lower(): value for name, value in root.items()}
@@ -188,7 +189,7 @@ def _line(text: str) -> str:
 
 
 def _sent_values(sent: bytes | None) -> list[str]:
-    """Return what a request body says about people: every value but those that name things."""
+    """Return the personal values in a request body: all except those of `IMPERSONAL` members."""
     try:
         body = msgspec.json.decode(sent or b"null")
         if isinstance(body, dict):
@@ -200,23 +201,23 @@ def _sent_values(sent: bytes | None) -> list[str]:
 
 
 def query_values(path: str) -> list[str]:
-    """Return the values in the query of a path, and what stands in quotes in them."""
+    """Return the values in the query of a path, and the texts in quotes in them."""
     values = [value for _, value in parse_qsl(path.partition("?")[2])]
     return values + [text for value in values for text in _quoted(value)]
 
 
 def _without(text: str, values: list[str]) -> str:
-    """Take values, and anything like an e-mail address, out of the server's words."""
+    """Remove values, and everything like an e-mail address, from the server's text."""
     for value in sorted(set(values), key=len, reverse=True) if text else ():
         if len(value) > 1:
-            # A short one may be part of any word; only on its own it is itself.
+            # A short value may be part of other words: remove it only as a whole word.
             pattern = re.escape(value) if len(value) > 3 else rf"(?<!\w){re.escape(value)}(?!\w)"
             text = re.sub(pattern, "…", text, flags=re.IGNORECASE)
     return _email.sub("…", text)
 
 
 def _strings(value: object) -> Iterator[str]:
-    """Yield every scalar in a decoded JSON value, and the names in open objects, as text."""
+    """Yield all scalars in a decoded JSON value, and the names in `metadata`, as text."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "metadata" and isinstance(inner, dict):

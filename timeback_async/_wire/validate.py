@@ -1,7 +1,7 @@
-"""Check a record before it is encoded, and say which field is wrong and why, never its value.
+"""Check a record before it is encoded. An error names the wrong field and the rule, not the value.
 
-msgspec's own messages can hold values, and values are personal: only what is known to hold none
-is passed on.
+The messages of msgspec can contain values, and values are personal. So a message is passed on only
+when it is known to contain none.
 """
 
 import re
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _encode = msgspec.json.Encoder().encode
 _decode: dict[type, Callable[[bytes], Any]] = {}
-# Left as they are, so that the check refuses them: msgspec would send them as Base64 text.
+# Not converted, so that the check rejects them: msgspec would send them as Base64 text.
 _BINARY = (bytes, bytearray, memoryview)
 
 _ENUMS = {
@@ -39,25 +39,25 @@ _harmless = re.compile(r"Expected `[^`]*`(?:, got `[^`]*`| of length [<>]= \d+)?
 
 
 def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
-    """Return a record, every value of it checked, and its JSON.
+    """Return a record whose values are all checked, and its JSON.
 
     Args:
-        value: The record, or the mapping it would be in wire form.
-        struct: What it has to be.
+        value: The record, or a mapping in wire form.
+        struct: The struct that it must be, or fit.
 
     Raises:
-        RecordError: A value does not fit. The first such field is named.
+        RecordError: A value does not fit. The error names the first such field.
     """
     decode = _decode.get(struct)
     if decode is None:
         decode = _decode[struct] = msgspec.json.Decoder(struct).decode
     if type(value) is struct:
-        # What decodes to an equal struct is what was meant; this is the quickest way to know.
+        # The record is valid if it decodes to an equal struct. This is the fastest check.
         try:
             body = _encode(value)
             if decode(body) == value:
                 return value, body
-        except Exception:  # noqa: S110 - what is wrong is found out below
+        except Exception:  # noqa: S110 - the code below finds what is wrong
             pass
     try:
         wire = msgspec.to_builtins(_plain(value), builtin_types=_BINARY)
@@ -79,7 +79,7 @@ def encoded(value: object) -> bytes:
     """Return a value as JSON.
 
     Raises:
-        RecordError: It holds something that JSON cannot.
+        RecordError: The value contains something that cannot be written as JSON.
     """
     try:
         return _encode(value)
@@ -112,7 +112,7 @@ def _record_error(message: str, struct: type) -> RecordError:
 
 
 def _shown(name: object) -> str:
-    """Return a name from the caller's own mapping, fit to be shown."""
+    """Return a name from the caller's mapping, safe to be shown."""
     return re.sub(r"[^\w.-]", "?", str(name))[:64]
 
 
@@ -121,7 +121,7 @@ def _plain(value: object) -> object:
 
 
 def _is_json(value: object) -> bool:
-    """Whether msgspec writes a value as what it is, where no type says what it should be."""
+    """Return whether msgspec writes an untyped value as JSON without changing it."""
     if isinstance(value, dict):
         return all(isinstance(name, str) and _is_json(value[name]) for name in value)
     if isinstance(value, list | tuple):
@@ -130,7 +130,7 @@ def _is_json(value: object) -> bool:
 
 
 def _unencodable(value: object, error: Exception) -> RecordError:
-    """Name the field that cannot be encoded, by trying each."""
+    """Return the error for a value that cannot be encoded: try each field to name the wrong one."""
     members: dict[str, Any] = {}
     with suppress(Exception):
         if isinstance(value, msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The records: what we send (`sent`), what we receive (`received`), and which ids may be used."""
+"""The records that we send (`sent`) and receive (`received`), and the rule for their ids."""
 
 from .received import AgentRecord, OrgRecord, Reference, RoleRecord, StudentRecord, UserRecord
 from .sent import (

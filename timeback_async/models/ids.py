@@ -1,7 +1,7 @@
-"""Which sourcedIds may be sent, and how they stand in a path.
+"""Check which sourcedIds may be sent, and encode them for a path.
 
-An id that a path, a proxy or a header parser would read as something else reaches another
-student's record. Such ids are refused; every other character is percent-encoded.
+A path, a proxy or a header parser reads some ids differently, and the request then changes the
+record of another student. Such ids are rejected. All other ids are percent-encoded.
 """
 
 import re
@@ -14,12 +14,12 @@ import msgspec
 __all__ = ["ID_RULE", "SourcedId", "agent_id_of", "path_segment"]
 
 ID_RULE = (
-    "must be 1 to 255 characters, without control characters, blanks at an end, "
-    "or '.' and '..' as a path segment"
+    "must be 1 to 255 characters, without control characters, without spaces at its start or end, "
+    "and without '.' or '..' as a path segment"
 )
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-# The first branch matches nearly every real id at a fraction of the cost of the second.
+# The first branch matches nearly all real ids, and costs a fraction of the second.
 _PATTERN = (
     r"\A(?:[0-9A-Za-z_@-][0-9A-Za-z._@-]*"
     r"|(?!(?:.*/)?\.{1,2}(?:/|\Z))"
@@ -33,9 +33,9 @@ _LINKS = UUID("8d0a52c4-6f3e-5b1d-9a77-3c1c54e0b6f2")
 
 
 def agent_id_of(student_id: str, user_id: str) -> str:
-    """Return the id of the link between two people: the same two always give the same id.
+    """Return the id of the link between two people. The same two always give the same id.
 
-    A line feed joins them, since no id can hold one: ("a", "b/c") and ("a/b", "c") differ.
+    A line feed joins the ids, since no id can contain one: ("a", "b/c") and ("a/b", "c") differ.
 
     Source: RFC 9562 section 5.5 (UUIDv5).
     """
@@ -43,9 +43,9 @@ def agent_id_of(student_id: str, user_id: str) -> str:
 
 
 def path_segment(sourced_id: str) -> str | None:
-    """Return an id percent-encoded for a URL path, or None where it may not be sent.
+    """Return an id percent-encoded for a URL path, or None when it may not be sent.
 
-    Source: OneRoster 1.2 (an id may hold "/" and "@"); RFC 3986 section 2.1.
+    Source: OneRoster 1.2 (an id may contain "/" and "@"); RFC 3986 section 2.1.
     """
     is_fit = len(sourced_id) <= 255 and _matches(sourced_id)
     return quote(sourced_id, safe="") if is_fit else None

@@ -1,4 +1,4 @@
-"""The kinds of record that are sent, each with its struct and decoder: known here alone."""
+"""The kinds of record that are sent, each with its struct and its decoder."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ class Kind(NamedTuple):
     """One kind of record.
 
     Attributes:
-        name: What it is called, in results and as its envelope on the wire.
+        name: Its name in results, and its envelope on the wire.
         sent: The struct that is sent.
-        id_field: The field of `sent` that holds a record's own id.
-        decode: Makes a `sent` of its JSON; raises what msgspec raises.
+        id_field: The field of `sent` that contains the record's own id.
+        decode: Returns a `sent` from its JSON, or raises msgspec's error.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     @property
     def id_member(self) -> str:
-        """The member that holds a record's own id on the wire."""
+        """The member that contains the record's own id on the wire."""
         return "agentId" if self.name == "agent" else "sourcedId"
 
 

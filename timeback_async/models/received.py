@@ -1,9 +1,9 @@
-"""The records we receive. Lenient: enums are plain strings, and what we do not know is kept.
+"""The records that we receive. They are lenient: enums are strings, and unknown fields are kept.
 
-A field the server did not send is `UNSET` (which is false), null is `None`. Fields we have no
-name for, and fields whose type is not the documented one, are in `extra` under their wire name.
+A field that the server did not send is `UNSET` (which is false); null is `None`. `extra` contains,
+by their wire names, the fields that have no name here, and those with an undocumented type.
 
-Source: TimeBack API reference; enums and fields grew between its copies.
+Source: TimeBack API reference. Later copies of it have more fields and enum values.
 """
 
 import datetime
@@ -23,7 +23,7 @@ Text = str | None | UnsetType
 
 
 class Reference(Struct, frozen=True, rename="camel"):
-    """A pointer to another object. TimeBack's `type` is often a placeholder: do not rely on it."""
+    """Refer to another object. TimeBack's `type` is often a placeholder: do not rely on it."""
 
     sourced_id: str
     type: str | None = None
@@ -31,7 +31,7 @@ class Reference(Struct, frozen=True, rename="camel"):
 
 
 class RoleRecord(Struct, frozen=True, rename="camel", kw_only=True):
-    """What a user is in one organisation, as the server has it."""
+    """Hold one role of a user in one organisation, as the server sent it."""
 
     role_type: str | None = None
     role: str | None = None
@@ -44,7 +44,7 @@ class RoleRecord(Struct, frozen=True, rename="camel", kw_only=True):
         """Return a role that can be sent.
 
         Raises:
-            RecordError: Something that a role must have is missing, or cannot be sent.
+            RecordError: A field that a role must have is missing, or a value cannot be sent.
         """
         wire = {
             name: value for name, value in msgspec.to_builtins(self).items() if value is not None
@@ -63,13 +63,17 @@ def _known(cls: type[Struct]) -> dict[str, FieldInfo]:
 
 
 class Received(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every record received has in common."""
+    """The base of all records received.
+
+    Attributes:
+        extra: Fields with other names or types than documented, by their wire names.
+    """
 
     extra: dict[str, Any] = {}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return the record for a decoded JSON object; what does not fit goes to `extra`."""
+        """Return the record for a decoded JSON object. Members that do not fit go to `extra`."""
         known = _known(cls)
         fitting = {name: value for name, value in wire.items() if name in known}
         try:
@@ -98,7 +102,7 @@ def _fits(value: object, kind: Any) -> bool:
 
 
 class UserRecord(Received, frozen=True, kw_only=True):
-    """A user as the server has it. The repr shows the id alone: everything else is personal."""
+    """Hold a user as the server sent it. The repr shows the id alone: the rest is personal."""
 
     sourced_id: str = ""
     status: Text = UNSET
@@ -133,22 +137,22 @@ class UserRecord(Received, frozen=True, kw_only=True):
             force_setattr(self, "enabled_user", "true" if self.enabled_user else "false")
 
     def as_input(self) -> Student | User:
-        """Return a user that can be sent: the same values, without what only a server sets.
+        """Return a user that can be sent: the same values, without fields only the server sets.
 
         Raises:
-            RecordError: A field that a user must have is missing here, or cannot be sent.
+            RecordError: A field that a user must have is missing, or a value cannot be sent.
         """
         return User(**_values(self, User))
 
 
 class StudentRecord(UserRecord, frozen=True, kw_only=True):
-    """A student as the server has it."""
+    """Hold a student as the server sent it."""
 
     def as_input(self) -> Student:
-        """Return a student that can be sent: the same values, without what only a server sets.
+        """Return a student that can be sent: the same values, without fields only the server sets.
 
         Raises:
-            RecordError: A field that a student must have is missing here, or cannot be sent.
+            RecordError: A field that a student must have is missing, or a value cannot be sent.
         """
         return Student(**_values(self, Student))
 
@@ -163,7 +167,7 @@ def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
             value = demographics_of(value)
         elif field.name == "roles" and isinstance(value, list):
             value = [role.as_input() for role in value]
-        # `username` alone may be null: a null name or grade list would be refused anyway.
+        # Only `username` may be null: the server would reject a null name or list of grades.
         absent = value is UNSET or (value is None and field.name != "username")
         if field.required and absent:
             raise RecordError(field.encode_name, "is missing in the record received")
@@ -173,10 +177,10 @@ def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
 
 
 def demographics_of(wire: dict[str, Any]) -> Demographics | UnsetType:
-    """Return what can be sent of the demographics received.
+    """Return the part of received demographics that can be sent, or UNSET.
 
     Raises:
-        RecordError: The birth date is none.
+        RecordError: `birthDate` is not a date.
     """
     born = wire.get("birthDate", UNSET)
     try:
@@ -187,7 +191,7 @@ def demographics_of(wire: dict[str, Any]) -> Demographics | UnsetType:
 
 
 class AgentRecord(Received, frozen=True, kw_only=True):
-    """One person linked to a student. `agent_id`, the link's own id, may be missing."""
+    """Hold one link of a student as the server sent it. `agent_id`, the link's id, may be None."""
 
     user: Reference | None = None
     relationship_type: str | None = None
@@ -199,7 +203,7 @@ class AgentRecord(Received, frozen=True, kw_only=True):
 
 
 class OrgRecord(Received, frozen=True, kw_only=True):
-    """An organisation as the server has it."""
+    """Hold an organisation as the server sent it."""
 
     sourced_id: str = ""
     status: Text = UNSET

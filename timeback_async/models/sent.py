@@ -1,7 +1,8 @@
-"""The records we send, as TimeBack's rostering API takes them.
+"""The records that we send, as TimeBack's rostering API accepts them.
 
-snake_case here, camelCase on the wire. An optional field has three states: `UNSET` is not sent,
-`None` is sent as null, a value is sent. Building a struct checks nothing; sending it does.
+Names are in snake_case here, and in camelCase on the wire. An optional field has three states:
+`UNSET` is not sent, `None` is sent as null, a value is sent. A struct is checked when it is sent,
+not when it is built.
 
 Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference; OneRoster 1.2.
 """
@@ -50,11 +51,11 @@ RoleName = Literal[
 
 
 class Sent(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What every struct sent has in common: a misspelt field is an error, never dropped."""
+    """The base of all structs sent. An unknown field is an error, and never ignored."""
 
 
 class OrgRef(Sent, frozen=True):
-    """A reference to an organisation that TimeBack knows."""
+    """Refer to an organisation in TimeBack."""
 
     sourced_id: SourcedId
     type: Literal["org"] = "org"
@@ -62,7 +63,7 @@ class OrgRef(Sent, frozen=True):
 
 
 class UserRef(Sent, frozen=True):
-    """A reference to a user."""
+    """Refer to a user."""
 
     sourced_id: SourcedId
     type: Literal["user"] = "user"
@@ -70,7 +71,7 @@ class UserRef(Sent, frozen=True):
 
 
 class Role(Sent, frozen=True):
-    """What a user is in one organisation. `end_date` is exclusive."""
+    """Give a user one role in one organisation. `end_date` is exclusive."""
 
     role_type: RoleType
     role: RoleName
@@ -81,7 +82,7 @@ class Role(Sent, frozen=True):
 
 
 class Demographics(Sent, frozen=True):
-    """The one demographic fact TimeBack takes."""
+    """Hold the birth date, the only demographic field that TimeBack accepts."""
 
     birth_date: datetime.date | None
 
@@ -95,8 +96,8 @@ class Demographics(Sent, frozen=True):
 class Person(Sent, frozen=True, kw_only=True):
     """The fields that students and users share.
 
-    `enabled_user` takes a bool or "true"/"false"; it is kept and sent as the string.
-    The repr shows the id alone: everything else is personal.
+    `enabled_user` can be a bool, or "true" or "false"; it is stored and sent as the string.
+    The repr shows the id alone: the rest is personal.
     """
 
     sourced_id: SourcedId
@@ -130,7 +131,7 @@ class Person(Sent, frozen=True, kw_only=True):
 
 
 class Student(Person, frozen=True, kw_only=True):
-    """A student, for `PUT /students`. `username` may be None, but has to be given."""
+    """Describe a student, for `PUT /students`. `username` is required, but may be None."""
 
     username: str | None
     primary_org: OrgRef
@@ -138,7 +139,7 @@ class Student(Person, frozen=True, kw_only=True):
 
 
 class User(Person, frozen=True, kw_only=True):
-    """A teacher, parent, guardian or other user, for `PUT /users/{sourcedId}`."""
+    """Describe a teacher, parent, guardian or other user, for `PUT /users/{sourcedId}`."""
 
     roles: Annotated[list[Role], msgspec.Meta(min_length=1)]
     username: Text = UNSET
@@ -147,10 +148,10 @@ class User(Person, frozen=True, kw_only=True):
 
 
 class AgentLink(Sent, frozen=True):
-    """A student's parent, guardian or relative, for `PUT /students/{id}/agents/{agentId}`.
+    """Link an agent to a student, for `PUT /students/{sourcedId}/agents/{agentId}`.
 
-    `agent_id` is the id of the relationship, not of the user. Left out, it is derived from both
-    ids, so that sending the link again is the same link.
+    `agent_id` is the id of the link, not of the agent, which is `user_id`. By default it is derived
+    from both ids, so that the same two people always have the same link.
     """
 
     student_id: SourcedId
@@ -160,12 +161,12 @@ class AgentLink(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if self.agent_id == "":
-            with suppress(UnicodeEncodeError):  # an id that is none: sending it says so
+            with suppress(UnicodeEncodeError):  # an id that is not text: it is checked when sent
                 force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
 
 
 class AgentKey(Sent, frozen=True):
-    """Which link to delete: the student's id and the id of the relationship."""
+    """Name a link to delete, by the id of the student and the id of the link."""
 
     student_id: SourcedId
     agent_id: SourcedId
