@@ -9,7 +9,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from ...errors import ConfigError
 from .records import (
@@ -21,6 +20,7 @@ from .records import (
     RepeatedId,
     RowPlace,
     UnresolvedReference,
+    named,
 )
 from .roles import RoleRow
 from .values import DIFFERENT
@@ -203,12 +203,12 @@ class RosterDatabase:
         """Return the ids that several rows have."""
         query = """SELECT id, count(DISTINCT body) = 1 AND count(body) = count(*), count(body) > 0
                    FROM people GROUP BY id HAVING count(*) > 1"""
-        return list(map(RepeatedId._make, self.connection.execute(query)))
+        return list(named(RepeatedId, self.connection.execute(query)))
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
         """Return where the rows of a person stand, in the order of the files."""
         query = "SELECT rowid, file, line FROM people WHERE id = ? ORDER BY rowid"
-        return list(map(RowPlace._make, self.connection.execute(query, (sourced_id,))))
+        return list(named(RowPlace, self.connection.execute(query, (sourced_id,))))
 
     def drop(self, rows: Iterable[RowPlace]) -> None:
         """Delete rows of people."""
@@ -263,7 +263,7 @@ class RosterDatabase:
         """Yield the references that `link` left out."""
         query = f"""SELECT person, agent, file, line, hindrance, user, unknown FROM ({REFERENCES})
                     WHERE hindrance IS NOT NULL"""  # noqa: S608
-        return map(HinderedReference._make, self.connection.execute(query, (relationship,)))
+        return named(HinderedReference, self.connection.execute(query, (relationship,)))
 
     def add_unresolved(self, rows: Iterable[UnresolvedReference]) -> None:
         """Add references without a link."""
@@ -286,19 +286,19 @@ class RosterDatabase:
 
     def people(self) -> Iterator[RecordRow]:
         """Yield every person, those left out too, in the order of the files."""
-        return self._all(RecordRow, "people ORDER BY rowid")
+        query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
+        return self.connection.execute(query)
 
     def links(self) -> Iterator[LinkRow]:
         """Yield every link."""
-        return self._all(LinkRow, "links")
+        return self.connection.execute(
+            "SELECT student, user, agent_id, relation, file, line FROM links"
+        )
 
     def unresolved(self) -> Iterator[UnresolvedReference]:
         """Yield every reference without a link."""
-        return self._all(UnresolvedReference, "unresolved")
-
-    def _all(self, row: Any, table: str) -> Iterator[Any]:
-        query = f"SELECT {', '.join(row._fields)} FROM {table}"  # noqa: S608
-        return map(row._make, self.connection.execute(query))
+        query = "SELECT person, agent, file, line, is_unknown FROM unresolved"
+        return named(UnresolvedReference, self.connection.execute(query))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from .findings import Severity
 from .gaps import Gaps
 from .options import LoadedOptions
 from .people import PeopleMapper
-from .records import LinkRow, PersonRow, Reference
+from .records import PersonRow, Reference
 from .roles import RoleRow
 from .roster import RECORDS, ROWS_AT_ONCE, WIRE, Roster, Source
 from .rows import Rows
@@ -92,7 +92,7 @@ class Loader:
                 self._report("id-missing", rows.file, line, "userSourcedId")
                 continue
             relation = row.get("relationshipRole", "")
-            self._database.add_references([Reference(one, other, relation, rows.file, line)])
+            self._database.add_references([(one, other, relation, rows.file, line)])
         source.unreadable += rows.broken
 
     def _source(self, rows: Rows, target: str) -> Source:
@@ -176,16 +176,16 @@ class Loader:
             if kind == "agent" or not isinstance(sourced_id, str):
                 return False
             is_student = kind == "student"
-            left_out = PersonRow(sourced_id, "", is_student, "", "", file, line, None, "", b"")
+            left_out = (sourced_id, "", is_student, "", "", file, line, None, "", b"")
             self._database.add_people([left_out])
             return True
         if isinstance(value, AgentLink):
             ids = value.student_id, value.user_id, value.agent_id
-            self._database.add_link(LinkRow(*ids, value.relationship_type, file, line))
+            self._database.add_link((*ids, value.relationship_type, file, line))
             return True
         gaps = Gaps(birth=value.demographics is UNSET)
         self._roster.has_births |= not gaps.birth
-        person = PersonRow(
+        person = (
             value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
             value.username or "", gaps.as_json(),
         )  # fmt: skip
@@ -221,16 +221,12 @@ class _People:
         sourced_id = row["sourcedId"]
         person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
-            PersonRow(
-                sourced_id, person.kind, person.is_student, person.relation, person.status,
-                self._file, line, person.body, row.get("username", ""), person.gaps,
-            )
+            (sourced_id, person.kind, person.is_student, person.relation, person.status,
+             self._file, line, person.body, row.get("username", ""), person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
             agents = listed(row["agentSourcedIds"])
-            self._references += [
-                Reference(sourced_id, agent, "", self._file, line) for agent in agents
-            ]
+            self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
         if "userIds" in row:
             known = user_ids(row["userIds"])
             self._identities += [(identity, sourced_id) for identity in known if ":" in identity]

@@ -85,8 +85,8 @@ class Roster(Closing):
         """Yield every record that is whole, people before links."""
         for kind, body in self.database.records():
             yield msgspec.json.decode(body, type=WIRE[kind])
-        for link in self.database.links():
-            yield AgentLink(link.student, link.user, link.relation, link.agent_id)
+        for student, user, agent_id, relation, _, _ in self.database.links():
+            yield AgentLink(student, user, relation, agent_id)
 
     def begin_planning(self) -> None:
         """Note that the roster is being planned; internal.
