@@ -104,8 +104,7 @@ def test_an_agent_who_is_no_relative_is_linked_only_when_told_as_what(tmp_path: 
     roster = read(tmp_path / "untold", school(*people))
 
     assert wrong(roster) == [
-        "agent-role users.csv:2: agentSourcedIds: "
-        "an agent is not parent, guardian or relative (u-1)"
+        f"agent-role users.csv:2: agentSourcedIds: {CODES['agent-role'].says} (u-1)"
     ]
     assert links(tmp_path, *people, relationship="mentor") == {"s-1+u-1": "mentor"}
 

@@ -32,8 +32,6 @@ from ..sync import (
     read_roster,
     run,
 )
-from ..sync._reading.files import shown
-from ..sync._running.page import page
 from ._failures import Failures
 from ._input import Entry
 from ._logs import LogFormat, logged
@@ -134,9 +132,7 @@ class _Job:
                 with _named_by_flags():
                     report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
-                report = SyncReport(
-                    roster=shown(self._path.name), stopped=str(refusal) or "interrupted"
-                )
+                report = SyncReport.refused(self._path.name, str(refusal) or "interrupted")
                 _keep(report, file, outputs.report)
                 if outputs.json:
                     code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
@@ -241,7 +237,7 @@ def _keep(report: SyncReport, file: RawIOBase | None, path: Path | None) -> bool
     """Write the report's page; return whether that worked."""
     if file is None:
         return True
-    rest = page(report).encode(errors="replace")
+    rest = report.as_html(as_flags).encode(errors="replace")
     try:
         while rest:
             rest = rest[file.write(rest) :]

@@ -15,7 +15,7 @@ __all__ = ["print_sync_report"]
 
 SEVERITIES = {
     "error": "[red]left out:[/]",
-    "warning": "[yellow]look at:[/]",
+    "warning": "[yellow]check:[/]",
     "note": "[dim]note:[/]",
 }
 KIND_NAMES = {"student": "students", "user": "users", "agent": "links"}
@@ -59,7 +59,7 @@ def _is_removed(kind: str, report: SyncReport) -> bool:
 
 
 def _print_failures(report: SyncReport, kept: Path | None) -> None:
-    table = Table(title="Not done", title_justify="left")
+    table = Table(title="Not saved", title_justify="left")
     for heading in ("where", "kind", "id", "outcome", "reason"):
         table.add_column(heading, overflow="fold")
     examples = report.examples(MAX_FAILURES_SHOWN)

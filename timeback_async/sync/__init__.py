@@ -18,8 +18,9 @@ from ._reading.findings import CODES, Cause, Finding, Findings
 from ._reading.options import ReadOptions
 from ._reading.read import read_roster
 from ._reading.roster import Roster
+from ._running.facts import Failure, PhaseReport
 from ._running.job import SyncRun, run
-from ._running.sync_report import Failure, PhaseReport, SyncReport
+from ._running.sync_report import SyncReport
 
 __all__ = [
     "CODES",

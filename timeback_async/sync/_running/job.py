@@ -30,8 +30,9 @@ from ...models import StudentRecord, UserRecord
 from .._planning.plan import Change, Plan
 from .._planning.state import StateError
 from .completion import completed
+from .facts import Failure
 from .journal import Journal
-from .sync_report import MAX_KEPT_FAILURES, Failure, SyncReport
+from .sync_report import MAX_KEPT_FAILURES, SyncReport
 
 __all__ = ["SyncRun", "run"]
 
