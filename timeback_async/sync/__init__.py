@@ -1,12 +1,12 @@
-"""A school's roster into TimeBack: read it, compare it with earlier runs, send what is new.
+"""Bring a school's roster into TimeBack: read it, compare it with earlier runs, send changes.
 
     with State("state.db", config) as state, read_roster("export.zip") as roster:
         changes = plan(roster, state)
         async with TimebackSession(config) as session:
             report = await run(session, changes)
 
-Reading and planning block: from an event loop, hand them to `asyncio.to_thread`. Nothing of a
-roster is kept but hashes; what a run has done is in the state, and running again goes on there.
+Reading and planning block: from an event loop, call them by `asyncio.to_thread`. The state keeps
+the outcome of each record, and hashes instead of its content; the next run continues from there.
 """
 
 from ._planning.compare import plan

@@ -239,7 +239,7 @@ class _Planner:
         return self._tables.present(entry.id) is None
 
     def _is_judgeable(self, link: Entry) -> bool:
-        """Whether the people of a link allow to judge it: its student is there, both are readable.
+        """Whether a link can be judged: its student is in the files, and neither row is left out.
 
         The links of a student who is absent stay with the student.
         """

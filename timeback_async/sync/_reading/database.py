@@ -147,11 +147,11 @@ class RosterDatabase:
         return self._exists(f"SELECT 1 FROM {table}")  # noqa: S608
 
     def has_roles_without_user(self) -> bool:
-        """Whether a row of roles.csv does not say whose role it is."""
+        """Whether a row of roles.csv has no userSourcedId."""
         return self._exists("SELECT 1 FROM roles WHERE user = ''")
 
     def has_demographics_without_id(self) -> bool:
-        """Whether a row of demographics.csv does not say whose it is."""
+        """Whether a row of demographics.csv has no sourcedId."""
         return self._exists("SELECT 1 FROM demographics WHERE id = ''")
 
     def roles_of(self, ids: str) -> dict[str, list[RoleRow]]:
@@ -194,7 +194,7 @@ class RosterDatabase:
     # -- what shows only when all files are read
 
     def index_people(self) -> None:
-        """Index people with all that links ask of them, whose records lie too far apart."""
+        """Index everything that making links reads of people, whose records lie far apart."""
         self.connection.execute(
             "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
         )
@@ -206,7 +206,7 @@ class RosterDatabase:
         return list(named(RepeatedId, self.connection.execute(query)))
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
-        """Return where the rows of a person stand, in the order of the files."""
+        """Return the places of a person's rows, in the order of the files."""
         query = "SELECT rowid, file, line FROM people WHERE id = ? ORDER BY rowid"
         return list(named(RowPlace, self.connection.execute(query, (sourced_id,))))
 
@@ -216,7 +216,7 @@ class RosterDatabase:
         self.connection.executemany("DELETE FROM people WHERE rowid = ?", rowids)
 
     def leave_out(self, sourced_id: str) -> None:
-        """Leave a person out, who remains known as one of the files."""
+        """Leave a person out, but keep the id as one that is in the files."""
         query = "UPDATE people SET kind = '', body = NULL WHERE id = ?"
         self.connection.execute(query, (sourced_id,))
 

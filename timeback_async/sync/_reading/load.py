@@ -25,15 +25,15 @@ from .values import DIFFERENT, listed, user_ids
 
 __all__ = ["Loader"]
 
-FAILURE = "_failure"  # what a file of failures adds to a record
+FAILURE = "_failure"  # the key that a file of failures adds to a record
 
 
 class Loader:
-    """Fills a roster. Orgs, roles, profiles and demographics come before the people.
+    """Fills a roster. Orgs, roles, profiles and demographics have to be read before the people.
 
     Args:
-        roster: What is filled.
-        options: What the user has said.
+        roster: The roster to fill.
+        options: How it is read.
         mode: Returns "bulk" or "delta" for a target.
         claims_bulk: Whether the manifest says that the people are a full set.
     """
@@ -49,11 +49,13 @@ class Loader:
         self._role_form: str | None = None
 
     def read_orgs(self, rows: Rows) -> None:
+        """Read the types of orgs."""
         orgs = self._orgs = self._orgs or {}
         for _, row in rows:
             orgs[row.get("sourcedId", "")] = row.get("type", "").lower()
 
     def read_roles(self, rows: Rows) -> None:
+        """Read rows of roles.csv."""
         self._roster.files["roles"] = rows.file
         self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
         self._database.add_roles(
@@ -64,11 +66,13 @@ class Loader:
             self._roster.has_all_roles = False
 
     def read_profiles(self, rows: Rows) -> None:
+        """Read usernames from userProfiles.csv."""
         self._database.add_profiles(
             (row.get("userSourcedId", ""), row["username"]) for _, row in rows if "username" in row
         )
 
     def read_demographics(self, rows: Rows) -> None:
+        """Read birth dates from demographics.csv."""
         self._roster.files["demographics"] = rows.file
         self._birth_form = rows.layout.dates.get("birthDate")
         self._database.add_demographics(
@@ -83,6 +87,7 @@ class Loader:
         self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
+        """Read the links of School Data Sync v2.1."""
         source = self._source(rows, "relationships")
         source.has_agents = True
         for line, row in rows:
@@ -100,6 +105,7 @@ class Loader:
         return source
 
     def read_people(self, rows: Rows) -> None:
+        """Map the people, with what the other files say about them."""
         source = self._source(rows, "users")
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
@@ -148,6 +154,7 @@ class Loader:
     # -- JSON Lines
 
     def read_json_lines(self, file: DataFile) -> None:
+        """Read records in wire form, one on each line."""
         source = self._roster.sources[file.name] = Source(RECORDS, self._options.mode or "delta")
         source.has_agents = True
         with reading(file) as lines:
@@ -157,7 +164,12 @@ class Loader:
                     source.unreadable += 1
 
     def _read_json(self, file: str, line: int, text: bytes) -> bool:
-        """Take one record in; return whether it is known whose it is."""
+        """Add one record; return False if its sourcedId cannot be read."""
+        # Four cases:
+        #   no record, or of an unknown kind  -> json-broken
+        #   an invalid record                 -> value-invalid; a person is known, but left out
+        #   a link                            -> added, in place of an earlier one
+        #   a person                          -> added
         kind, inner = "", None
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             record = msgspec.json.decode(text)
@@ -194,7 +206,7 @@ class Loader:
 
 
 class _People:
-    """Maps rows of people, and writes what comes of them together."""
+    """Maps rows of people, and writes the results in batches."""
 
     def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
@@ -211,7 +223,7 @@ class _People:
         birth: tuple[str, str | None],
         ended: Sequence[tuple[str, str]],
     ) -> None:
-        """Map one row; `birth` is the date in demographics.csv, and its form."""
+        """Map one row; `birth` is the date in demographics.csv and its form."""
 
         def add(code: str, field: str, detail: str) -> Severity:
             return self._report(code, self._file, line, field, detail)
@@ -234,7 +246,7 @@ class _People:
             self._identities.append((row["userMasterIdentifier"], sourced_id))
 
     def write(self) -> None:
-        """Write what has been taken in."""
+        """Write the rows mapped since the last time."""
         self._database.add_people(self._people)
         self._database.add_references(self._references)
         self._database.add_identities(self._identities)
@@ -243,6 +255,7 @@ class _People:
 
 
 def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
+    """Yield rows in lists of at most `size`."""
     iterator = iter(rows)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -71,7 +71,7 @@ class RepeatedId(NamedTuple):
 
 
 class RowPlace(NamedTuple):
-    """Where a row of a person stands."""
+    """The place of one row of a person."""
 
     rowid: int
     file: str

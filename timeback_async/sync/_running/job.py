@@ -1,17 +1,15 @@
-"""Carry out a plan: people, then links, then what is removed; and note what became of each.
+"""Carry out a plan: people, then links, then removals; and note the result of each record.
 
-Source: the order follows what TimeBack needs: a link's both people first.
+Source: TimeBack onboarding guide: both people of a link have to be there before it.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
-
-import msgspec
 
 from ..._bulk.run import Bulk
 from ..._flow.pool import Statistics
@@ -20,16 +18,15 @@ from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
 from ...errors import (
     NotFoundError,
-    RecordError,
     SessionError,
     SourceError,
     TimebackError,
     TransportError,
 )
-from ...models import StudentRecord, UserRecord
 from .._planning.plan import Change, Plan
 from .._planning.state import StateError
 from .completion import completed
+from .deactivation import deactivated, people_at_server
 from .facts import Failure
 from .journal import Journal
 from .sync_report import MAX_KEPT_FAILURES, SyncReport
@@ -40,11 +37,8 @@ log = logging.getLogger("timeback_async.sync")
 
 DELETED = Outcome.DELETED
 OUTCOME_IN_STATE = {
-    "people": "saved",
-    "links": "saved",
-    "unlinks": "deleted",
-    "deactivations": "deactivated",
-}
+    "people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"
+}  # fmt: skip
 # Outcomes that say nothing about what the server holds.
 OUTCOMES_WITHOUT_NEWS = {Outcome.NOT_SENT, Outcome.INVALID}
 
@@ -52,12 +46,12 @@ OUTCOMES_WITHOUT_NEWS = {Outcome.NOT_SENT, Outcome.INVALID}
 class SyncRun:
     """A plan being carried out: `await` it, once, for its `SyncReport`.
 
-    Whatever ends it, the report is there and the state tells what is done: running the same
-    roster again goes on where this run ended.
+    The report is complete and the state up to date however the run ends: running the same roster
+    again continues from there.
 
     Attributes:
-        report: What became of the records so far.
-        error: What ended the run before its plan did.
+        report: The results so far.
+        error: What ended the run early, or None.
     """
 
     def __init__(
@@ -77,7 +71,7 @@ class SyncRun:
         self.report = SyncReport.of(plan, endpoint=session.config.base_url)
 
     def stop(self) -> None:
-        """Begin nothing more; what is in flight is finished."""
+        """Send nothing more, and finish what is in flight."""
         self._is_stopped = True
         self.report.stopped = self.report.stopped or "interrupted"
         if self._bulk is not None:
@@ -88,9 +82,9 @@ class SyncRun:
 
     async def _run(self) -> SyncReport:
         if self._is_used:
-            raise SessionError("a run can be awaited once; plan again")
+            raise SessionError("a run can be awaited once; read and plan again")
         if self._state.is_in_use:
-            raise SessionError("another run writes to this state; one at a time")
+            raise SessionError("another run writes to this state; wait until it ends")
         self._is_used = self._state.is_in_use = True
         self._started = time.monotonic()
         writer = asyncio.create_task(self._journal.write())
@@ -155,7 +149,7 @@ class SyncRun:
 
     def _end(self, error: TimebackError) -> None:
         if isinstance(error, SourceError) and isinstance(error.__cause__, TimebackError):
-            error = error.__cause__  # reading from the server is what failed
+            error = error.__cause__  # reading from the server has failed
         log.warning("stopped: %s", error)
         self.error = error
         self.report.stopped = str(error)
@@ -183,39 +177,27 @@ class SyncRun:
             yield record
 
     async def _deactivated(self) -> AsyncIterator[Any]:
-        """Yield whom only the state knows, then whom the files deactivate."""
-        changes = list(self._absent())
-        absent = {change.known.id: change for change in changes}
+        """Yield people who are absent from the files, then those whom the files deactivate."""
+        # Of the absent ones:
+        #   the server has them     -> they are sent as they are there, but deleted
+        #   the server has them not -> there is nothing to do; they count as deleted
+        deactivations = self._plan.changes("deactivations")
+        absent = {change.known.id: change for change in deactivations if change.record is None}
         # All of them before anything is written, which could move the pages of the listing.
-        found = {key: person async for key, person in self._found(absent)} if absent else {}
+        people = people_at_server(self._session, self._state.keys, absent)
+        found = {key: person async for key, person in people} if absent else {}
         for index, (key, person) in enumerate(found.items()):
             change = self._on_their_way[index] = absent.pop(key)
-            yield _deactivated(person, change.kind)
-        for change in absent.values():  # the server does not know them any more: just as well
-            self._note(
-                change, ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
-            )
-        told = (each for each in self._plan.changes("deactivations") if each.record is not None)
+            yield deactivated(person, change.kind)
+        for change in absent.values():
+            result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
+            self._note(change, result)
+        in_files = (each for each in self._plan.changes("deactivations") if each.record is not None)
         index = len(found)
-        async for change, record in completed(self._session, told):
+        async for change, record in completed(self._session, in_files):
             self._on_their_way[index] = change
             index += 1
             yield record
-
-    def _absent(self) -> Iterator[Change]:
-        return (each for each in self._plan.changes("deactivations") if each.record is None)
-
-    async def _found(self, absent: Collection[str]) -> AsyncIterator[tuple[str, UserRecord]]:
-        """Yield people as the server has them, by key. Of hashed ids, it is asked for everybody."""
-        if self._state.ids == "plain":
-            for key in absent:
-                with suppress(NotFoundError):
-                    yield key, await self._session.get_user(key)
-        else:
-            async for person in self._session.list_users():
-                key = self._state.id_of(person.sourced_id)
-                if key in absent:
-                    yield key, person
 
     # -- what came of it
 
@@ -226,10 +208,10 @@ class SyncRun:
             self._end(self._journal.error)
 
     def _note(self, change: Change, result: ItemResult) -> None:
-        """Count a result, have the state remember it, and tell whoever wants to know."""
+        """Count a result, write it to the state, and report it to the caller."""
         outcome = result.outcome
         if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
-            outcome = DELETED  # somebody else was quicker
+            outcome = DELETED  # another client deleted it first
         phase = self.report.phases[change.phase]
         phase.counts[outcome] += 1
         phase.ended = time.monotonic() - self._started
@@ -252,11 +234,11 @@ class SyncRun:
             self._on_result(change, result)
 
     def _draw(self, take_note: Callable[[int, Callable[[], Statistics]], None]) -> None:
-        with suppress(SessionError):  # it was closed under us, and results are still to be told
+        with suppress(SessionError):  # it was closed meanwhile; the results still count
             take_note(self._done, self._session.statistics)
 
     def _take_undelivered(self, report: Report) -> None:
-        """Account for what was cut off. Whatever is in doubt counts as unknown: it is resent."""
+        """Note what was cut off; what is in doubt counts as unknown and is sent again."""
         known = {result.index: result for result in report.failures}
         for index, change in sorted(self._on_their_way.items()):
             doubtful = ItemResult(
@@ -266,7 +248,7 @@ class SyncRun:
             self._note(change, known.get(index, doubtful))
 
     async def _conclude(self) -> None:
-        """Remember how the roster was mapped, once all of a full set has been gone through."""
+        """Write how the roster was mapped, if a full set was sent completely."""
         roster = self._plan.roster
         facts: dict[str, Any] = {"last_run": time.time()}
         if not self.report.stopped and all(s.mode == "bulk" for s in roster.sources.values()):
@@ -282,7 +264,7 @@ class SyncRun:
 
 
 async def _to_its_end(task: asyncio.Task[None]) -> None:
-    """Wait for a task, whoever cancels us meanwhile."""
+    """Wait until a task ends, and only then let a cancellation through."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -300,32 +282,19 @@ def run(
     *,
     on_result: Callable[[Change, ItemResult], None] | None = None,
 ) -> SyncRun:
-    """Carry out a plan. `await` what this returns; its `stop()` ends it early and in order.
+    """Carry out a plan. `await` the run that this returns; its `stop()` ends it early.
 
     Args:
         session: The client, open.
-        plan: What to send. It is used up.
-        on_result: Is told what became of each record, as it becomes known.
+        plan: What to send; it can be carried out once.
+        on_result: Called with each change and its result, as it becomes known.
 
     Returns:
-        The run, whose report is there in any case. What ends a run early (credentials, a server
-        that stays down, a full disk) is its `error`, and not raised.
+        The run. An error that ends it early (credentials, a server that stays down, a full disk)
+        is its `error` and is not raised.
 
     Raises:
         ConfigError: The plan's state is another endpoint's or client's.
     """
     plan.state.claim(session.config)
     return SyncRun(session, plan, on_result)
-
-
-def _deactivated(person: UserRecord, kind: str) -> Any:
-    """Return somebody as they are at the server, to be deleted; or why that cannot be sent."""
-    is_student = kind == "student"
-    if person.roles:  # which know better than a state that a run was killed over
-        is_student = any(role.role == "student" for role in person.roles)
-    try:
-        if is_student:
-            person = StudentRecord(**msgspec.structs.asdict(person))
-        return msgspec.structs.replace(person.as_input(), status="tobedeleted")
-    except RecordError as error:
-        return error
