@@ -27,11 +27,9 @@ from ..sync import (
     read_roster,
     run,
 )
-from ..sync._reading.files import shown
-from ..sync._running.page import page
 from ._exit import EXIT
 from ._logs import LogFormat, logged
-from ._options_words import named_by_flags
+from ._options_words import as_flags, named_by_flags
 from ._output_files import Failures, ReportFile
 from ._progress import PhaseMeter
 from ._screen import err, print_error, print_json, printable
@@ -129,9 +127,7 @@ class _Job:
                 with named_by_flags():
                     report, error, samples = await self._carried_out()
             except (TimebackError, asyncio.CancelledError) as refusal:
-                report = SyncReport(
-                    roster=shown(self._path.name), stopped=str(refusal) or "interrupted"
-                )
+                report = SyncReport.refused(self._path.name, str(refusal) or "interrupted")
                 _keep(report, report_file)
                 if outputs.json:
                     code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
@@ -203,7 +199,7 @@ def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
 
 def _keep(report: SyncReport, file: ReportFile | None) -> bool:
     """Write the page of the report, if there is a file for it; return False if that failed."""
-    return file is None or file.write(page(report))
+    return file is None or file.write(report.as_html(as_flags))
 
 
 def _exit_code(report: SyncReport, error: TimebackError | None) -> int:

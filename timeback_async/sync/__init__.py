@@ -1,12 +1,12 @@
-"""A school's roster into TimeBack: read it, compare it with earlier runs, send what is new.
+"""Bring a school's roster into TimeBack: read it, compare it with earlier runs, send changes.
 
     with State("state.db", config) as state, read_roster("export.zip") as roster:
         changes = plan(roster, state)
         async with TimebackSession(config) as session:
             report = await run(session, changes)
 
-Reading and planning block: from an event loop, hand them to `asyncio.to_thread`. Nothing of a
-roster is kept but hashes; what a run has done is in the state, and running again goes on there.
+Reading and planning block: from an event loop, call them by `asyncio.to_thread`. The state keeps
+the outcome of each record, and hashes instead of its content; the next run continues from there.
 """
 
 from ._planning.compare import plan
@@ -19,8 +19,9 @@ from ._reading.options import ReadOptions
 from ._reading.read import read_roster
 from ._reading.records import LeftOut
 from ._reading.roster import Roster
+from ._running.facts import Failure, PhaseReport
 from ._running.job import SyncRun, run
-from ._running.sync_report import Failure, PhaseReport, SyncReport
+from ._running.sync_report import SyncReport
 
 __all__ = [
     "CODES",

@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with` block."""
+"""Base of everything that is closed at the end of a `with` block."""
 
 from abc import abstractmethod
 from types import TracebackType
@@ -8,11 +8,11 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """A context manager whose end is `close`."""
+    """A context manager that calls `close` at its end."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back."""
+        """Release everything."""
 
     def __enter__(self) -> Self:
         return self

@@ -97,9 +97,9 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
     ("arguments", "environ", "words"),
     [
         (["gone.zip"], {}, "gone.zip: No such file or directory"),
-        (["empty"], {}, "there is no file to read people from; expected users.csv"),
-        (["text.txt"], {}, "is no folder, no zip, and no CSV"),
-        (["cut.zip"], {}, "cut.zip: is no zip, or cut off"),
+        (["empty"], {}, "has no file of people; expected users.csv"),
+        (["text.txt"], {}, "is not a folder, a zip file, CSV"),
+        (["cut.zip"], {}, "cut.zip: is not a zip file, or is truncated"),
         (["family", "--state", "empty"], {}, "empty: is a folder; name a file"),
         (["family"], {"TIMEBACK_CLIENT_ID": ""}, "TIMEBACK_CLIENT_ID: is not set"),
         (["family"], {"TIMEBACK_BASE_URL": "ftp://x"}, "base_url: must begin with https"),
@@ -114,7 +114,7 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
         (["family", "--state", "text.txt"], {}, "is damaged, or not a state; move it away"),
         (["family", "--failures", "no/such.jsonl"], {}, "such.jsonl: No such file or directory"),
         (["family", "--mode", "both"], {}, "delta"),
-        (["family", "--strict"], {}, "not by the letter of the standard: orgs.csv"),
+        (["family", "--strict"], {}, "differs from the standard: orgs.csv"),
     ],
 )
 def test_what_cannot_even_begin_is_exit_code_2_says_why_and_sends_nothing(

@@ -114,12 +114,12 @@ def test_of_several_packages_in_a_folder_none_is_taken(tmp_path: Path) -> None:
     for name in ("north", "south"):
         folder(tmp_path / name, ROSTER)
 
-    with pytest.raises(ConfigError, match=r"north \(is it that\?\), south \(is it that"):
+    with pytest.raises(ConfigError, match=r"north \(is this the roster\?\), south \(is this"):
         read_roster(tmp_path)
 
 
 def test_a_zip_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is nothing to read at all"):
+    with pytest.raises(ConfigError, match="found nothing to read"):
         read_roster(zipped(tmp_path / "export.zip", {"notes.txt": "Canary"}))
 
 
@@ -135,21 +135,21 @@ def test_a_common_prefix_is_cut_from_names(tmp_path: Path) -> None:
 def test_two_files_of_users_with_other_prefixes_are_none(tmp_path: Path) -> None:
     path = folder(tmp_path / "roster", {"a_users.csv": PEOPLE, "b_users.csv": PEOPLE})
 
-    with pytest.raises(ConfigError, match=r"there is no file to read people from"):
+    with pytest.raises(ConfigError, match=r"has no file of people"):
         opened(path)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "roster.zip", {"users.csv": PEOPLE, "Users.CSV": PEOPLE})
 
-    with pytest.raises(ConfigError, match=r"users.csv and Users.CSV are the same"):
+    with pytest.raises(ConfigError, match=r"users.csv and Users.CSV have one name"):
         opened(path)
 
 
 def test_two_files_of_one_name_behind_the_prefix_are_refused(tmp_path: Path) -> None:
     files = {"x_users.csv": PEOPLE, "x_orgs.csv": csv_text([org()]), "orgs.csv": csv_text([org()])}
 
-    with pytest.raises(ConfigError, match=r"orgs.csv and x_orgs.csv are the same"):
+    with pytest.raises(ConfigError, match=r"orgs.csv and x_orgs.csv have one name"):
         opened(folder(tmp_path / "roster", files))
 
 
@@ -182,7 +182,7 @@ def test_odd_entries_of_a_zip_are_not_looked_at(tmp_path: Path, name: str) -> No
 def test_a_name_that_leads_out_of_the_zip_is_refused(tmp_path: Path, name: str) -> None:
     path = raw_zip(tmp_path / "roster.zip", {"users.csv": PEOPLE, name: "x"})
 
-    with pytest.raises(ConfigError, match=r"a name that leads out of it; do not trust it"):
+    with pytest.raises(ConfigError, match=r"a path that leads out of it; refused"):
         opened(path)
 
 
@@ -203,7 +203,7 @@ def test_a_zip_that_grows_beyond_all_measure_is_refused(tmp_path: Path) -> None:
         package.writestr("users.csv", bytes(33 << 20))
 
     assert path.stat().st_size < 100_000
-    with pytest.raises(ConfigError, match=r"grows beyond all measure"):
+    with pytest.raises(ConfigError, match=r"expands to an implausible size"):
         opened(path)
 
 
@@ -227,7 +227,7 @@ def test_a_zip_of_more_than_any_roster_holds_is_refused(
 ) -> None:
     monkeypatch.setattr(_files, limit, value)
 
-    with pytest.raises(ConfigError, match=r"holds more than any roster does"):
+    with pytest.raises(ConfigError, match=r"holds more than a roster can"):
         opened(zipped(tmp_path / "roster.zip", ROSTER))
 
 
@@ -235,7 +235,7 @@ def test_what_is_no_roster_at_all_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "roster.pdf"
     path.write_bytes(b"%PDF")
 
-    with pytest.raises(ConfigError, match=r"is no folder, no zip, and no CSV, JSON Lines or Parq"):
+    with pytest.raises(ConfigError, match=r"is not a folder, a zip file, CSV, JSON Lines or Parq"):
         opened(path)
 
 
@@ -251,7 +251,7 @@ def test_a_zip_that_was_cut_off_is_refused(tmp_path: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
 
-    with pytest.raises(ConfigError, match=r"is no zip, or cut off"):
+    with pytest.raises(ConfigError, match=r"is not a zip file, or is truncated"):
         opened(path)
 
 
@@ -260,7 +260,7 @@ def test_a_zip_whose_directory_is_damaged_is_refused(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(b"PK\x01\x02", b"PK\x07\x02"))
 
-    with pytest.raises(ConfigError, match=r"is not a zip that can be read"):
+    with pytest.raises(ConfigError, match=r"is not a readable zip file"):
         opened(path)
 
 

@@ -268,7 +268,7 @@ async def test_a_primary_org_that_a_delta_says_is_where_they_go(
 @pytest.mark.parametrize(
     ("first", "roles", "reason"),
     [
-        (None, [], "TimeBack knows nobody"),
+        (None, [], "TimeBack has no such user"),
         ([TEACHES], [TEACHES | {"status": "tobedeleted"}], "have all ended"),
     ],
 )
@@ -592,7 +592,7 @@ async def test_a_state_serves_one_run_at_a_time(server: MockServer, tmp_path: Pa
         async with TimebackSession(server.config()) as session:
             first, second = (run(session, each) for each in plans)
             state.is_in_use = True
-            with pytest.raises(SessionError, match="one at a time"):
+            with pytest.raises(SessionError, match="wait until it ends"):
                 await first
             state.is_in_use = False
             assert (await second).ok

@@ -253,7 +253,7 @@ def test_a_lone_file_is_read_with_the_table_of_its_name(tmp_path: Path) -> None:
 def test_only_files_of_the_map_are_read(tmp_path: Path) -> None:
     layout = mapping(tmp_path / "map.toml", MAP)
 
-    with pytest.raises(ConfigError, match=r"no file to read people from; expected students"):
+    with pytest.raises(ConfigError, match=r"no file of people; expected students"):
         read(tmp_path, school(child()), layout=layout)
 
 

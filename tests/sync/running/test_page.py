@@ -19,8 +19,8 @@ from tests.support.trace import Clock, statistics
 from timeback_async import Outcome
 from timeback_async._trace import Trace
 from timeback_async.sync import PHASES, Findings, PhaseReport, SyncReport
+from timeback_async.sync._running.facts import Failure
 from timeback_async.sync._running.page import EXAMPLES_SHOWN, page
-from timeback_async.sync._running.sync_report import Failure
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://elsewhere.invalid/x onerror=alert(2)>"
 PUNCTUATION = "a & b $headline &lt;"
@@ -100,6 +100,25 @@ def findings(*told: tuple[str, str, int, str, str]) -> Findings:
     return collected
 
 
+# -- the way to it
+
+
+def test_a_report_gives_its_page_with_the_advice_in_its_readers_words() -> None:
+    found = report(findings(("org-missing", "users.csv", 2, "orgSourcedIds", "")))
+
+    assert found.as_html() == page(found)
+    assert "pass default_org" in found.as_html()
+    assert "pass --default-org" in found.as_html(
+        lambda text: text.replace("default_", "--default-")
+    )
+
+
+def test_a_run_that_is_refused_has_a_report_too() -> None:
+    refused = SyncReport.refused("a\x1bb.zip", "is not a zip file")
+
+    assert (refused.roster, refused.stopped, refused.ok) == ("a?b.zip", "is not a zip file", False)
+
+
 # -- the figures
 
 
@@ -149,7 +168,7 @@ def test_every_phase_has_a_row_even_where_there_was_nothing_to_do() -> None:
     ("changes", "headline", "summary"),
     [
         ({}, "all is well", "0 of 0 changes are at the server."),
-        ({"phases": {"links": phase(1000, saved=999, failed=1)}}, "look at this", "999 of 1,000"),
+        ({"phases": {"links": phase(1000, saved=999, failed=1)}}, "please check", "999 of 1,000"),
         ({"phases": {"unlinks": phase(7, deleted=7)}}, "all is well", "7 of 7 changes"),
         (
             {"phases": {"links": phase(1000)}, "dry_run": True},
@@ -158,7 +177,7 @@ def test_every_phase_has_a_row_even_where_there_was_nothing_to_do() -> None:
         ),
         (
             {"phases": {"links": phase(9, saved=2)}, "stopped": "interrupted"},
-            "look at this",
+            "please check",
             "2 of 9 changes are at the server. 7 were not reached. It ended early: interrupted.",
         ),
     ],
@@ -196,7 +215,7 @@ def test_of_much_that_was_not_done_the_first_is_shown_and_the_rest_counted() -> 
 
 
 def test_where_all_was_done_there_is_no_table_of_what_was_not() -> None:
-    assert "Not done" not in Page(page(report())).text
+    assert "Not saved" not in Page(page(report())).text
 
 
 # -- over time
@@ -273,7 +292,7 @@ def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counte
 
 
 def test_without_findings_it_says_so() -> None:
-    assert "Nothing: every row is by the book." in Page(page(report())).text
+    assert "Nothing: every row follows the standard." in Page(page(report())).text
 
 
 # -- nothing from outside, and nothing let in

@@ -1,1 +1,1 @@
-"""A roster and what earlier runs did become a plan: what to send, and what never by accident."""
+"""Make a plan of a roster and of what earlier runs did: what to send, and what to remove."""

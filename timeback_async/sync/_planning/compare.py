@@ -9,13 +9,12 @@ from msgspec import structs
 from ...models.ids import agent_id_of
 from .._reading.database import writing
 from .._reading.gaps import Gaps
-from .._reading.records import RecordRow
 from .._reading.roster import RECORDS, Roster, Source
 from .entry import Entry
 from .plan import Plan
 from .removals import Removals
 from .state import State
-from .tables import Action, ChangeRow, Present
+from .tables import Action, ChangeRow, Phase
 
 __all__ = ["plan"]
 
@@ -89,7 +88,7 @@ class _Planner:
             source.is_delta for source in self._roster.sources.values()
         )
         self.known = 0
-        self._present: list[Present] = []
+        self._present: list[tuple[str, str, bool]] = []
         self._changes: list[ChangeRow] = []
 
     # -- what is in the files
@@ -104,31 +103,26 @@ class _Planner:
     def _compare_people(self) -> None:
         id_of, hash_of = self._state.keys.id_of, self._state.keys.hash_of
         sources = self._roster.sources
-        for row in self._database.people():
-            key = id_of(row.id)
-            self._present.append(Present(key, row.id, row.body is None))
+        for sourced_id, kind, status, file, line, body, gaps in self._database.people():
+            key = id_of(sourced_id)
+            self._present.append((key, sourced_id, body is None))
             if len(self._present) > ROWS_IN_MEMORY:
                 self._flush()
-            if row.body is None:
+            if body is None:
                 continue
-            digest = hash_of(row.gaps + row.body)
-            source = sources[row.file]
-            action = self._action(key, source.name, digest, row.status)
+            digest = hash_of(gaps + body)
+            source = sources[file]
+            action = self._action(key, source.name, digest, status)
             if action is not None:
-                self._add_person(row, action, key, source, digest)
-
-    def _add_person(
-        self, row: RecordRow, action: Action, key: str, source: Source, digest: bytes
-    ) -> None:
-        gaps = row.gaps
-        if gaps:
-            gaps = self._to_look_up(gaps, is_new=action == "create" and not source.is_delta)
-        self._add(
-            ChangeRow(
-                "deactivations" if action == "deactivate" else "people", action, row.kind, key,
-                source.name, row.id, row.body, hash=digest, file=row.file, line=row.line, gaps=gaps,
-            )
-        )  # fmt: skip
+                phase: Phase = "deactivations" if action == "deactivate" else "people"
+                if gaps:
+                    gaps = self._to_look_up(gaps, is_new=action == "create" and not source.is_delta)
+                self._add(
+                    ChangeRow(
+                        phase, action, kind, key, source.name, sourced_id, body, "", "", "", "",
+                        digest, file, line, gaps,
+                    )
+                )  # fmt: skip
 
     def _to_look_up(self, text: bytes, is_new: bool) -> bytes:
         """Return the gaps that TimeBack may fill; it has nothing about a new person."""
@@ -142,7 +136,7 @@ class _Planner:
         sources = self._roster.sources
         for student, user, agent_id, relation, file, line in self._database.links():
             key = id_of(link_id(student, user, agent_id))
-            self._present.append(Present(key, "", False))
+            self._present.append((key, "", False))
             if len(self._present) > ROWS_IN_MEMORY:
                 self._flush()
             digest = hash_of(relation.encode())
@@ -161,7 +155,7 @@ class _Planner:
         id_of = self._state.keys.id_of
         for person, agent, file, line, is_unknown in self._database.unresolved():
             keys = [id_of(link_id(person, agent)), id_of(link_id(agent, person))]
-            self._present += [Present(key, "", False) for key in keys]
+            self._present += [(key, "", False) for key in keys]
             if len(self._present) > ROWS_IN_MEMORY:
                 self._flush()
             if is_unknown and self._roster.sources[file].mode == "delta":
@@ -245,7 +239,7 @@ class _Planner:
         return self._tables.present(entry.id) is None
 
     def _is_judgeable(self, link: Entry) -> bool:
-        """Whether the people of a link allow to judge it: its student is there, both are readable.
+        """Whether a link can be judged: its student is in the files, and neither row is left out.
 
         The links of a student who is absent stay with the student.
         """
@@ -269,5 +263,6 @@ def link_id(student: str, user: str, agent_id: str = "") -> str:
 
     No sourcedId holds a line feed, so no other record has the same.
     """
-    derived = agent_id in ("", agent_id_of(student, user))
-    return f"{student}\n{user}" if derived else f"{student}\n{user}\n{agent_id}"
+    if not agent_id or agent_id == agent_id_of(student, user):
+        return f"{student}\n{user}"
+    return f"{student}\n{user}\n{agent_id}"

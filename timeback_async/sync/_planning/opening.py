@@ -33,7 +33,7 @@ SCHEMA = (
         hash BLOB,            -- of the last saved version; NULL before it, empty after a removal
         outcome TEXT, status INT, attempts INT, time REAL,
         source TEXT,          -- the file it came from, for judging absence
-        student TEXT,         -- of a link: its people, as they stand in `id`
+        student TEXT,         -- of a link: its people, in the form of `id`
         user TEXT,
         agent_id TEXT         -- of a link: its own id
     ) WITHOUT ROWID""",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from .._reading.database import RosterDatabase
+from .._reading.records import named
 
 __all__ = ["Action", "ChangeRow", "Phase", "PlanTables", "Present"]
 
@@ -81,10 +82,12 @@ class PlanTables:
 
     def add_changes(self, rows: Iterable[ChangeRow]) -> None:
         """Add changes in the order they are to be sent in."""
-        self._db.executemany(f"INSERT INTO changes ({COLUMNS}) VALUES ({MARKS})", rows)  # noqa: S608
+        # sqlite3 binds plain tuples in half the time that named ones take.
+        query = f"INSERT INTO changes ({COLUMNS}) VALUES ({MARKS})"  # noqa: S608
+        self._db.executemany(query, map(tuple, rows))
 
-    def add_present(self, rows: Iterable[Present]) -> None:
-        """Add records of the files; the first one of a key counts."""
+    def add_present(self, rows: Iterable[tuple[str, str, bool]]) -> None:
+        """Add records of the files, the fields of `Present`; the first one of a key counts."""
         self._db.executemany("INSERT OR IGNORE INTO present VALUES (?,?,?)", rows)
 
     def add_changed_source(self, source: str, key: str) -> None:
@@ -102,7 +105,7 @@ class PlanTables:
     def changes(self, phase: Phase) -> Iterator[ChangeRow]:
         """Yield the changes of one phase, in the order of the files."""
         query = f"SELECT {COLUMNS} FROM changes WHERE phase = ? ORDER BY rowid"  # noqa: S608
-        return map(ChangeRow._make, self._db.execute(query, (phase,)))
+        return named(ChangeRow, self._db.execute(query, (phase,)))
 
     def has_gaps(self) -> bool:
         """Whether something has to be looked up at the server."""

@@ -9,7 +9,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from ...errors import ConfigError
 from .records import (
@@ -22,6 +21,7 @@ from .records import (
     RepeatedId,
     RowPlace,
     UnresolvedReference,
+    named,
 )
 from .roles import RoleRow
 from .values import DIFFERENT
@@ -155,11 +155,11 @@ class RosterDatabase:
         return self._exists(f"SELECT 1 FROM {table}")  # noqa: S608
 
     def has_roles_without_user(self) -> bool:
-        """Whether a row of roles.csv does not say whose role it is."""
+        """Whether a row of roles.csv has no userSourcedId."""
         return self._exists("SELECT 1 FROM roles WHERE user = ''")
 
     def has_demographics_without_id(self) -> bool:
-        """Whether a row of demographics.csv does not say whose it is."""
+        """Whether a row of demographics.csv has no sourcedId."""
         return self._exists("SELECT 1 FROM demographics WHERE id = ''")
 
     def roles_of(self, ids: str) -> dict[str, list[RoleRow]]:
@@ -202,7 +202,7 @@ class RosterDatabase:
     # -- what shows only when all files are read
 
     def index_people(self) -> None:
-        """Index people with all that links ask of them, whose records lie too far apart."""
+        """Index everything that making links reads of people, whose records lie far apart."""
         self.connection.execute(
             "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
         )
@@ -211,12 +211,12 @@ class RosterDatabase:
         """Return the ids that several rows have."""
         query = """SELECT id, count(DISTINCT body) = 1 AND count(body) = count(*), count(body) > 0
                    FROM people GROUP BY id HAVING count(*) > 1"""
-        return list(map(RepeatedId._make, self.connection.execute(query)))
+        return list(named(RepeatedId, self.connection.execute(query)))
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
-        """Return where the rows of a person stand, in the order of the files."""
+        """Return the places of a person's rows, in the order of the files."""
         query = "SELECT rowid, file, line FROM people WHERE id = ? ORDER BY rowid"
-        return list(map(RowPlace._make, self.connection.execute(query, (sourced_id,))))
+        return list(named(RowPlace, self.connection.execute(query, (sourced_id,))))
 
     def drop(self, rows: Iterable[RowPlace]) -> None:
         """Delete rows of people."""
@@ -224,7 +224,7 @@ class RosterDatabase:
         self.connection.executemany("DELETE FROM people WHERE rowid = ?", rowids)
 
     def leave_out(self, sourced_id: str) -> None:
-        """Leave a person out, who remains known as one of the files."""
+        """Leave a person out, but keep the id as one that is in the files."""
         query = "UPDATE people SET kind = '', body = NULL WHERE id = ?"
         self.connection.execute(query, (sourced_id,))
 
@@ -271,7 +271,7 @@ class RosterDatabase:
         """Yield the references that `link` left out."""
         query = f"""SELECT person, agent, file, line, hindrance, user, unknown FROM ({REFERENCES})
                     WHERE hindrance IS NOT NULL"""  # noqa: S608
-        return map(HinderedReference._make, self.connection.execute(query, (relationship,)))
+        return named(HinderedReference, self.connection.execute(query, (relationship,)))
 
     def add_unresolved(self, rows: Iterable[UnresolvedReference]) -> None:
         """Add references without a link."""
@@ -294,23 +294,24 @@ class RosterDatabase:
 
     def people(self) -> Iterator[RecordRow]:
         """Yield every person, those left out too, in the order of the files."""
-        return self._all(RecordRow, "people ORDER BY rowid")
+        query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
+        return self.connection.execute(query)
 
     def links(self) -> Iterator[LinkRow]:
         """Yield every link."""
-        return self._all(LinkRow, "links")
+        return self.connection.execute(
+            "SELECT student, user, agent_id, relation, file, line FROM links"
+        )
 
     def left_out(self) -> Iterator[LeftOut]:
         """Yield every row that is left out, in the order in which that was found."""
-        return self._all(LeftOut, "left_out ORDER BY rowid")
+        query = "SELECT file, line, field, reason, text FROM left_out ORDER BY rowid"
+        return named(LeftOut, self.connection.execute(query))
 
     def unresolved(self) -> Iterator[UnresolvedReference]:
         """Yield every reference without a link."""
-        return self._all(UnresolvedReference, "unresolved")
-
-    def _all(self, row: Any, table: str) -> Iterator[Any]:
-        query = f"SELECT {', '.join(row._fields)} FROM {table}"  # noqa: S608
-        return map(row._make, self.connection.execute(query))
+        query = "SELECT person, agent, file, line, is_unknown FROM unresolved"
+        return named(UnresolvedReference, self.connection.execute(query))
 
 
 @contextmanager

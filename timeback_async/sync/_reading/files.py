@@ -1,7 +1,7 @@
-"""Open what a school exports: a folder, a zip or a single file, and find the data files in it.
+"""Open an export of a school (a folder, a zip or a single file), and find its data files.
 
-Nothing is unpacked. A zip with paths that lead out of it, or that grows beyond all measure, is
-refused before a byte is read.
+Nothing is unpacked. A zip is refused before a byte is read if one of its paths leads out of it, or
+if it expands to an implausible size.
 """
 
 import lzma
@@ -21,16 +21,16 @@ __all__ = ["DataFile", "Package", "packages_in", "reading", "shown"]
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
 MAX_ENTRIES = 10_000
 MAX_BYTES = 32 << 30
-# Roster files shrink to a tenth; a file that shrinks to a five-hundredth is no roster.
+# Zipped roster files have about a tenth of their size; a five-hundredth is implausible.
 MAX_RATIO, MIN_SUSPECT = 500, 32 << 20
 
 
 class DataFile(NamedTuple):
-    """One file of a package: its name, fit to be shown, and how to open it, again and again."""
+    """One file of a package: its name, safe to print, its suffix, and how to open it repeatedly."""
 
     name: str
     suffix: str
-    open: Callable[[], Any]  # a binary stream, of which zipfile and pathlib have types of their own
+    open: Callable[[], Any]  # a binary stream; zipfile and pathlib have different types
 
 
 class Package(Closing):
@@ -38,14 +38,17 @@ class Package(Closing):
 
     Args:
         path: A folder, a zip or one file.
-        is_prefixed: Whether a prefix that all names have in common may be cut off.
+        is_prefixed: Whether a common prefix of all names may be removed.
 
     Attributes:
         path: Where it is.
-        is_inside: Whether that is in the folder that was given, which holds nothing else to read.
+        is_inside: Whether it is the only package in the given folder.
         files: By name, in lower case and without suffix, such as "users".
         is_alone: Whether it is a single file.
-        prefix: What was cut from the beginning of every name.
+        prefix: What was removed from the beginning of every name.
+
+    Raises:
+        ConfigError: It cannot be opened, or two files have the same name.
     """
 
     def __init__(self, path: Path, *, is_prefixed: bool = True) -> None:
@@ -71,16 +74,16 @@ class Package(Closing):
                 found = list(_entries(path, self._zip))
             elif path.suffix.lower() == ".zip":
                 path.open("rb").close()
-                raise ConfigError(f"{path}: is no zip, or cut off; have it exported again")
+                raise ConfigError(f"{path}: is not a zip file, or is truncated; export it again")
             else:
                 path.open("rb").close()
                 raise ConfigError(
-                    f"{path}: is no folder, no zip, and no CSV, JSON Lines or Parquet"
+                    f"{path}: is not a folder, a zip file, CSV, JSON Lines or Parquet"
                 )
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise ConfigError(f"{path}: is not a zip that can be read: {error}") from None
+            raise ConfigError(f"{path}: is not a readable zip file: {error}") from None
         is_data = [file for file in found if file.suffix in SUFFIXES]
         seen = [file for file in is_data if self.is_alone or not file.name.startswith(".")]
         stems = [file.name[: -len(file.suffix)].lower() for file in seen]
@@ -91,7 +94,9 @@ class Package(Closing):
         for stem, file in zip(stems, seen, strict=True):
             name = stem.removeprefix(self.prefix)
             if name in self.files:
-                raise ConfigError(f"{path}: {self.files[name].name} and {file.name} are the same")
+                raise ConfigError(
+                    f"{path}: {self.files[name].name} and {file.name} have one name; remove one"
+                )
             self.files[name] = file
 
     def close(self) -> None:
@@ -101,7 +106,7 @@ class Package(Closing):
 
 
 def _innermost(path: Path) -> Path:
-    """Return the one package in a folder that holds no data files of its own, else the folder."""
+    """Return the only package in a folder without data files of its own; else the folder."""
     if not path.is_dir():
         return path
     if any(each.suffix.lower() in SUFFIXES for each in path.iterdir()):
@@ -122,7 +127,7 @@ def packages_in(path: Path) -> list[Path]:
 
 @contextmanager
 def reading(file: DataFile) -> Iterator[BinaryIO]:
-    """Open a data file; whatever the disk or the zip has against it is a ConfigError.
+    """Open a data file; every error of the disk or the zip is a ConfigError.
 
     Raises:
         ConfigError: It cannot be read, or is damaged.
@@ -133,16 +138,16 @@ def reading(file: DataFile) -> Iterator[BinaryIO]:
     except OSError as error:
         raise ConfigError(f"{file.name}: {error.strerror or 'cannot be read'}") from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise ConfigError(f"{file.name}: is damaged in the zip: {error}") from None
+        raise ConfigError(f"{file.name}: is damaged in the zip: {error}; export it again") from None
     except UnicodeError:
-        raise ConfigError(f"{file.name}: was changed while it was read") from None
+        raise ConfigError(f"{file.name}: was changed while it was read; run again") from None
 
 
 def _entries(path: Path, package: zipfile.ZipFile) -> Iterator[DataFile]:
     """Yield the files at the root, or in the one folder that encloses everything."""
     entries = [entry for entry in package.infolist() if entry.filename and not entry.is_dir()]
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
-        raise ConfigError(f"{path}: holds more than any roster does")
+        raise ConfigError(f"{path}: holds more than a roster can; refused")
     for entry in entries:
         _check(path, entry)
     names = {entry.filename: PurePosixPath(entry.filename) for entry in entries}
@@ -163,12 +168,12 @@ def _entries(path: Path, package: zipfile.ZipFile) -> Iterator[DataFile]:
 def _check(path: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.filename.replace("\\", "/")
     if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
-        raise ConfigError(f"{path}: holds a name that leads out of it; do not trust it")
+        raise ConfigError(f"{path}: holds a path that leads out of it; refused")
     if entry.flag_bits & 1:
         raise ConfigError(f"{path}: is encrypted; unpack it first")
     is_large = entry.file_size > MIN_SUSPECT
     if is_large and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
-        raise ConfigError(f"{path}: grows beyond all measure when unpacked; do not trust it")
+        raise ConfigError(f"{path}: expands to an implausible size; refused")
 
 
 def _is_junk(name: PurePosixPath) -> bool:
@@ -176,5 +181,5 @@ def _is_junk(name: PurePosixPath) -> bool:
 
 
 def shown(name: str) -> str:
-    """Return a file's name without what could move a cursor or cannot be written."""
+    """Return a file's name with "?" for characters that are not printable."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)

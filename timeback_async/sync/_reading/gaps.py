@@ -1,7 +1,7 @@
-"""What the files leave open of somebody, to be looked up where TimeBack has it already.
+"""What the files do not say about a person, and TimeBack may know.
 
-A delta, a set without its demographics, and a file with rows that cannot be read leave out what
-has not changed; and what is left out of a record may be deleted by sending it.
+Three kinds of files leave out what has not changed: a delta, a set without demographics, and a
+file with unreadable rows. A record sent without such a value might delete it at TimeBack.
 """
 
 import msgspec
@@ -14,7 +14,7 @@ __all__ = ["NONE", "Gaps", "Roleless"]
 
 
 class Roleless(Person, frozen=True, kw_only=True):
-    """Somebody without a role in the files of a delta: TimeBack has to tell what they are."""
+    """A person of a delta without a role in the files; only TimeBack knows the roles."""
 
     username: str | UnsetType = UNSET
     primary_org: OrgRef | UnsetType = UNSET
@@ -22,17 +22,17 @@ class Roleless(Person, frozen=True, kw_only=True):
 
 
 class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the files leave open of one person.
+    """What the files do not say about one person.
 
-    Two records that are the same but for their gaps do not say the same: one of them may leave a
-    role at the server that the other one ends.
+    Gaps are part of what a record says: of two otherwise equal records, one may keep a role at the
+    server that the other one ends.
 
     Attributes:
-        birth: There is no birth date, and not everybody's is in the files.
-        org: The primary org was chosen among several of which none is known to be a school.
-        roles: There may be more roles than those in the files.
-        kind: Among them the primary one, which tells students from users.
-        ended: Role and org of those that the files end.
+        birth: Whether the birth date is missing because the files do not hold everybody's.
+        org: Whether the primary org was chosen among several, none of them known as a school.
+        roles: Whether there may be more roles than those in the files.
+        kind: Whether the primary role, which separates students from users, may be one of them.
+        ended: Role and org of the roles that the files end.
     """
 
     birth: bool = False
@@ -43,11 +43,11 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def from_json(cls, text: bytes) -> "Gaps":
-        """Return what `as_json` has written."""
+        """Return the gaps that `as_json` wrote."""
         return _decode(text) if text else NONE
 
     def as_json(self) -> bytes:
-        """Return it as JSON, and nothing where there is none."""
+        """Return the gaps as JSON; no bytes if there are none."""
         return b"" if self == NONE else BIRTH_ALONE if self == BIRTH else _encode(self)
 
 

@@ -17,7 +17,7 @@ from ...models.kinds import KINDS
 from .files import DataFile, reading, shown
 from .findings import CODES
 from .gaps import Gaps
-from .records import LeftOut, LinkRow, PersonRow
+from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
 __all__ = ["FAILURE", "read_json_lines", "record_in"]
@@ -96,16 +96,16 @@ class _Line:
                 self._source.unreadable += 1
             else:
                 is_student = kind == "student"
-                unread = PersonRow(sourced_id, "", is_student, "", "", file, line, None, "", b"")
+                unread = (sourced_id, "", is_student, "", "", file, line, None, "", b"")
                 database.add_people([unread])
             return
         if isinstance(value, AgentLink):
             ids = value.student_id, value.user_id, value.agent_id
-            database.add_link(LinkRow(*ids, value.relationship_type, file, line))
+            database.add_link((*ids, value.relationship_type, file, line))
             return
         gaps = Gaps(birth=value.demographics is UNSET)
         self._roster.has_births |= not gaps.birth
-        person = PersonRow(
+        person = (
             value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
             value.username or "", gaps.as_json(),
         )  # fmt: skip

@@ -124,7 +124,7 @@ ONEROSTER: Layout = {name: FileLayout(name) for name in TARGETS if name != "rela
 
 
 class Columns(msgspec.Struct):
-    """Where the fields of one file stand.
+    """Where the fields of one file are.
 
     Attributes:
         places: Index of the cell, from 0, by field.

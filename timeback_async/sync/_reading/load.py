@@ -20,11 +20,11 @@ __all__ = ["Loader"]
 
 
 class Loader:
-    """Fills a roster. Orgs, roles, profiles and demographics come before the people.
+    """Fills a roster. Orgs, roles, profiles and demographics have to be read before the people.
 
     Args:
-        roster: What is filled.
-        options: What the user has said.
+        roster: The roster to fill.
+        options: How it is read.
         mode: Returns "bulk" or "delta" for a target.
         claims_bulk: Whether the manifest says that the people are a full set.
     """
@@ -40,11 +40,13 @@ class Loader:
         self._role_form: str | None = None
 
     def read_orgs(self, rows: Rows) -> None:
+        """Read the types of orgs."""
         orgs = self._orgs = self._orgs or {}
         for _, row in rows:
             orgs[row.get("sourcedId", "")] = row.get("type", "").lower()
 
     def read_roles(self, rows: Rows) -> None:
+        """Read rows of roles.csv."""
         self._roster.files["roles"] = rows.file
         self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
         self._database.add_roles(
@@ -55,11 +57,13 @@ class Loader:
             self._roster.has_all_roles = False
 
     def read_profiles(self, rows: Rows) -> None:
+        """Read usernames from userProfiles.csv."""
         self._database.add_profiles(
             (row.get("userSourcedId", ""), row["username"]) for _, row in rows if "username" in row
         )
 
     def read_demographics(self, rows: Rows) -> None:
+        """Read birth dates from demographics.csv."""
         self._roster.files["demographics"] = rows.file
         self._birth_form = rows.layout.dates.get("birthDate")
         self._database.add_demographics(
@@ -74,6 +78,7 @@ class Loader:
         self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
+        """Read the links of School Data Sync v2.1."""
         source = self._source(rows, "relationships")
         source.has_agents = True
         for line, row in rows:
@@ -83,7 +88,7 @@ class Loader:
                 self._report("id-missing", rows.file, line, "userSourcedId")
                 continue
             relation = row.get("relationshipRole", "")
-            self._database.add_references([Reference(one, other, relation, rows.file, line)])
+            self._database.add_references([(one, other, relation, rows.file, line)])
         source.unreadable += rows.broken
 
     def _source(self, rows: Rows, target: str) -> Source:
@@ -91,6 +96,7 @@ class Loader:
         return source
 
     def read_people(self, rows: Rows) -> None:
+        """Map the people, with what the other files say about them."""
         source = self._source(rows, "users")
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
@@ -138,7 +144,7 @@ class Loader:
 
 
 class _People:
-    """Maps rows of people, and writes what comes of them together."""
+    """Maps rows of people, and writes the results in batches."""
 
     def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
@@ -155,7 +161,7 @@ class _People:
         birth: tuple[str, str | None],
         ended: Sequence[tuple[str, str]],
     ) -> None:
-        """Map one row; `birth` is the date in demographics.csv, and its form."""
+        """Map one row; `birth` is the date in demographics.csv and its form."""
 
         def add(code: str, field: str, detail: str) -> Severity:
             return self._report(code, self._file, line, field, detail)
@@ -165,16 +171,12 @@ class _People:
         sourced_id = row["sourcedId"]
         person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
-            PersonRow(
-                sourced_id, person.kind, person.is_student, person.relation, person.status,
-                self._file, line, person.body, row.get("username", ""), person.gaps,
-            )
+            (sourced_id, person.kind, person.is_student, person.relation, person.status,
+             self._file, line, person.body, row.get("username", ""), person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
             agents = listed(row["agentSourcedIds"])
-            self._references += [
-                Reference(sourced_id, agent, "", self._file, line) for agent in agents
-            ]
+            self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
         if "userIds" in row:
             known = user_ids(row["userIds"])
             self._identities += [(identity, sourced_id) for identity in known if ":" in identity]
@@ -182,7 +184,7 @@ class _People:
             self._identities.append((row["userMasterIdentifier"], sourced_id))
 
     def write(self) -> None:
-        """Write what has been taken in."""
+        """Write the rows mapped since the last time."""
         self._database.add_people(self._people)
         self._database.add_references(self._references)
         self._database.add_identities(self._identities)
@@ -191,6 +193,7 @@ class _People:
 
 
 def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
+    """Yield rows in lists of at most `size`."""
     iterator = iter(rows)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -1,6 +1,6 @@
-"""What a package says about itself, in manifest.csv.
+"""Read manifest.csv: what a package says about itself.
 
-It is a hint: where it and the data files disagree, the files win.
+It is a hint: if it and the data files disagree, the files are right.
 
 Source: OneRoster 1.1 and 1.2 CSV bindings (manifest.csv).
 """
@@ -17,7 +17,7 @@ class Manifest:
     """The properties of a package.
 
     Attributes:
-        version: "1.1", "1.2" or what else is written there; "" where nothing is.
+        version: "1.1", "1.2" or another one; "" if there is none.
     """
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
@@ -30,11 +30,11 @@ class Manifest:
         self.version = version if re.fullmatch(r"[\d.]{1,9}", version) else ""
 
     def mode(self, target: str) -> str:
-        """Return "bulk", "delta", "absent" or "", where it says nothing that is known."""
+        """Return "bulk", "delta" or "absent"; "" if it says nothing known about a file."""
         value = self._properties.get(f"file.{target}", "").lower()
         return value if value in ("bulk", "delta", "absent") else ""
 
     @property
     def is_known(self) -> bool:
-        """Whether its version is one that is read by the book. Excel makes 1.2 of 1.20."""
+        """Whether the version is supported. Excel turns 1.20 into 1.2."""
         return self.version.startswith(("1.1", "1.2"))

@@ -152,14 +152,10 @@ class PeopleMapper:
             kind=is_kind_open,
             ended=[self._roles.ended(*each) for each in ended],
         )
-        return MappedRow(
-            kind="" if body is None else KIND_OF_STRUCT[struct],
-            is_student=None if has_no_roles else held.is_student,
-            relation="" if is_kind_open else held.relation,
-            status=values["status"],
-            body=body,
-            gaps=gaps.as_json(),
-        )
+        kind = "" if body is None else KIND_OF_STRUCT[struct]
+        is_student = None if has_no_roles else held.is_student
+        relation = "" if is_kind_open else held.relation
+        return MappedRow(kind, is_student, relation, values["status"], body, gaps.as_json())
 
     # -- single fields
 

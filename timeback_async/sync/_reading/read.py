@@ -1,4 +1,4 @@
-"""Read a roster: find out what the files are, and bring each into the roster in turn."""
+"""Read a roster: find out what the files are, and read one after the other into the roster."""
 
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ from .tables import Table
 
 __all__ = ["read_roster"]
 
-FEW = 5
+MAX_REFUSALS_SHOWN = 5
 
 
 def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
-    """Read a roster: a OneRoster package, a folder, a CSV, JSON Lines or Parquet file.
+    """Return the roster in a OneRoster package, a folder, or a CSV, JSON Lines or Parquet file.
 
     It blocks: from an event loop, `await asyncio.to_thread(read_roster, path)`.
 
@@ -39,8 +39,8 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
         options: How to read it; None for the lenient defaults.
 
     Raises:
-        ConfigError: It cannot be read at all, or, when `strict`, differs from the standard as a
-            whole. What is wrong with single rows is in `findings`.
+        ConfigError: It cannot be read at all, an option is wrong, or it is `strict` and a file as
+            a whole differs from the standard. Problems of single rows are in `findings`.
     """
     loaded = (options or ReadOptions()).loaded()
     roster = Roster(shown(Path(path).name), loaded)
@@ -77,9 +77,10 @@ class _Reader:
             if cause.severity == "error" and cause.examples[0].line == 0
         ]
         if self._options.strict and refused:
-            some = "; ".join(map(str, refused[:FEW]))
-            more = f"; and {len(refused) - FEW} more" if len(refused) > FEW else ""
-            raise ConfigError(f"not by the letter of the standard: {some}{more}")
+            some = "; ".join(map(str, refused[:MAX_REFUSALS_SHOWN]))
+            number = len(refused) - MAX_REFUSALS_SHOWN
+            more = f"; and {number} more" if number > 0 else ""
+            raise ConfigError(f"differs from the standard: {some}{more}")
 
     def _loader(self) -> Loader:
         claims_bulk = self._manifest is not None and self._manifest.mode("users") == "bulk"
@@ -105,14 +106,14 @@ class _Reader:
             path = self._package.path
             there = [file.name for file in files.values()]
             if not there:
-                there = [f"{each.name} (is it that?)" for each in packages_in(path)]
+                there = [f"{each.name} (is this the roster?)" for each in packages_in(path)]
             raise ConfigError(
-                f"{path}: there is no file to read people from; expected {known}, and there is "
-                f"{', '.join(there) or 'nothing to read at all'}"
+                f"{path}: has no file of people; expected {known}, found "
+                f"{', '.join(there) or 'nothing to read'}"
             )
         self._roster.format = self._format(layout)
         loader = self._loader()
-        # Each of these is needed by the next.
+        # In this order: people need all that is before them.
         for target, read in (
             ("orgs", loader.read_orgs),
             ("roles", loader.read_roles),
@@ -126,6 +127,10 @@ class _Reader:
 
     def _chosen(self, files: dict[str, DataFile]) -> tuple[dict[str, Table], Layout]:
         """Return the files to read, and what each of them holds."""
+        # Three cases:
+        #   one file and a layout of one file -> that layout, whatever the file's name
+        #   one file                          -> what its name says, else people
+        #   a package                         -> the files that the layout, or a standard, names
         encoding, layout = self._options.encoding, self._options.layout
         if self._package.is_alone:
             ((stem, file),) = files.items()
@@ -172,13 +177,13 @@ class _Reader:
                 self._report("mode-unclear", "manifest.csv", detail=target)
 
     def _mode(self, target: str) -> str:
-        """Return "bulk" or "delta". What a manifest leaves open is no full set."""
-        said = self._manifest.mode(target) if self._manifest else ""
-        return said if said in ("bulk", "delta") else self._options.mode or self._unsaid
-
-    @property
-    def _unsaid(self) -> str:
-        return "bulk" if self._manifest is None else "delta"
+        """Return "bulk" or "delta"; a file that the manifest does not cover is not a full set."""
+        # The manifest comes first, then the option, then the default: a set without a manifest is
+        # full, and a file that a manifest does not cover holds changes.
+        claimed = self._manifest.mode(target) if self._manifest else ""
+        if claimed in ("bulk", "delta"):
+            return claimed
+        return self._options.mode or ("bulk" if self._manifest is None else "delta")
 
     def _read_table(
         self, file: DataFile, stem: str, table: Table, layout: FileLayout, read: Any
@@ -188,7 +193,7 @@ class _Reader:
         except ConfigError as error:
             raise ConfigError(f"{file.name}: {error}") from None
         if "sourcedId" in columns.missing and layout.target == "users":
-            raise ConfigError(f"{file.name}: has no column sourcedId; is it what its name says?")
+            raise ConfigError(f"{file.name}: has no column sourcedId; is it a file of people?")
         if columns.missing and layout.target != "users":
             self._report("file-unusable", file.name, detail=", ".join(columns.missing))
             return

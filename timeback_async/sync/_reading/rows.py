@@ -1,4 +1,4 @@
-"""The rows of a file as fields, with what its layout adds and translates."""
+"""Turn the rows of a file into fields, with the constants and translations of its layout."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,20 @@ from .tables import Broken, Table
 
 __all__ = ["Rows"]
 
-# Cells that are never read further.
+# Fields that are never read.
 UNREAD = {"password", "resourceSourcedIds"}
 
 
 class Rows:
-    """The rows of a file as fields that are not blank, with what its layout adds and translates."""
+    """Yields each readable row of a file: its line, and its cells by field, without blank ones.
+
+    Attributes:
+        file: The file's name, safe to print.
+        name: The name from run to run; see `Source`.
+        columns: Where the fields are.
+        layout: What the file holds.
+        broken: Unreadable rows so far; each has a finding.
+    """
 
     def __init__(
         self,

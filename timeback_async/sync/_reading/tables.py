@@ -1,4 +1,4 @@
-"""Read a data file as rows of cells, each with its line; what cannot be read is told apart.
+"""Read a data file as rows of cells, each with its line; mark rows that cannot be read.
 
 Source: OneRoster 1.2 CSV binding (RFC 4180, UTF-8; a BOM is to be tolerated).
 """
@@ -19,16 +19,18 @@ from .files import DataFile, reading
 __all__ = ["Broken", "Row", "Table"]
 
 PARQUET_BATCH = 4096
-EXACT = 2**53  # beyond it a float has lost digits of a whole number
+EXACT = 2**53  # a larger float may have lost digits of a whole number
 
 
 class Broken(NamedTuple):
-    """A row that cannot be read: the code of what is wrong with it."""
+    """A row that cannot be read; `code` is that of its finding."""
 
     code: str
 
 
 class Row(NamedTuple):
+    """A row; `line` is where it begins, from 1."""
+
     line: int
     cells: list[str] | Broken
 
@@ -37,8 +39,8 @@ class Table:
     """A file of rows under one header.
 
     Attributes:
-        header: The names of the columns as they are, without trailing unnamed ones.
-        notes: Codes of what is odd about the file as a whole, each with a detail.
+        header: The names of the columns as they are, without unnamed ones at the end.
+        notes: Findings about the file as a whole: code and detail.
     """
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
@@ -56,7 +58,7 @@ class Table:
         try:
             names = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
         except csv.Error:
-            raise ConfigError(f"{file.name}: its first line is not CSV") from None
+            raise ConfigError(f"{file.name}: its first line is not CSV; export it again") from None
         self.header = [name.strip() for name in names]
         self._widths = {len(names)}
         while self.header and not self.header[-1]:
@@ -67,7 +69,7 @@ class Table:
             self.notes.append(("rows-wider", ""))
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row that is not empty, with as many cells as the header has."""
+        """Yield every row that is not empty, with as many cells as the header, or `Broken`."""
         if self._file.suffix == ".parquet":
             yield from _parquet_rows(self._file)
             return
@@ -82,9 +84,11 @@ class Table:
 
     def lines(self) -> Iterator[Row]:
         """Yield every row below the header, empty or not, with as many cells as it has."""
+        # A row is Broken if it is not CSV, or if a cell contains a line break: the standard
+        # forbids those, and one may hide that two rows stick together.
         with self._text() as text:
             text.readline()
-            # Strict: text behind a closing quote, or none, would swallow the rows that follow.
+            # Strict: otherwise a quote that is not closed swallows the rows that follow.
             reader = csv.reader(text, delimiter=self._delimiter, strict=True)
             read = 0
             while True:
@@ -95,16 +99,15 @@ class Table:
                     return
                 except csv.Error:
                     cells = Broken("row-broken")
-                # The standard forbids line breaks, and two rows may stick together by one.
                 if reader.line_num - read > 1 and not isinstance(cells, Broken):
                     cells = Broken("line-break")
                 read = reader.line_num
                 yield Row(line, cells)
 
     def _habit(self) -> int:
-        """Return the width that both of the first two rows have, where they end in blank cells.
+        """Return the width of the first two rows if both end in equally many blank cells.
 
-        A single row that is too wide has a stray comma in it: its cells stand in wrong columns.
+        A single row that is too wide has a stray comma: its cells are in the wrong columns.
         """
         width = len(self.header)
         rows = [row.cells for row in islice(self.lines(), 2)]
@@ -122,7 +125,7 @@ class Table:
             yield text
 
     def _decided(self, fallback: str | None) -> str:
-        """Return the encoding: UTF-8, or the fallback where the bytes are not that."""
+        """Return the encoding: UTF-8, or the fallback if the bytes are not UTF-8."""
         for encoding in filter(None, ("utf-8-sig", fallback)):
             if self._is_in(encoding):
                 if encoding == fallback:
@@ -177,11 +180,13 @@ def _parquet(file: DataFile) -> Iterator[Any]:
         try:
             yield parquet.ParquetFile(stream)
         except (pyarrow.ArrowException, OSError) as error:
-            raise ConfigError(f"{file.name}: is not Parquet ({type(error).__name__})") from None
+            raise ConfigError(
+                f"{file.name}: is not Parquet ({type(error).__name__}); export it again"
+            ) from None
 
 
 def _as_text(value: Any) -> str | None:
-    """Return what a cell of a CSV would say, or None where none could."""
+    """Return a cell as the text of a CSV, or None if its type has no such text."""
     match value:
         case None:
             return ""
@@ -189,7 +194,7 @@ def _as_text(value: Any) -> str | None:
             return "true" if value else "false"
         case str() | int():
             return str(value)
-        case float() if isnan(value):  # what is missing in a column of numbers
+        case float() if isnan(value):  # a missing number
             return ""
         case float() if value.is_integer() and abs(value) < EXACT:
             return str(int(value))

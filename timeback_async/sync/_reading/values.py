@@ -1,6 +1,6 @@
-"""What a cell says, in the forms that real files write it in.
+"""Read a cell in the forms of real files.
 
-Nothing is guessed: what can be read in two ways is not read at all.
+Nothing is guessed: a text with two possible meanings is not read at all.
 
 Source: OneRoster 1.2.1 CSV binding (booleans, lists, userIds, dates).
 """
@@ -22,7 +22,7 @@ _typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall
 
 
 def boolean(text: str) -> str | None:
-    """Return "true" or "false", or None where it is neither."""
+    """Return "true" or "false", or None if the text is neither."""
     lower = text.lower()
     return "true" if lower in TRUE else "false" if lower in FALSE else None
 
@@ -39,7 +39,7 @@ def listed(text: str) -> list[str]:
 
 
 def user_ids(text: str) -> list[str]:
-    """Return identifiers, each as `type:id`; without its type where it has none.
+    """Return identifiers, each as `type:id`, or as `id` if it has no type.
 
     Known forms: `{LDAP:Id}`, several of them, a bare id, `[]`, JSON objects.
     """
@@ -47,19 +47,19 @@ def user_ids(text: str) -> list[str]:
         with suppress(msgspec.DecodeError):
             objects = msgspec.json.decode(text, type=list[dict[str, str]])
             found = [(each.get("type", ""), each.get("identifier", "")) for each in objects]
-            return [f"{kind}:{own}" for kind, own in found if own]
+            return [f"{kind}:{number}" for kind, number in found if number]
     if "{" in text:
-        return [f"{kind.strip()}:{own.strip()}" for kind, own in _typed(text)]
+        return [f"{kind.strip()}:{number.strip()}" for kind, number in _typed(text)]
     return listed(text)
 
 
 def day(text: str, form: str | None) -> datetime.date | str:
-    """Return a date, or the code of what is wrong with it.
+    """Return a date, or the code of the finding.
 
     Args:
         text: The cell.
-        form: How it is written, for `datetime.strptime`; None for year first, or for a day and
-            a month that can be told apart.
+        form: Its form, for `datetime.strptime`; None for a date with the year first, or one in
+            which day and month can be distinguished.
     """
     if form is not None:
         with suppress(ValueError):

@@ -1,1 +1,1 @@
-"""A plan is carried out, and its outcome kept and reported."""
+"""Carry out a plan; keep and report the outcome."""

@@ -1,4 +1,4 @@
-"""Complete what the files leave open of people from what the server holds."""
+"""Complete people from what the server has, where the files do not say enough."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,8 +17,8 @@ from .._reading.gaps import NONE, Gaps, Roleless
 __all__ = ["as_read", "completed"]
 
 LOOKUPS_AT_ONCE = 64
-# Statuses that speak of one person; any other means that nobody can be looked up.
-OF_ONE = (400, 409, 410, 422, 500)
+# Statuses that concern one person; after any other one, no person can be looked up.
+STATUSES_OF_ONE_PERSON = (400, 409, 410, 422, 500)
 
 
 def as_read(changes: Iterable[Change]) -> Iterator[tuple[Change, Any]]:
@@ -31,7 +31,7 @@ async def completed(
 ) -> AsyncIterator[tuple[Change, Any]]:
     """Yield each change, completed, with what to send: its record, or why there is none.
 
-    Of a change that could not be completed no record is left, so that nobody sends half of it.
+    A change that could not be completed has no record, so that no half of it is sent.
 
     Raises:
         TimebackError: The server could not be asked.
@@ -42,8 +42,8 @@ async def completed(
             *(_record(session, change) for change in batch), return_exceptions=True
         )
         for change, record in zip(batch, records, strict=True):
-            if isinstance(record, ApiError) and record.status in OF_ONE:
-                reason = f"what TimeBack holds could not be looked up: {record}"
+            if isinstance(record, ApiError) and record.status in STATUSES_OF_ONE_PERSON:
+                reason = f"could not be looked up at TimeBack: {record}"
                 yield change._replace(content=None), RecordError("sourcedId", reason)
             elif isinstance(record, RecordError):
                 yield change._replace(content=None), record
@@ -58,7 +58,12 @@ async def completed(
 
 
 async def _record(session: TimebackSession, change: Change) -> Student | User | None:
-    """Return the record of a change, its gaps filled; None where it is sent as it is."""
+    """Return the record of a change, its gaps filled; None if it is sent as it is."""
+    # Cases, once the server has been asked:
+    #   it does not have the person -> a new record, which needs a role in the files
+    #   no role in the files        -> the record becomes what the person is at the server
+    #   no primary role there       -> the kind has to be the same at the server
+    # Then birth date, primary org and roles are taken from the server if they are gaps.
     gaps = change.gaps
     if gaps == NONE:
         return None
@@ -68,12 +73,13 @@ async def _record(session: TimebackSession, change: Change) -> Student | User | 
         known = await session.get_user(change.sourced_id)
     except NotFoundError:
         if isinstance(record, Roleless):
-            raise RecordError("roles", "are in no file, and TimeBack knows nobody of it") from None
+            reason = "are in no file, and TimeBack has no such user; send a role"
+            raise RecordError("roles", reason) from None
         return None
     if isinstance(record, Roleless):
         record = _from_server(record, known, gaps)
     elif gaps.kind and _is_student(known) != isinstance(record, Student):
-        reason = "tells nobody's kind: the primary role is missing, and TimeBack has another"
+        reason = "are incomplete: the primary role is missing, and TimeBack has another; send it"
         raise RecordError("roles", reason)
     values: dict[str, Any] = {}
     if gaps.birth and record.demographics is UNSET and known.demographics:
@@ -88,33 +94,35 @@ async def _record(session: TimebackSession, change: Change) -> Student | User | 
 
 
 def _is_student(known: UserRecord) -> bool:
-    """Whether somebody is a student to TimeBack; who has no roles there can be nothing else."""
+    """Whether the server has a person as a student; only students can have no roles."""
     roles = known.roles or ()
     primary = [role for role in roles if role.role_type == "primary"]
     return not roles or any(role.role == "student" for role in primary or roles)
 
 
 def _from_server(record: Roleless, known: UserRecord, gaps: Gaps) -> Student | User:
-    """Return somebody as the student or the user that TimeBack has."""
+    """Return a person without roles in the files as the student or user the server has."""
     values = {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
     org = known.primary_org
     if org and org.sourced_id:
         values = {"primary_org": OrgRef(org.sourced_id), **values}
     if _is_student(known):
         if "primary_org" not in values:
-            raise RecordError("primaryOrg", "is in no file, and TimeBack has none")
+            raise RecordError("primaryOrg", "is in no file, and TimeBack has none; send it")
         grades, username = known.grades or [], known.username or None
         return Student(**{"grades": grades, "username": username, **values})
     roles = [role.as_input() for role in known.roles or ()]
     kept = [role for role in roles if (role.role, role.org.sourced_id) not in gaps.ended]
     if not kept and record.status != "tobedeleted":
-        raise RecordError("roles", "have all ended; send the new one with them, or tobedeleted")
+        raise RecordError(
+            "roles", "have all ended; send a new one with them, or the status tobedeleted"
+        )
     return User(**values, roles=kept or roles)
 
 
 def _merged(record: User, known: UserRecord, gaps: Gaps) -> list[Role]:
-    """Return the roles of the files, and those at the server that the files do not speak of."""
-    told = {(role.role, role.org.sourced_id) for role in record.roles} | set(gaps.ended)
+    """Return the roles of the files, and those at the server that the files do not mention."""
+    mentioned = {(role.role, role.org.sourced_id) for role in record.roles} | set(gaps.ended)
     others = [role.as_input() for role in known.roles or ()]
-    kept = [role for role in others if (role.role, role.org.sourced_id) not in told]
+    kept = [role for role in others if (role.role, role.org.sourced_id) not in mentioned]
     return sorted([*record.roles, *kept], key=lambda role: role.role_type != "primary")

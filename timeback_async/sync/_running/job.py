@@ -1,6 +1,6 @@
-"""Carry out a plan: people, then links, then what is removed; and note what became of each.
+"""Carry out a plan: people, then links, then removals; and note the result of each record.
 
-Source: the order follows what TimeBack needs: a link's both people first.
+Source: TimeBack onboarding guide: both people of a link have to be there before it.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Collection,
     Generator,
     Iterable,
     Iterator,
@@ -18,8 +17,6 @@ from collections.abc import (
 from contextlib import suppress
 from itertools import chain
 from typing import Any
-
-import msgspec
 
 from ..._bulk.ledger import Ledger
 from ..._bulk.run import Bulk
@@ -30,17 +27,17 @@ from ..._statistics import Statistics
 from ..._tasks import to_its_end
 from ...errors import (
     NotFoundError,
-    RecordError,
     SessionError,
     SourceError,
     TimebackError,
 )
-from ...models import StudentRecord, UserRecord
 from .._planning.plan import Change, Plan
 from .._planning.state import StateError
 from .completion import as_read, completed
+from .deactivation import deactivated, people_at_server
+from .facts import Failure
 from .journal import Journal
-from .sync_report import MAX_KEPT_FAILURES, Failure, SyncReport
+from .sync_report import MAX_KEPT_FAILURES, SyncReport
 
 __all__ = ["SyncRun", "run"]
 
@@ -48,11 +45,8 @@ log = logging.getLogger("timeback_async.sync")
 
 DELETED = Outcome.DELETED
 OUTCOME_IN_STATE = {
-    "people": "saved",
-    "links": "saved",
-    "unlinks": "deleted",
-    "deactivations": "deactivated",
-}
+    "people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"
+}  # fmt: skip
 # Outcomes that say nothing about what the server holds.
 OUTCOMES_WITHOUT_NEWS = {Outcome.NOT_SENT, Outcome.INVALID}
 # Each change with what to send for it.
@@ -62,12 +56,12 @@ Changes = Iterable[tuple[Change, Any]] | AsyncIterable[tuple[Change, Any]]
 class SyncRun:
     """A plan being carried out: `await` it, once, for its `SyncReport`.
 
-    Whatever ends it, the report is there and the state tells what is done: running the same
-    roster again goes on where this run ended.
+    The report is complete and the state up to date however the run ends: running the same roster
+    again continues from there.
 
     Attributes:
-        report: What became of the records so far.
-        error: What ended the run before its plan did.
+        report: The results so far.
+        error: What ended the run early, or None.
     """
 
     def __init__(
@@ -86,7 +80,7 @@ class SyncRun:
         self.report = SyncReport.of(plan, endpoint=session.config.base_url)
 
     def stop(self) -> None:
-        """Begin nothing more; what is in flight is finished."""
+        """Send nothing more, and finish what is in flight."""
         self._is_stopped = True
         self.report.stopped = self.report.stopped or "interrupted"
         if self._bulk is not None:
@@ -97,9 +91,9 @@ class SyncRun:
 
     async def _run(self) -> SyncReport:
         if self._is_used:
-            raise SessionError("a run can be awaited once; plan again")
+            raise SessionError("a run can be awaited once; read and plan again")
         if self._state.is_in_use:
-            raise SessionError("another run writes to this state; one at a time")
+            raise SessionError("another run writes to this state; wait until it ends")
         self._is_used = self._state.is_in_use = True
         self._started = time.monotonic()
         writer = asyncio.create_task(self._journal.write())
@@ -156,7 +150,7 @@ class SyncRun:
 
     def _end(self, error: TimebackError) -> None:
         if isinstance(error, SourceError) and isinstance(error.__cause__, TimebackError):
-            error = error.__cause__  # reading from the server is what failed
+            error = error.__cause__  # reading from the server has failed
         log.warning("stopped: %s", error)
         self.error = error
         self.report.stopped = str(error)
@@ -172,36 +166,27 @@ class SyncRun:
     # -- what is sent
 
     async def _deactivated(self) -> AsyncIterator[tuple[Change, Any]]:
-        """Yield the people whom only the state knows, then those whom the files deactivate."""
-        absent = {change.known.id: change for change in self._changes_of(absent=True)}
+        """Yield people who are absent from the files, then those whom the files deactivate."""
+        # Of the absent ones:
+        #   the server has them     -> they are sent as they are there, but deleted
+        #   the server has them not -> there is nothing to do; they count as deleted
+        absent = {change.known.id: change for change in self._deactivations(absent=True)}
         # All of them before anything is written, which could move the pages of the listing.
-        found = {key: person async for key, person in self._found(absent)} if absent else {}
+        people = people_at_server(self._session, self._state.keys, absent)
+        found = {key: person async for key, person in people} if absent else {}
         for key, person in found.items():
             change = absent.pop(key)
-            yield change, _deactivated(person, change.kind)
-        for change in absent.values():  # the server has deleted them already
-            self._note(
-                change, ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
-            )
-        async for change, record in completed(self._session, self._changes_of(absent=False)):
+            yield change, deactivated(person, change.kind)
+        for change in absent.values():
+            result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
+            self._note(change, result)
+        async for change, record in completed(self._session, self._deactivations(absent=False)):
             yield change, record
 
-    def _changes_of(self, *, absent: bool) -> Iterator[Change]:
+    def _deactivations(self, *, absent: bool) -> Iterator[Change]:
         """Yield the deactivations of people who are absent from the files, or of the others."""
         changes = self._plan.changes("deactivations")
         return (each for each in changes if (each.content is None) == absent)
-
-    async def _found(self, absent: Collection[str]) -> AsyncIterator[tuple[str, UserRecord]]:
-        """Yield people as the server has them, by key. Of hashed ids, it is asked for everybody."""
-        if self._state.ids == "plain":
-            for key in absent:
-                with suppress(NotFoundError):
-                    yield key, await self._session.get_user(key)
-        else:
-            async for person in self._session.list_users():
-                key = self._state.id_of(person.sourced_id)
-                if key in absent:
-                    yield key, person
 
     # -- what came of it
 
@@ -212,10 +197,10 @@ class SyncRun:
             self._end(self._journal.error)
 
     def _note(self, change: Change, result: ItemResult) -> None:
-        """Count a result, have the state remember it, and tell whoever wants to know."""
+        """Count a result, write it to the state, and report it to the caller."""
         outcome = result.outcome
         if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
-            outcome = DELETED  # somebody else was quicker
+            outcome = DELETED  # another client deleted it first
         phase = self.report.phases[change.phase]
         phase.counts[outcome] += 1
         phase.ended = time.monotonic() - self._started
@@ -238,11 +223,11 @@ class SyncRun:
             self._on_result(change, result)
 
     def _draw(self, take_note: Callable[[int, Callable[[], Statistics]], None]) -> None:
-        with suppress(SessionError):  # it was closed under us, and results are still to be told
+        with suppress(SessionError):  # it was closed meanwhile; the results still count
             take_note(self._done, self._session.statistics)
 
     async def _conclude(self) -> None:
-        """Remember how the roster was mapped, once all of a full set has been gone through."""
+        """Write how the roster was mapped, if a full set was sent completely."""
         roster = self._plan.roster
         facts: dict[str, Any] = {"last_run": time.time()}
         if not self.report.stopped and all(s.mode == "bulk" for s in roster.sources.values()):
@@ -269,32 +254,19 @@ def run(
     *,
     on_result: Callable[[Change, ItemResult], None] | None = None,
 ) -> SyncRun:
-    """Carry out a plan. `await` what this returns; its `stop()` ends it early and in order.
+    """Carry out a plan. `await` the run that this returns; its `stop()` ends it early.
 
     Args:
         session: The client, open.
-        plan: What to send. It is used up.
-        on_result: Is told what became of each record, as it becomes known.
+        plan: What to send; it can be carried out once.
+        on_result: Called with each change and its result, as it becomes known.
 
     Returns:
-        The run, whose report is there in any case. What ends a run early (credentials, a server
-        that stays down, a full disk) is its `error`, and not raised.
+        The run. An error that ends it early (credentials, a server that stays down, a full disk)
+        is its `error` and is not raised.
 
     Raises:
         ConfigError: The plan's state is another endpoint's or client's.
     """
     plan.state.claim(session.config)
     return SyncRun(session, plan, on_result)
-
-
-def _deactivated(person: UserRecord, kind: str) -> Any:
-    """Return somebody as they are at the server, to be deleted; or why that cannot be sent."""
-    is_student = kind == "student"
-    if person.roles:  # which know better than a state that a run was killed over
-        is_student = any(role.role == "student" for role in person.roles)
-    try:
-        if is_student:
-            person = StudentRecord(**msgspec.structs.asdict(person))
-        return msgspec.structs.replace(person.as_input(), status="tobedeleted")
-    except RecordError as error:
-        return error

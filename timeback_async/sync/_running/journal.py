@@ -1,4 +1,4 @@
-"""Write outcomes to the state as they come: together, in a thread, and never before an answer."""
+"""Write outcomes to the state as they come: in batches, in a thread, never before an answer."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,7 @@ from .._planning.state import State, StateError
 
 __all__ = ["Journal"]
 
-# Fewer batches cost less, and more records are sent again after a kill.
+# Larger batches cost less, but after a kill more records are sent again.
 ENTRIES_IN_BATCH = 1024
 AT_LEAST_EVERY = 0.1  # s
 MOST_WAITING = 4 * ENTRIES_IN_BATCH
@@ -28,7 +28,7 @@ class Journal:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        # As bytes: thousands of entries kept alive cost a run more than writing them does.
+        # As bytes: keeping thousands of entries alive costs a run more than writing them.
         self._waiting = bytearray()
         self._number = 0
         self._is_closed = self._is_over = False
@@ -37,25 +37,25 @@ class Journal:
         self.error: StateError | None = None
 
     def add(self, entry: Entry) -> None:
-        """Take an outcome in."""
+        """Add an outcome."""
         self._waiting += line(entry)
         self._number += 1
         if self._number >= ENTRIES_IN_BATCH:
             self._wake.set()
 
     async def room(self) -> None:
-        """Wait where writing cannot keep up."""
+        """Wait while too many outcomes are unwritten."""
         while self._number >= MOST_WAITING and not self._is_over:
             self._written.clear()
             await self._written.wait()
 
     def close(self) -> None:
-        """Let `write` end once everything is written."""
+        """End `write` as soon as everything is written."""
         self._is_closed = True
         self._wake.set()
 
     async def write(self) -> None:
-        """Write what comes, until it is closed or the disk fails."""
+        """Write outcomes until the journal is closed or the disk fails."""
         try:
             while not (self._is_closed and not self._waiting):
                 with suppress(TimeoutError):
@@ -68,6 +68,6 @@ class Journal:
                 self._written.set()
         except StateError as error:
             self.error = error
-        finally:  # whatever ended it, nobody is to wait for it
+        finally:  # however it ended, `room` must not wait for it
             self._is_over = True
             self._written.set()

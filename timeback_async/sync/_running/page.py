@@ -1,4 +1,4 @@
-"""A run's report as one HTML page that needs nothing else: no network, and nobody's data."""
+"""Make a page of HTML from the facts of a run. It loads nothing and shows nothing personal."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,21 +10,26 @@ from string import Template
 from ..._results import OK, Outcome
 from ..._trace import Slot
 from .._reading.findings import CODES, Cause
-from .sync_report import PhaseReport, SyncReport
+from .facts import PhaseReport, RunFacts
 
 __all__ = ["page"]
 
 SLOTS = 120
 WIDTH, HEIGHT, MARGIN = 800, 140, 40
-EXAMPLES_SHOWN = 200  # findings of one cause
+EXAMPLES_SHOWN = 200  # findings of one cause, and failures
 TILES = {"left_out": "rows left out"}
-SAYS = {"error": "left out", "warning": "look at", "note": "note"}
+SAYS = {"error": "left out", "warning": "check", "note": "note"}
 
 
-def page(report: SyncReport) -> str:
-    """Return the page: totals, phases, throughput and latency over time, and every cause."""
+def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
+    """Return the page: totals, phases, rates and latencies over time, failures, findings.
+
+    Args:
+        report: The facts.
+        translate: Applied to each advice.
+    """
     planned, done = report.planned, report.done
-    headline = "all is well" if report.ok else "look at this"
+    headline = "all is well" if report.ok else "please check"
     if report.dry_run:
         summary = f"A dry run: {planned:,} changes would be sent."
     else:
@@ -32,7 +37,7 @@ def page(report: SyncReport) -> str:
     if report.not_reached:
         summary += f" {report.not_reached:,} were not reached."
     if report.stopped:
-        summary += f" It ended early: {report.stopped}. The same command goes on from there."
+        summary += f" It ended early: {report.stopped}. The same command continues from there."
     tiles = {
         **{TILES.get(name, name): number for name, number in report.read.items()},
         "unchanged": report.unchanged,
@@ -54,8 +59,8 @@ def page(report: SyncReport) -> str:
         ),
         charts=_charts(report),
         failures=_failures(report),
-        findings="".join(map(_cause, report.causes))
-        or '<tr class="none"><td colspan="3">Nothing: every row is by the book.</td></tr>',
+        findings="".join(_cause(cause, translate) for cause in report.causes)
+        or '<tr class="none"><td colspan="3">Nothing: every row follows the standard.</td></tr>',
     )
 
 
@@ -65,11 +70,11 @@ def _template() -> Template:
     return Template(text)
 
 
-def _to(report: SyncReport) -> str:
+def _to(report: RunFacts) -> str:
     return f"to {report.endpoint}" if report.endpoint else ""
 
 
-def _when(report: SyncReport) -> str:
+def _when(report: RunFacts) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.began))
 
 
@@ -96,8 +101,8 @@ def _class(outcome: Outcome) -> str:
     return "look" if outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN) else "bad"
 
 
-def _failures(report: SyncReport) -> str:
-    """Return what was not done, and why; nothing where there is nothing."""
+def _failures(report: RunFacts) -> str:
+    """Return a table of the failures; "" if there are none."""
     if not report.failures:
         return ""
     examples = report.examples(EXAMPLES_SHOWN)
@@ -110,16 +115,16 @@ def _failures(report: SyncReport) -> str:
     more = report.more(len(examples))
     rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
     return (
-        '<h2>Not done</h2><div class="wide"><table>'
+        '<h2>Not saved</h2><div class="wide"><table>'
         "<thead><tr><th>where</th><th>kind</th><th>id</th>"
         f"<th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table></div>{rest}"
     )
 
 
-def _charts(report: SyncReport) -> str:
+def _charts(report: RunFacts) -> str:
     slots = report.trace.slots(SLOTS)
     if not slots:
-        return f"<p>{'Too short for a picture.' if report.requests else 'Nothing was sent.'}</p>"
+        return f"<p>{'Too short for a chart.' if report.requests else 'Nothing was sent.'}</p>"
     return (
         _chart("records a second", "var(--ok)", slots, lambda slot: slot.rate)
         + _chart("milliseconds to an answer", "var(--calm)", slots, lambda s: s.round_trip * 1000)
@@ -148,8 +153,8 @@ def _chart(title: str, colour: str, slots: Sequence[Slot], value: Callable[[Slot
     )
 
 
-def _cause(cause: Cause) -> str:
-    what, advice = escape(str(cause)), escape(CODES[cause.code].advice)
+def _cause(cause: Cause, translate: Callable[[str], str]) -> str:
+    what, advice = escape(str(cause)), escape(translate(CODES[cause.code].advice))
     places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:EXAMPLES_SHOWN])
     more = cause.count - min(EXAMPLES_SHOWN, len(cause.examples))
     rest = f"<p>… and {more:,} more.</p>" if more else ""

@@ -1,0 +1,57 @@
+"""Find people at the server who are absent from the files, and make their records deleted ones."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+
+import msgspec
+
+from ..._session import TimebackSession
+from ...errors import NotFoundError, RecordError
+from ...models import Student, StudentRecord, User, UserRecord
+from .._planning.keys import Keys
+
+__all__ = ["deactivated", "people_at_server"]
+
+
+async def people_at_server(
+    session: TimebackSession, keys: Keys, wanted: Collection[str]
+) -> AsyncIterator[tuple[str, UserRecord]]:
+    """Yield those of the wanted people whom the server has, each with the id as the state keeps it.
+
+    Plain ids are looked up one by one. With hashed ids the server is asked for all users.
+
+    Args:
+        session: The client, open.
+        keys: How the state keeps ids.
+        wanted: Ids as the state keeps them.
+
+    Raises:
+        TimebackError: The server could not be asked.
+    """
+    if keys.ids == "plain":
+        for key in wanted:
+            with suppress(NotFoundError):
+                yield key, await session.get_user(key)
+    else:
+        async for person in session.list_users():
+            key = keys.id_of(person.sourced_id)
+            if key in wanted:
+                yield key, person
+
+
+def deactivated(person: UserRecord, kind: str) -> Student | User | RecordError:
+    """Return a person as the server has them, but deleted; or why they cannot be sent.
+
+    Args:
+        person: What the server has.
+        kind: "student" or "user", as the state has it.
+    """
+    is_student = kind == "student"
+    if person.roles:  # they are right even if a killed run left a wrong kind in the state
+        is_student = any(role.role == "student" for role in person.roles)
+    try:
+        if is_student:
+            person = StudentRecord(**msgspec.structs.asdict(person))
+        return msgspec.structs.replace(person.as_input(), status="tobedeleted")
+    except RecordError as error:
+        return error

@@ -1,0 +1,159 @@
+"""The facts of a run: counts by phase and outcome, failures, findings.
+
+They hold ids, file names and line numbers, and nothing else about a person.
+"""
+
+import time
+from collections import Counter
+
+import msgspec
+
+from ..._report import MOST_FOR_ONE_REASON
+from ..._results import ItemResult, Outcome
+from ..._trace import Trace
+from .._planning.plan import Change
+from .._planning.tables import Phase
+from .._reading.findings import Cause
+
+__all__ = ["Failure", "PhaseReport", "RunFacts"]
+
+# Of failures, the most telling first.
+RANK = [Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NOT_SENT]
+
+
+class PhaseReport(msgspec.Struct):
+    """The result of one phase.
+
+    Attributes:
+        planned: Records to be sent.
+        counts: Number of records by outcome; records that were not reached are in none.
+        began: Seconds from the beginning of the run to the first result, or None.
+        ended: Seconds from the beginning of the run to the last result, or None.
+    """
+
+    planned: int
+    counts: dict[Outcome, int] = msgspec.field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    began: float | None = None
+    ended: float | None = None
+
+    @property
+    def not_reached(self) -> int:
+        """How many records have no result; in a dry run all of them."""
+        return self.planned - sum(self.counts.values())
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the number of planned records, and of each outcome that occurred."""
+        ended = {outcome.value: number for outcome, number in self.counts.items() if number}
+        return {"planned": self.planned, **ended}
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A record that was not saved: where it is in the files, its id, and the reason.
+
+    Attributes:
+        file: The file it comes from; "" if only the state knows it.
+        line: The line there, from 1.
+        kind: "student", "user", "agent" or "person".
+        sourced_id: Of the person; of a link, the student's.
+        outcome: Why it is a failure.
+        reason: The error, in words.
+        who: The `sourced_id`; of a link, both ids.
+    """
+
+    file: str
+    line: int
+    kind: str
+    sourced_id: str
+    outcome: Outcome
+    reason: str
+    who: str
+
+    @classmethod
+    def of(cls, change: Change, result: ItemResult) -> "Failure":
+        """Return the failure of a change."""
+        place = (change.file, change.line, change.kind, change.sourced_id)
+        return cls(*place, result.outcome, str(result.error), change.who)
+
+    @property
+    def where(self) -> str:
+        """File and line; "" if only the state knows the record."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as JSON types."""
+        return {
+            "where": self.where,
+            "kind": self.kind,
+            "id": self.sourced_id,
+            "who": self.who,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+        }
+
+
+class RunFacts(msgspec.Struct, kw_only=True):
+    """What a `SyncReport` holds; see there."""
+
+    roster: str = ""
+    format: str = ""
+    read: dict[str, int] = {}
+    unchanged: int = 0
+    absent: dict[str, int] = {}
+    phases: dict[Phase, PhaseReport] = {}
+    causes: list[Cause] = []
+    left_out: int = 0
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    token_requests: int = 0
+    began: float = msgspec.field(default_factory=time.time)
+    elapsed: float = 0.0
+    endpoint: str = ""
+    dry_run: bool = False
+    stopped: str = ""
+    trace: Trace = msgspec.field(default_factory=Trace)
+    failures: list[Failure] = []
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """Number of records by outcome, of all phases."""
+        total: Counter[Outcome] = Counter()
+        for phase in self.phases.values():
+            total.update(phase.counts)
+        return total
+
+    @property
+    def planned(self) -> int:
+        """How many records were to be sent."""
+        return sum(phase.planned for phase in self.phases.values())
+
+    @property
+    def done(self) -> int:
+        """How many of them were saved or deleted."""
+        return self.counts[Outcome.SAVED] + self.counts[Outcome.DELETED]
+
+    @property
+    def not_reached(self) -> int:
+        """How many of them have no result because the run ended early; 0 in a dry run."""
+        return 0 if self.dry_run else sum(each.not_reached for each in self.phases.values())
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything in the files is at the server now, or could be after a dry run."""
+        return (
+            not self.left_out and not self.stopped and (self.dry_run or self.done == self.planned)
+        )
+
+    def examples(self, number: int) -> list[Failure]:
+        """Return up to `number` failures, the worst first, at most 3 with the same reason."""
+        by_reason: Counter[str] = Counter()
+        found = []
+        for failure in sorted(self.failures, key=lambda each: RANK.index(each.outcome)):
+            by_reason[failure.reason] += 1
+            if by_reason[failure.reason] <= MOST_FOR_ONE_REASON:
+                found.append(failure)
+        return found[:number]
+
+    def more(self, shown: int) -> int:
+        """Return how many failures there are besides those shown."""
+        return self.counts.total() - self.done - shown
