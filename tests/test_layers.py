@@ -122,7 +122,7 @@ def test_aiohttp_is_imported_by_the_transport_and_the_test_server_alone() -> Non
         module for module in MODULES for name in imports(module) if name.split(".")[0] == "aiohttp"
     }
 
-    assert users == {"_transport.aiohttp", "testing._http", "_session"}
+    assert users == {"_transport.aiohttp", "testing._http", "testing._server", "_session"}
     assert "if TYPE_CHECKING:\n    from aiohttp import TraceConfig\n" in source("_session")
 
 

@@ -1,11 +1,18 @@
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.command import server
 
 __all__ = ["server"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder: commands write where they are."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)

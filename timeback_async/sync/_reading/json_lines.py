@@ -80,7 +80,7 @@ class _Line:
     def _go_to(self, failure: dict[str, Any]) -> None:
         """Stand where a record stood first. Its source is this file all the same."""
         match failure:
-            case {"file": str(file), "line": int(line)} if file and line > 0:
+            case {"file": str(file), "line": int(line)} if file and line > 0 and line is not True:
                 self._file, self._line = shown(file), line
                 self._roster.sources.setdefault(self._file, self._source)
 
