@@ -222,6 +222,28 @@ def test_failures_beside_the_file_they_come_from_are_sent_twice_and_no_harm(
     assert (report["exit"], report["submitted"], report["saved"]) == (0, 4, 4)
 
 
+@pytest.mark.parametrize("command", ["upsert", "sync"])
+def test_different_records_with_one_id_are_kept_whole(server: MockServer, command: str) -> None:
+    people = [{"user": wire_user("u-1", givenName=name)} for name in ("Ada", "Eda")]
+    file = write("records.jsonl", *map(json.dumps, people))
+
+    codes = [run(command, file, "--failures", "a.jsonl").exit_code]
+    codes += [run(command, "a.jsonl", "--failures", "b.jsonl").exit_code]
+
+    assert codes == [1, 1]
+    assert lines(Path("a.jsonl")) == lines(Path("b.jsonl"))
+    assert [each["user"]["givenName"] for each in lines(Path("b.jsonl"))] == ["Ada", "Eda"]
+    assert server.users == {}
+
+
+def test_the_same_record_twice_is_no_failure(server: MockServer) -> None:
+    line = json.dumps({"user": wire_user("u-1")})
+
+    done = run("upsert", write("records.jsonl", line, line), "--failures", "a.jsonl")
+
+    assert (done.exit_code, lines(Path("a.jsonl"))) == (0, [])
+
+
 # -- the way of a row
 
 

@@ -39,7 +39,7 @@ def upsert(
     default_org: DefaultOrg = None,
     primary_org: Annotated[
         str | None,
-        typer.Option(help="TimeBack's id of the org for everybody, whatever the files say."),
+        typer.Option(help="TimeBack's id of the org for everybody in a table, whatever it says."),
     ] = None,
     grades: Grades = "ceds-to-timeback",
     relationship: Relationship = None,

@@ -13,7 +13,6 @@ from .._session import TimebackSession
 from .._wire.codec import Encoded
 from ..errors import RecordError
 from ..sync import PHASES, Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
-from ..sync._reading.json_lines import record_in
 from ..sync._running.completion import as_read, completed
 from ._exit import EXIT
 from ._options_words import named_by_flags
@@ -108,11 +107,7 @@ class _Batch:
             yield change, record
 
     def _refused(self) -> Iterator[Pair]:
-        # A record that is not valid stands for itself, so that its result has its kind and id.
-        return (
-            (row, record_in(row.text) or RecordError(row.field, row.reason))
-            for row in self._left_out()
-        )
+        return ((row, RecordError(row.field, row.reason)) for row in self._left_out())
 
     def _left_out(self) -> Iterator[LeftOut]:
         return chain.from_iterable(roster.left_out() for roster in self.rosters)

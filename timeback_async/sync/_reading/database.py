@@ -215,7 +215,7 @@ class RosterDatabase:
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
         """Return the places of a person's rows, in the order of the files."""
-        query = "SELECT rowid, file, line FROM people WHERE id = ? ORDER BY rowid"
+        query = "SELECT rowid, file, line, kind, body FROM people WHERE id = ? ORDER BY rowid"
         return list(named(RowPlace, self.connection.execute(query, (sourced_id,))))
 
     def drop(self, rows: Iterable[RowPlace]) -> None:

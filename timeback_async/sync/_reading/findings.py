@@ -103,7 +103,7 @@ CODES: dict[str, Code] = {
     "cell-type": _error("a cell has a type that cannot be written as text", "export it as text"),
     "json-broken": _error("the line is not a record in JSON", "correct the line"),
     "left-out-before": _error(
-        "an earlier run could not make a record of this row", "mend the row in its own file"
+        "an earlier run could not make a record of this row", "correct the row in its own file"
     ),
     "id-missing": _error("the row has no sourcedId", "give it one that never changes"),
     "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
@@ -219,11 +219,16 @@ class Finding(msgspec.Struct, frozen=True):
     field: str = ""
     detail: str = ""
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, without the place."""
+        more = f" ({self.detail})" if self.detail else ""
+        return f"{CODES[self.code].says}{more}"
+
     def __str__(self) -> str:
         where = ":".join(filter(None, (self.file, str(self.line or ""))))
-        what = f"{self.field}: {CODES[self.code].says}" if self.field else CODES[self.code].says
-        more = f" ({self.detail})" if self.detail else ""
-        return f"{where or 'package'}: {what}{more}"
+        field = f"{self.field}: " if self.field else ""
+        return f"{where or 'package'}: {field}{self.reason}"
 
 
 class Cause(msgspec.Struct):

@@ -1,8 +1,9 @@
 """Finish a roster once all of its files are read: find duplicates and strays, and make links."""
 
+from .findings import Finding
 from .load import chunks
-from .records import HinderedReference, UnresolvedReference
-from .roster import ROWS_AT_ONCE, Roster, RosterCount
+from .records import HinderedReference, LeftOut, RowPlace, UnresolvedReference
+from .roster import RECORDS, ROWS_AT_ONCE, Roster, RosterCount
 
 __all__ = ["LinkBuilder"]
 
@@ -43,12 +44,20 @@ class LinkBuilder:
             rows = self._database.rows_of(repeated.id)
             if repeated.is_any_read:
                 code = "duplicate-same" if repeated.is_same else "duplicate-different"
-                for _, file, line in rows[1:] if repeated.is_same else rows:
-                    self._report(code, file, line, "sourcedId", repeated.id)
+                for row in rows[1:] if repeated.is_same else rows:
+                    if not repeated.is_same:
+                        self._keep_record(row, Finding(code, "error", detail=repeated.id).reason)
+                    self._report(code, row.file, row.line, "sourcedId", repeated.id)
             self._database.drop(rows[1:])
             if not repeated.is_same:
                 self._dropped += len(rows) - 1
                 self._database.leave_out(repeated.id)
+
+    def _keep_record(self, row: RowPlace, reason: str) -> None:
+        """Keep a record of JSON Lines that is left out, so that its file of failures has it."""
+        if self._roster.sources[row.file].name == RECORDS and row.body is not None:
+            text = f'{{"{row.kind}":{row.body.decode()}}}'
+            self._database.add_left_out(LeftOut(row.file, row.line, "sourcedId", reason, text))
 
     def _find_strays(self) -> None:
         for table in ("demographics", "roles"):

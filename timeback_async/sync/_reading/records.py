@@ -90,8 +90,10 @@ class RepeatedId(NamedTuple):
 
 
 class RowPlace(NamedTuple):
-    """The place of one row of a person."""
+    """The place of one row of a person, and its record; None if it is left out."""
 
     rowid: int
     file: str
     line: int
+    kind: str
+    body: bytes | None

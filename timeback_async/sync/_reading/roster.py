@@ -10,7 +10,7 @@ from ...models import AgentLink, Student, User
 from ...models.kinds import KINDS
 from .._closing import Closing
 from .database import RosterDatabase
-from .findings import CODES, Finding, Findings
+from .findings import Finding, Findings
 from .options import LoadedOptions
 from .records import LeftOut
 
@@ -112,8 +112,7 @@ class Roster(Closing):
 
     def _leave_out(self, finding: Finding) -> None:
         if finding.line:
-            reason = CODES[finding.code].says + (f" ({finding.detail})" if finding.detail else "")
-            row = LeftOut(finding.file, finding.line, finding.field, reason)
+            row = LeftOut(finding.file, finding.line, finding.field, finding.reason)
             self.database.add_left_out(row)
 
     def close(self) -> None:
