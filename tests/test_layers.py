@@ -17,7 +17,7 @@ WINGS = [
     ("", ["_version", "errors"]),
     ("models", ["ids", "sent", "received", "", "kinds"]),
     ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
-    ("_wire", ["", "http", "status", "validate", "answer", "codec", "pages"]),
+    ("_wire", ["", "http", "status", "validate", "answer", "decode", "codec", "pages"]),
     ("_transport", ["", "base", "timeouts", "aiohttp"]),
     ("", ["_tasks"]),
     ("_flow", ["", "window", "adaptive", "token", "call", "admission", "retries", "pool"]),
@@ -29,8 +29,8 @@ WINGS = [
     ]),
     ("sync", ["_closing"]),
     ("sync._reading", [
-        "", "files", "findings", "gaps", "layout", "records", "values", "options", "reporter",
-        "tables", "manifest", "orgs", "rows", "roles", "database", "people", "roster",
+        "", "files", "codes", "findings", "gaps", "layout", "records", "values", "options",
+        "reporter", "tables", "manifest", "orgs", "rows", "roles", "database", "people", "roster",
         "json_lines", "load", "links", "read",
     ]),
     ("sync._planning", [

@@ -1,4 +1,7 @@
-"""The open client: what it owns, and one short method per operation."""
+"""The open client: what it owns, and one short method per operation.
+
+It is long because it documents every operation; hardly any code is in it.
+"""
 
 import asyncio
 import ssl

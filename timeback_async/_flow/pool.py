@@ -2,6 +2,7 @@
 
 Single calls and bulk runs use the same pool. An attempt passes through window, token, transport,
 status and retry. A call holds a slot while bytes move, and none while it waits between attempts.
+The module is longer than most: one attempt with all its endings is one concept.
 """
 
 import asyncio

@@ -15,18 +15,25 @@ from urllib.parse import unquote
 import msgspec
 
 from .._results import Outcome
-from ..errors import ProtocolError, RecordError
-from ..models import AgentKey, AgentLink, AgentRecord, StudentRecord, UserRecord, UserRef
+from ..errors import RecordError
+from ..models import AgentKey, AgentLink, UserRef
 from ..models.ids import ID_RULE, path_segment
 from ..models.kinds import KINDS
-from .http import CREATEPUT, NOT_JSON, READONLY, Request
+from .decode import (
+    decode_agent,
+    decode_agents,
+    decode_nothing,
+    decode_read_user,
+    decode_student,
+    decode_user,
+)
+from .http import CREATEPUT, READONLY, Request
 from .validate import checked, encoded
 
 __all__ = [
     "ROOT",
     "Encoded",
     "Operation",
-    "decoded_object",
     "delete",
     "encoded_link",
     "fetch_agents",
@@ -131,7 +138,7 @@ def delete(key: object) -> Operation:
     agent, _ = checked(value, AgentKey)
     request = Request("DELETE", _agent_path(agent.student_id, agent.agent_id), CREATEPUT, None)
     key = (agent.student_id, agent.agent_id)
-    return Operation("agent", agent.agent_id, request, Outcome.DELETED, _nothing, key)
+    return Operation("agent", agent.agent_id, request, Outcome.DELETED, decode_nothing, key)
 
 
 def fetch_agents(user_id: object) -> Operation:
@@ -142,7 +149,7 @@ def fetch_agents(user_id: object) -> Operation:
     """
     path = f"{ROOT}/users/{_segment(user_id, 'userId')}/agents"
     request = Request("GET", path, READONLY, None, "agents")
-    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_agents)
+    return Operation("user", str(user_id), request, Outcome.FETCHED, decode_agents)
 
 
 def fetch_user(user_id: object) -> Operation:
@@ -153,7 +160,7 @@ def fetch_user(user_id: object) -> Operation:
     """
     path = f"{ROOT}/users/{_segment(user_id, 'userId')}"
     request = Request("GET", path, READONLY, None, "user", str(user_id))
-    return Operation("user", str(user_id), request, Outcome.FETCHED, _decode_read_user)
+    return Operation("user", str(user_id), request, Outcome.FETCHED, decode_read_user)
 
 
 def raw(method: str, path: str, body: object, scope: str | None) -> Request:
@@ -202,19 +209,19 @@ People = tuple[str, ...]
 def _upsert_student(sourced_id: str, body: bytes, _: People) -> Operation:
     body = b'{"student":%b}' % body
     request = Request("PUT", f"{ROOT}/students", CREATEPUT, body, "student", sourced_id)
-    return Operation("student", sourced_id, request, Outcome.SAVED, _decode_student, sourced_id)
+    return Operation("student", sourced_id, request, Outcome.SAVED, decode_student, sourced_id)
 
 
 def _upsert_user(sourced_id: str, body: bytes, _: People) -> Operation:
     path, body = f"{ROOT}/users/{path_segment(sourced_id)}", b'{"user":%b}' % body
     request = Request("PUT", path, CREATEPUT, body, "user", sourced_id)
-    return Operation("user", sourced_id, request, Outcome.SAVED, _decode_user, sourced_id)
+    return Operation("user", sourced_id, request, Outcome.SAVED, decode_user, sourced_id)
 
 
 def _upsert_agent(agent_id: str, body: bytes, people: People) -> Operation:
     key = (people[0], agent_id)
     request = Request("PUT", _agent_path(*key), CREATEPUT, body)
-    return Operation("agent", agent_id, request, Outcome.SAVED, _decode_agent, key, people)
+    return Operation("agent", agent_id, request, Outcome.SAVED, decode_agent, key, people)
 
 
 _UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}
@@ -246,57 +253,3 @@ def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[st
         raise RecordError("", f"a mapping must have its envelope as the only key: {form}")
     kind = type(record).__name__
     raise RecordError("", f"must be {wanted}, or in wire form {form}; it is a {kind}")
-
-
-# -- what we receive
-
-
-def decoded_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body, or {} when it contains another JSON value.
-
-    Raises:
-        ProtocolError: The body is not JSON.
-    """
-    try:
-        decoded = msgspec.json.decode(body)
-    except NOT_JSON:
-        raise ProtocolError("the answer is not JSON") from None
-    return decoded if isinstance(decoded, dict) else {}
-
-
-def _echo(body: bytes) -> dict[str, Any]:
-    """Return the answer to a write, or {} when it is not JSON: the record is saved anyway."""
-    try:
-        return decoded_object(body)
-    except ProtocolError:
-        return {}
-
-
-# Functions of the module: a result is pickled together with its own.
-def _decode_student(body: bytes) -> StudentRecord | None:
-    student = _echo(body).get("student")
-    return StudentRecord.from_wire(student) if isinstance(student, dict) else None
-
-
-def _decode_user(body: bytes) -> UserRecord | None:
-    user = _echo(body).get("user")
-    return UserRecord.from_wire(user) if isinstance(user, dict) else None
-
-
-def _decode_read_user(body: bytes) -> UserRecord:
-    return UserRecord.from_wire(decoded_object(body)["user"])
-
-
-def _decode_agent(body: bytes) -> AgentRecord | None:
-    # The body is not documented: expect the link as it was sent, or in an envelope.
-    answer = _echo(body)
-    agent = answer.get("agent", answer)
-    return AgentRecord.from_wire(agent) if isinstance(agent, dict) and "user" in agent else None
-
-
-def _decode_agents(body: bytes) -> list[AgentRecord]:
-    return [AgentRecord.from_wire(agent) for agent in decoded_object(body)["agents"]]
-
-
-def _nothing(body: bytes) -> None:
-    return None

@@ -6,7 +6,8 @@ from urllib.parse import quote, urlencode
 
 from ..errors import ConfigError
 from ..models import OrgRecord, UserRecord
-from .codec import ROOT, decoded_object
+from .codec import ROOT
+from .decode import decoded_object
 from .http import READONLY, Request
 
 __all__ = ["MAX_PAGE", "page_of", "page_request"]

@@ -14,7 +14,8 @@ from ._planning.entry import Entry
 from ._planning.keys import Ids
 from ._planning.plan import PHASES, Change, Plan
 from ._planning.state import State, StateError
-from ._reading.findings import CODES, Cause, Finding, Findings
+from ._reading.codes import CODES
+from ._reading.findings import Cause, Finding, Findings
 from ._reading.options import ReadOptions
 from ._reading.read import read_roster
 from ._reading.records import LeftOut

@@ -14,8 +14,8 @@ from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import AgentLink
 from ...models.kinds import KINDS
+from .codes import CODES
 from .files import DataFile, reading, shown
-from .findings import CODES
 from .gaps import Gaps
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from .codes import Severity
 from .database import ROLE_FIELDS
-from .findings import Severity
 from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import PersonRow, Reference

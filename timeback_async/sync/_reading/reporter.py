@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .findings import Severity
+from .codes import Severity
 
 __all__ = ["AddFinding", "Reporter"]
 

@@ -9,7 +9,8 @@ from string import Template
 
 from ..._results import OK, Outcome
 from ..._trace import Slot
-from .._reading.findings import CODES, Cause
+from .._reading.codes import CODES
+from .._reading.findings import Cause
 from .facts import PhaseReport, RunFacts
 
 __all__ = ["page"]
