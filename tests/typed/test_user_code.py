@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from timeback_async import TimebackSession
+from timeback_async import Config, TimebackSession
 from timeback_async.testing import Faults, MockServer
 
 from . import user_code
@@ -117,3 +117,25 @@ async def test_a_server_of_ones_own() -> None:
 
     assert requests >= 1
     assert student["familyName"] == "Byron"
+
+
+async def test_a_transport_of_ones_own() -> None:
+    config = Config(client_id="me", client_secret="mine", base_url="https://timeback.test")
+
+    scopes, paths = await user_code.over_a_transport_of_ones_own(config)
+
+    assert scopes == {"everything"}
+    assert paths == [
+        "POST /auth/1.0/token",
+        "POST /auth/1.0/token",
+        "PUT /rostering/1.0/students",
+        "closed",
+    ]
+
+
+def test_rows_that_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(USERS.replace("Ada", "", 1))
+
+    (row,) = user_code.what_is_left_out(tmp_path / "users.csv")[:1]
+
+    assert row.startswith("users.csv:2: ")

@@ -29,6 +29,7 @@ from timeback_async import (
     Student,
     StudentRecord,
     TimebackSession,
+    Transport,
     User,
     UserRecord,
 )
@@ -278,6 +279,7 @@ async def nightly(path: Path, database: Path, config: Config) -> tuple[list[str]
     assert_type(report.failures, list[Failure])
     assert_type(report.counts, Counter[Outcome])
     assert_type(syncing.error, TimebackError | None)
+    assert_type(report.as_html(), str)
     report.raise_for_failures()
     return sorted(sent), report
 
@@ -293,3 +295,37 @@ async def against_a_server_of_ones_own() -> tuple[int, Mapping[str, Any]]:
             await timeback.upsert_student(student(1))
         assert_type(server.agents, dict[tuple[str, str], dict[str, Any]])
         return server.requests, server.students["s-1"]
+
+
+class Canned:
+    """A transport of one's own: answers everything, and remembers where it was sent."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        self.paths.append(f"{method} {url.partition('.test')[2]}")
+        granted = b'{"access_token": "canned", "scope": "everything"}'
+        return Response(200, {}, granted if url.endswith("/token") else b"")
+
+    async def aclose(self) -> None:
+        self.paths.append("closed")
+
+
+async def over_a_transport_of_ones_own(config: Config) -> tuple[frozenset[str], list[str]]:
+    """Return the scopes that a token came with, and everything that was sent."""
+    transport = Canned()
+    handed_in: Transport = transport
+    async with TimebackSession(config, transport=handed_in) as timeback:
+        scopes = await timeback.check_token("everything")
+        await timeback.upsert_student(student(1))
+    return assert_type(scopes, frozenset[str]), transport.paths
+
+
+def what_is_left_out(path: Path) -> list[str]:
+    with read_roster(path) as roster:
+        return [
+            f"{row.file}:{row.line}: {assert_type(row.reason, str)}" for row in roster.left_out()
+        ]
