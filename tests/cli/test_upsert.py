@@ -1,6 +1,10 @@
 """`upsert`: any file that `sync` reads, without a state; and failures that both read back."""
 
 import json
+import os
+import signal
+import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +19,13 @@ from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text, school, zipped
 from timeback_async import Student, User
 from timeback_async._wire import validate
+from timeback_async.cli import _upsert_run
+from timeback_async.errors import ConfigError
+from timeback_async.sync import LeftOut
 from timeback_async.sync._planning import plan
 from timeback_async.testing import Faults, MockServer
+from timeback_async.testing._answers import Refusal
+from timeback_async.testing._api import RosteringApi
 
 BROKEN = ["not json", "[1,2]", '{"student": {"sourcedId": "s-9"}}', "{}"]
 
@@ -88,6 +97,16 @@ def test_what_is_wrong_with_a_file_as_a_whole_is_exit_code_1(server: MockServer)
     assert "column-missing" in {finding["code"] for finding in report["findings"]}
 
 
+def test_a_column_that_is_missing_is_exit_code_1_though_there_are_no_rows(
+    server: MockServer,
+) -> None:
+    empty = write("users.csv", "sourcedId,role,givenName")
+
+    codes = [run(command, empty).exit_code for command in ("upsert", "sync")]
+
+    assert codes == [1, 1]
+
+
 def test_the_org_given_is_everybodys(server: MockServer) -> None:
     people = child("s-1", orgSourcedIds="a,b"), adult("u-1", orgSourcedIds="")
 
@@ -140,7 +159,9 @@ def test_a_dry_run_looks_nothing_up_and_needs_no_credentials(server: MockServer)
     assert server.requests == server.token_requests == 0
 
 
-def test_of_a_delta_that_was_interrupted_no_half_of_a_person_is_kept(server: MockServer) -> None:
+def test_a_delta_that_was_interrupted_is_completed_when_its_failures_are_sent(
+    server: MockServer,
+) -> None:
     ids = [f"s-{n}" for n in range(300)]
     run("upsert", family(*map(child, ids), demographics=born(*ids)))
     delta = family(*(child(each, grades="07") for each in ids), mode="delta", name="delta")
@@ -155,7 +176,9 @@ def test_of_a_delta_that_was_interrupted_no_half_of_a_person_is_kept(server: Moc
     kept = lines(Path("failures.jsonl"))
     assert done.exit_code == 75
     assert {each["_failure"]["file"] for each in kept} == {"users.csv"}
-    assert all("demographics" in each.get("student", {"demographics": ""}) for each in kept)
+    assert all(
+        "demographics" in each["student"] or each["_failure"]["gaps"]["birth"] for each in kept
+    )
     assert again["submitted"] == len(kept)
     assert all(each["demographics"] for each in server.students.values())
 
@@ -242,6 +265,123 @@ def test_the_same_record_twice_is_no_failure(server: MockServer) -> None:
     done = run("upsert", write("records.jsonl", line, line), "--failures", "a.jsonl")
 
     assert (done.exit_code, lines(Path("a.jsonl"))) == (0, [])
+
+
+@pytest.mark.parametrize("command", ["upsert", "sync"])
+def test_a_line_that_is_not_utf_8_is_kept_byte_for_byte_and_never_sent(
+    server: MockServer, command: str
+) -> None:
+    line = json.dumps({"user": wire_user(givenName="José")}, ensure_ascii=False).encode("latin-1")
+    Path("records.jsonl").write_bytes(line)
+
+    codes = [run(command, "records.jsonl", "--failures", "a.jsonl").exit_code]
+    codes += [run(command, "a.jsonl", "--failures", "b.jsonl").exit_code]
+
+    (kept,) = lines(Path("b.jsonl"))
+    assert codes == [1, 1]
+    assert b64decode(kept["_failure"]["base64"]) == line
+    assert lines(Path("a.jsonl")) == [kept]
+    assert server.users == {}
+
+
+def test_failures_with_one_first_place_are_all_kept(server: MockServer) -> None:
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        write(f"{name}/records.jsonl", f"not json {name}")
+
+    run("upsert", "a/records.jsonl", "b/records.jsonl", "--failures", "1.jsonl")
+    report = figures("1.jsonl", "--failures", "2.jsonl")
+
+    assert (report["submitted"], report["invalid"]) == (2, 2)
+    assert lines(Path("1.jsonl")) == lines(Path("2.jsonl"))
+
+
+def test_a_look_up_that_ends_the_run_leaves_every_record_in_the_failures(
+    server: MockServer,
+) -> None:
+    server.faults = Faults(statuses={403: 1.0})
+    delta = family(child("s-1", "u-1"), child("s-2", "u-1"), adult("u-1"), mode="delta")
+
+    report = figures(delta, "--failures", "failures.jsonl")
+    server.faults = Faults()
+    again = figures("failures.jsonl")
+
+    assert report["error"].startswith("HTTP 403")
+    assert (report["submitted"], report["unread"]) == (0, 5)
+    assert (again["exit"], again["saved"]) == (0, 5)
+
+
+def test_a_later_file_has_the_last_word(server: MockServer) -> None:
+    monday = write("monday.jsonl", json.dumps({"user": wire_user(status="tobedeleted")}))
+    tuesday = write("tuesday.jsonl", json.dumps({"user": wire_user()}))
+
+    assert figures(monday, tuesday)["saved"] == 2
+    assert server.users["u-1"]["status"] == "active"
+
+
+def test_a_person_whom_somebody_makes_meanwhile_keeps_what_a_delta_does_not_say(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Refusal(422, "not now")
+
+    delta = family(adult("u-1"), mode="delta")
+    with monkeypatch.context() as patched:
+        patched.setattr(RosteringApi, "_put_user", refuse)
+        run("upsert", delta, "--failures", "failures.jsonl")
+    server.users["u-1"] = wire_user("u-1", demographics={"birthDate": "1980-01-31"})
+
+    assert figures("failures.jsonl")["saved"] == 1
+    assert server.users["u-1"]["demographics"] == {"birthDate": "1980-01-31"}
+
+
+def test_what_is_wrong_in_a_file_of_failures_cannot_move_the_cursor(server: MockServer) -> None:
+    hostile = {"file": "a.csv", "line": 2, "field": "\x1b[2Jf", "reason": "\x1b]0;x\x07" * 9999}
+    too_far = {"file": "b.csv", "line": 2**63, "reason": "x"}
+    failures = (json.dumps({"_failure": each}) for each in (hostile, too_far))
+
+    done = run("upsert", write("failures.jsonl", *failures))
+
+    assert done.exit_code == 1
+    assert "\x1b" not in done.stdout
+    assert len(done.stdout) < 10_000
+    assert "b.csv" not in done.stdout
+
+
+def test_links_that_contradict_each_other_are_reported(server: MockServer) -> None:
+    link = {"studentId": "s-1", "userId": "u-1", "relationshipType": "parent"}
+    people = [{"student": wire_student()}, {"user": wire_user()}]
+    links = [{"agent": link}, {"agent": link}, {"agent": link | {"relationshipType": "guardian"}}]
+
+    report = figures(write("records.jsonl", *map(json.dumps, [*people, *links])))
+
+    found = {finding["code"]: finding["count"] for finding in report["findings"]}
+    assert found == {"duplicate-same": 1, "link-repeated": 1}
+    (agent,) = server.agents.values()
+    assert agent["relationshipType"] == "guardian"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def read(*_: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(0.2)
+        raise ConfigError("too late")
+
+    monkeypatch.setattr(_upsert_run, "read_roster", read)
+
+    done = run("upsert", "users.csv")
+
+    assert done.exit_code == 75, (done.output, done.exception)
+    assert server.requests == 0
+
+
+def test_a_left_out_row_does_not_show_its_line() -> None:
+    assert repr(LeftOut("a.jsonl", 1, "grades", "is required", b"Canary")) == (
+        "<LeftOut a.jsonl:1: grades: is required>"
+    )
 
 
 # -- the way of a row

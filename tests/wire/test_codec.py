@@ -359,3 +359,8 @@ def test_a_record_encoded_before_is_neither_encoded_nor_decoded(
         monkeypatch.setattr(validate, name, nothing)
 
     assert upsert(record).request.body == b'{"student":%b}' % record.body
+
+
+def test_a_record_encoded_before_shows_its_id_alone() -> None:
+    assert repr(encoded(student())) == "Encoded('student', 's-1', …)"
+    assert list(encoded(student()).__rich_repr__()) == ["student", "s-1"]

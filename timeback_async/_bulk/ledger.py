@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from .._report import Report
 from .._results import ItemResult, Outcome
-from ..errors import TransportError
+from ..errors import SourceError, TimebackError, TransportError
 from .run import Bulk
 
 __all__ = ["Ledger"]
@@ -57,7 +57,8 @@ class Ledger(Generic[T]):
             after_each: Awaited after each result, for example to slow the run down.
 
         Raises:
-            TimebackError: The error that ended the run; see `Bulk`.
+            TimebackError: The error that ended the run; see `Bulk`. An error of ours that the
+                entries raised is raised as it is.
             CancelledError: This task was cancelled. An entry whose result was not delivered, and
                 is not in the report either, is `unknown`.
         """
@@ -67,6 +68,11 @@ class Ledger(Generic[T]):
                     self._take(self._open.pop(result.index), result)
                     if after_each is not None:
                         await after_each()
+        except SourceError as error:
+            # The entries ask the server themselves, and its answer is what ended the run.
+            if isinstance(error.__cause__, TimebackError):
+                raise error.__cause__ from None
+            raise
         finally:
             if self._open:
                 self._take_undelivered(bulk.report)

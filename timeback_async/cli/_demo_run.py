@@ -15,7 +15,8 @@ from ._chart import print_chart
 from ._exit import EXIT
 from ._made_up_school import made_up_school
 from ._run import Run
-from ._screen import out, print_failures, print_report
+from ._screen import err, out, print_failures, print_report
+from ._signals import interruptible
 
 __all__ = ["demonstrate"]
 
@@ -33,9 +34,12 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
         config = Config(**settings, max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
             run: Run[_Line] = Run(session)
-            code = await run(
-                lambda: (line for line, _ in _entries(school)), _entries(school), total=len(school)
-            )
+            with interruptible(run.stop, err.print):
+                code = await run(
+                    lambda: (line for line, _ in _entries(school)),
+                    _entries(school),
+                    total=len(school),
+                )
             assert run.report is not None
             print_report(run.report, run.unread)
             print_chart(run.trace)

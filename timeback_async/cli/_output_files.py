@@ -1,6 +1,7 @@
 """The files that a run writes: the records that were not saved, and the report."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import RawIOBase
@@ -13,7 +14,8 @@ from .._results import ItemResult, Outcome
 from ..errors import ConfigError, RecordError
 from ..sync import Change, LeftOut
 from ..sync._reading.gaps import NONE
-from ..sync._reading.json_lines import FAILURE, record_in
+from ..sync._reading.json_lines import FAILURE, record_in, written
+from ..sync._reading.roster import RECORDS
 from ._screen import print_error
 
 __all__ = ["Failures", "ReportFile"]
@@ -45,7 +47,8 @@ class Failures:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
         with os.fdopen(number, "wb", buffering=0) as file:
-            path.chmod(0o600)  # the file may have been there before
+            if stat.S_ISREG(os.fstat(number).st_mode):  # it may have been there before
+                path.chmod(0o600)
             yield cls(path, file)
 
     def write_left_out(self, rows: Iterable[LeftOut]) -> None:
@@ -59,9 +62,10 @@ class Failures:
 
     def write(self, failed: Change | LeftOut, result: ItemResult) -> None:
         """Add a record as a line that can be read again. A full disk does not end the run."""
-        record, text = _content(failed, result)
-        if record is None or self._is_full:
+        content = _content(failed)
+        if content is None or self._is_full:
             return
+        record, more = content
         error = result.error
         failure: dict[str, Any] = {
             "file": failed.file,
@@ -72,38 +76,37 @@ class Failures:
             "status": result.status,
             "attempts": result.attempts,
             "request_id": result.request_id,
+            **more,
         }
-        if text:
-            failure["text"] = text
+        rest = msgspec.json.encode({**record, FAILURE: failure}) + b"\n"
         try:
-            self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as problem:
             self._is_full = True
             print_error(f"{self._path}: {problem.strerror}; the file does not hold every failure")
 
 
-def _content(failed: Change | LeftOut, result: ItemResult) -> tuple[dict[str, Any] | None, str]:
-    """Return a record as it is sent again, and the text of a line without one.
+def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return a record as it is sent again, and what its failure needs for that.
 
     None for no line at all.
     """
     # What can be sent again:
-    #   a line that was left out         -> the JSON object in it, or else its text
-    #   a removal                        -> nothing: the next run plans it again
-    #   a person whose gaps are open     -> nothing but the place: half of a record may delete
-    #   a person that is not complete    -> the same
-    #   anything else                    -> its record
+    #   a line that was left out   -> the JSON object in it, or else its text
+    #   a removal                  -> nothing: the next run plans it again
+    #   a person with open gaps    -> the record and its gaps: alone, it may delete something
+    #   anything else              -> the record
     if isinstance(failed, LeftOut):
         record = record_in(failed.text)
-        return record, "" if record else failed.text
-    if failed.phase == "unlinks" or (failed.content is None and not failed.file):
-        return None, ""
-    is_open = isinstance(failed.content, bytes) and failed.gaps != NONE
-    if failed.content is None or (is_open and result.outcome is Outcome.NOT_SENT):
-        return {}, ""
-    if isinstance(failed.content, bytes):
-        return {failed.kind: msgspec.Raw(failed.content)}, ""
-    return {failed.kind: msgspec.to_builtins(failed.content)}, ""
+        return record, {} if record else written(failed.text)
+    content, gaps = failed.content, failed.gaps
+    if content is None or failed.phase == "unlinks":
+        return None
+    if not isinstance(content, bytes):
+        return {failed.kind: msgspec.to_builtins(content)}, {}
+    is_open = gaps.from_failure or (gaps != NONE and failed.known.source != RECORDS)
+    return {failed.kind: msgspec.Raw(content)}, {"gaps": gaps} if is_open else {}
 
 
 class ReportFile:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from .._bulk.ledger import Ledger
+from .._bulk.run import Bulk
 from .._report import MOST_FOR_ONE_REASON, Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
@@ -14,8 +15,7 @@ from .._trace import Trace
 from ..errors import SourceError, TimebackError
 from ._exit import EXIT
 from ._progress import Meter
-from ._screen import MAX_FAILURE_ROWS, FailureRow, err
-from ._signals import interruptible
+from ._screen import MAX_FAILURE_ROWS, FailureRow
 
 __all__ = ["Place", "Run"]
 
@@ -56,6 +56,7 @@ class Run(Generic[P]):
     ) -> None:
         self._session = session
         self._on_failure = on_failure
+        self._bulk: Bulk | None = None
         self.report: Report | None = None
         self.failures: dict[int, FailureRow] = {}
         self.failed = self.unread = 0
@@ -92,29 +93,33 @@ class Run(Generic[P]):
             ledger = Ledger(take)
             bulk = self._session.upsert_many(ledger.records(records), dry_run=dry_run)
 
-            def interrupt() -> None:
-                self.interrupted = True
+            self._bulk = bulk
+            if self.interrupted:
                 bulk.stop("interrupted")
-
             try:
-                with interruptible(interrupt, err.print):
-                    await ledger.settle(bulk)
+                await ledger.settle(bulk)
             except TimebackError as error:
                 self.error = error
             except asyncio.CancelledError:  # a second Ctrl-C; the report shows it
                 self.interrupted = True
             self.report = bulk.report
             is_early = self.interrupted or self.error is not None
-            if is_early and not isinstance(self.error, SourceError):  # it cannot be read on
+            if is_early and not isinstance(self.error, SourceError):  # whose rest cannot be read
                 self._take_unread(islice(places(), bulk.report.submitted, None))
         return self._exit_code(self.report)
+
+    def stop(self) -> None:
+        """Read no more; what is in flight is finished. For the first Ctrl-C."""
+        self.interrupted = True
+        if self._bulk is not None:
+            self._bulk.stop("interrupted")
 
     def _take(self, place: P, result: ItemResult) -> None:
         self.failed += 1
         reason = str(result.error)
-        self._reasons[reason] += 1
-        is_new = self._reasons[reason] <= MOST_FOR_ONE_REASON
-        if is_new and len(self.failures) < MAX_FAILURE_ROWS:
+        has_room = len(self.failures) < MAX_FAILURE_ROWS
+        if has_room and self._reasons[reason] < MOST_FOR_ONE_REASON:
+            self._reasons[reason] += 1
             where = f"{place.file}:{place.line}"
             row = FailureRow(where, result.kind, result.sourced_id, result.outcome, reason)
             self.failures[result.index] = row

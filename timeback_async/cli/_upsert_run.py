@@ -12,13 +12,14 @@ from .._results import ItemResult
 from .._session import TimebackSession
 from .._wire.codec import Encoded
 from ..errors import RecordError
-from ..sync import PHASES, Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
+from ..sync import Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
 from ..sync._running.completion import as_read, completed
 from ._exit import EXIT
 from ._options_words import named_by_flags
 from ._output_files import Failures
 from ._run import Run
-from ._screen import out, print_error, print_failures, print_json, print_report
+from ._screen import err, out, print_error, print_failures, print_json, print_report
+from ._signals import interruptible
 from ._sync_screen import print_causes
 
 __all__ = ["run_upsert"]
@@ -41,35 +42,51 @@ async def run_upsert(
     """
     if dry_run:  # a dry run needs no credentials
         settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
+    task = asyncio.current_task()
+    assert task is not None
+    runs: list[Run[Change | LeftOut]] = []
+
+    def stop() -> None:
+        if runs:
+            runs[0].stop()
+        else:
+            task.cancel()
+
     with ExitStack() as opened:
-        with named_by_flags():
-            config = Config.from_env(**settings)
-            rosters = [
-                opened.enter_context(await asyncio.to_thread(read_roster, path, options))
-                for path in paths
-            ]
-            # Compared with an empty state, everything is new, and read and looked up as by `sync`.
-            empty = opened.enter_context(State(None, ids="plain"))
-            batch = _Batch(
-                rosters, [await asyncio.to_thread(plan, roster, empty) for roster in rosters]
-            )
-        failures = opened.enter_context(Failures.opened(failures_path))
+        try:
+            opened.enter_context(interruptible(stop, err.print))
+            with named_by_flags():
+                config = Config.from_env(**settings)
+                batch = await _read(opened, paths, options)
+            failures = opened.enter_context(Failures.opened(failures_path))
 
-        def keep(failed: Change | LeftOut, result: ItemResult) -> None:
-            if failures is not None:
-                failures.write(failed, result)
+            def keep(failed: Change | LeftOut, result: ItemResult) -> None:
+                if failures is not None:
+                    failures.write(failed, result)
 
-        async with TimebackSession(config) as session:
-            run = Run(session, keep)
-            is_whole = dry_run or not batch.has_gaps
-            records = batch.as_read() if is_whole else batch.completed(session)
-            code = await run(
-                batch.places, records, total=batch.total, visible=not json, dry_run=dry_run
-            )
+            async with TimebackSession(config) as session:
+                run = Run(session, keep)
+                runs.append(run)
+                is_whole = dry_run or not batch.has_gaps
+                records = batch.as_read() if is_whole else batch.completed(session)
+                code = await run(
+                    batch.places, records, total=batch.total, visible=not json, dry_run=dry_run
+                )
+        except asyncio.CancelledError:  # interrupted before anything was sent
+            return EXIT.INTERRUPTED
         if code == EXIT.OK and batch.errors:  # such as a column that is missing
             code = EXIT.PARTIAL
         _report(run, batch, code, failures_path, json)
     return code
+
+
+async def _read(opened: ExitStack, paths: Sequence[Path], options: ReadOptions) -> "_Batch":
+    """Read all files, and compare them with nothing: so they are planned as a first `sync`."""
+    rosters = [
+        opened.enter_context(await asyncio.to_thread(read_roster, path, options)) for path in paths
+    ]
+    empty = opened.enter_context(State(None, ids="plain"))
+    return _Batch(rosters, [await asyncio.to_thread(plan, roster, empty) for roster in rosters])
 
 
 class _Batch:
@@ -113,9 +130,12 @@ class _Batch:
         return chain.from_iterable(roster.left_out() for roster in self.rosters)
 
     def _changes(self) -> Iterator[Change]:
-        for phase in PHASES:
-            for each in self._plans:
-                yield from each.changes(phase)
+        # A later file has the last word on a person, also on one that an earlier file deletes.
+        for each in self._plans:
+            yield from each.changes("people")
+            yield from each.changes("deactivations")
+        for each in self._plans:
+            yield from each.changes("links")
 
 
 def _report(

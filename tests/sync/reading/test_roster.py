@@ -509,7 +509,7 @@ def test_the_same_record_twice_counts_once_and_another_one_is_refused(tmp_path: 
     roster = opened(users(tmp_path, content, "records.jsonl"))
 
     assert list(roster.records()) == [student(), link()]
-    assert codes(roster) == {"duplicate-same": 1, "duplicate-different": 2}
+    assert codes(roster) == {"duplicate-same": 2, "duplicate-different": 2}
 
 
 def test_a_link_with_an_id_of_its_own_keeps_it(tmp_path: Path) -> None:
@@ -671,11 +671,13 @@ def test_findings_are_grouped_by_cause_and_causes_come_before_consequences() -> 
     findings = Findings()
     for line in range(1500):
         findings.add("agent-unknown", "users.csv", line, "agentSourcedIds", f"u-{line}")
+        findings.add("value-form", "users.csv", line, "role")
     findings.add("org-unknown", "users.csv", 7, "orgSourcedIds", "gone")
     findings.add("name-prefix", detail="x_")
 
     assert [(each.code, each.count) for each in findings.causes] == [
         ("name-prefix", 1),
+        ("value-form", 1500),
         ("org-unknown", 1),
         ("agent-unknown", 1500),
     ]

@@ -127,6 +127,8 @@ class _Planner:
     def _to_look_up(self, text: bytes, is_new: bool) -> bytes:
         """Return the gaps that TimeBack may fill; it has nothing about a new person."""
         gaps = Gaps.from_json(text)
+        if gaps.from_failure:
+            return text
         if is_new and not gaps.roles:
             return b""
         return text if self._may_have_births else structs.replace(gaps, birth=False).as_json()

@@ -163,6 +163,9 @@ CODES: dict[str, Code] = {
     "relation-differs": _warning(
         "two people are linked in different ways; the first was taken", "keep one of them"
     ),
+    "link-repeated": _warning(
+        "several lines link two people in different ways; the last one counts", "keep one of them"
+    ),
     "agent-role": _error(
         "an agent is not parent, guardian or relative",
         'pass relationship="TYPE", or remove the reference',

@@ -47,9 +47,8 @@ CREATE TABLE profiles (user TEXT, username TEXT);
 CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
-CREATE TABLE left_out (
-    file TEXT, line INT, field TEXT, reason TEXT, text TEXT, PRIMARY KEY (file, line)
-);
+CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
+CREATE INDEX left_out_place ON left_out (file, line);
 CREATE TABLE links (
     student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT,
     PRIMARY KEY (student, user, agent_id)
@@ -136,13 +135,26 @@ class RosterDatabase:
         """Add identifiers that belong to one person alone: identifier and sourcedId."""
         self._add("identities", 2, rows)
 
+    def relation_of(self, student: str, user: str, agent_id: str) -> str | None:
+        """Return the relation of a link that was added, or None."""
+        query = "SELECT relation FROM links WHERE (student, user, agent_id) = (?,?,?)"
+        found: tuple[str] | None = self.connection.execute(
+            query, (student, user, agent_id)
+        ).fetchone()
+        return found[0] if found else None
+
     def add_link(self, link: LinkRow) -> None:
         """Add a link; a later one of the same people and the same id replaces it."""
         self.connection.execute("INSERT OR REPLACE INTO links VALUES (?,?,?,?,?,?)", link)
 
     def add_left_out(self, row: LeftOut) -> None:
-        """Add a row that is left out; the first reason for a row counts."""
-        self.connection.execute("INSERT OR IGNORE INTO left_out VALUES (?,?,?,?,?)", row)
+        """Add a row that is left out. Rows of a file of failures may have one first place."""
+        self.connection.execute("INSERT INTO left_out VALUES (?,?,?,?,?)", row)
+
+    def add_if_new(self, row: LeftOut) -> None:
+        """Add a row that is left out, if none is known of its place: the first reason counts."""
+        if not self._exists("SELECT 1 FROM left_out WHERE file = ? AND line = ?", row[:2]):
+            self.add_left_out(row)
 
     def _add(self, table: str, width: int, rows: Iterable[Sequence[object]]) -> None:
         marks = ",".join("?" * width)
@@ -196,8 +208,8 @@ class RosterDatabase:
                     GROUP BY {key}"""  # noqa: S608
         return dict(self.connection.execute(query, (DIFFERENT, ids)))
 
-    def _exists(self, query: str) -> bool:
-        return bool(self.connection.execute(f"SELECT EXISTS ({query})").fetchone()[0])
+    def _exists(self, query: str, values: Sequence[object] = ()) -> bool:
+        return bool(self.connection.execute(f"SELECT EXISTS ({query})", values).fetchone()[0])
 
     # -- what shows only when all files are read
 

@@ -33,6 +33,8 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         roles: Whether there may be more roles than those in the files.
         kind: Whether the primary role, which separates students from users, may be one of them.
         ended: Role and org of the roles that the files end.
+        from_failure: Whether they come from a file of failures: an earlier run has found that
+            TimeBack may fill them.
     """
 
     birth: bool = False
@@ -40,6 +42,7 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     roles: bool = False
     kind: bool = False
     ended: list[tuple[str, str]] = []
+    from_failure: bool = False
 
     @classmethod
     def from_json(cls, text: bytes) -> "Gaps":

@@ -4,25 +4,30 @@ A file of failures has what became of a record beside it, under FAILURE: its fil
 all. A record keeps these for as long as it fails, however often its failures are read and written.
 """
 
+from base64 import b64decode, b64encode
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ..._wire.http import NOT_JSON
 from ..._wire.validate import checked
 from ...errors import RecordError
-from ...models import AgentLink
+from ...models import AgentLink, Student, User
 from ...models.kinds import KINDS
 from .codes import CODES
 from .files import DataFile, reading, shown
-from .gaps import Gaps
+from .gaps import NONE, Gaps, Roleless
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
-__all__ = ["FAILURE", "read_json_lines", "record_in"]
+__all__ = ["FAILURE", "read_json_lines", "record_in", "written"]
 
 FAILURE = "_failure"
+# A file of failures may have been written by anybody.
+MOST_LINES, MOST_OF_A_NAME, MOST_OF_A_REASON = 2**53, 255, 1000
 
 
 def read_json_lines(roster: Roster, file: DataFile, mode: str) -> None:
@@ -35,10 +40,32 @@ def read_json_lines(roster: Roster, file: DataFile, mode: str) -> None:
                 _Line(roster, source, file.name, number).read(text)
 
 
-def record_in(text: str) -> dict[str, Any]:
+def record_in(text: bytes) -> dict[str, Any]:
     """Return the JSON object in a line that no record could be made of; {} for anything else."""
-    value = _decoded(text.encode())
-    return value if isinstance(value, dict) else {}
+    value = _decoded(text)
+    if not isinstance(value, dict):
+        return {}
+    value.pop(FAILURE, None)
+    return value
+
+
+def written(text: bytes) -> dict[str, str]:
+    """Return the members of a failure that keep a broken line, byte for byte."""
+    try:
+        return {"text": text.decode()} if text else {}
+    except UnicodeDecodeError:
+        return {"base64": b64encode(text).decode()}
+
+
+def _broken_line(failure: dict[str, Any]) -> bytes | None:
+    """Return the line that `written` kept, or None where there is none."""
+    match failure:
+        case {"text": str(text)}:
+            return text.encode(errors="replace")
+        case {"base64": str(text)}:
+            with suppress(ValueError):
+                return b64decode(text, validate=True)
+    return None
 
 
 class _Line:
@@ -56,40 +83,42 @@ class _Line:
         #   a failure with a broken line    -> that line, at its first place
         #   a failure alone                 -> no record could be made then, nor can it now
         #   anything else                   -> a broken line
-        value = _decoded(text)
+        value, gaps = _decoded(text), Gaps()
         while isinstance(value, dict) and isinstance(failure := value.pop(FAILURE, None), dict):
             self._go_to(failure)
             if value:
-                text = msgspec.json.encode(value)
-            elif isinstance(broken := failure.get("text"), str):
-                text = broken.encode(errors="replace")
+                text, gaps = msgspec.json.encode(value), _gaps_in(failure)
+            elif (broken := _broken_line(failure)) is not None:
+                text = broken
                 value = _decoded(text)
             else:
-                self._report_again(str(failure.get("field", "")), str(failure.get("reason", "")))
+                self._report_again(failure)
                 return
         kind, inner = "", None
         if isinstance(value, dict) and len(value) == 1:
             ((kind, inner),) = value.items()
-        if kind in KINDS and isinstance(inner, dict):
-            self._read_record(kind, inner, text)
+        is_known = kind in KINDS or (kind == "person" and gaps.roles)
+        if is_known and isinstance(inner, dict):
+            self._read_record(kind, inner, text, gaps)
         else:
-            self._leave_out(LeftOut(self._file, self._line, "", CODES["json-broken"].says), text)
+            self._leave_out("", CODES["json-broken"].says, text)
             self._report("json-broken")
             self._source.unreadable += 1
 
     def _go_to(self, failure: dict[str, Any]) -> None:
         """Stand where a record stood first. Its source is this file all the same."""
         match failure:
-            case {"file": str(file), "line": int(line)} if file and line > 0 and line is not True:
-                self._file, self._line = shown(file), line
-                self._roster.sources.setdefault(self._file, self._source)
+            case {"file": str(file), "line": int(line)} if file and 0 < line < MOST_LINES:
+                if line is not True:
+                    self._file, self._line = shown(file)[:MOST_OF_A_NAME], line
+                    self._roster.sources.setdefault(self._file, self._source)
 
-    def _read_record(self, kind: str, inner: dict[str, Any], text: bytes) -> None:
+    def _read_record(self, kind: str, inner: dict[str, Any], text: bytes, gaps: Gaps) -> None:
         file, line, database = self._file, self._line, self._roster.database
         try:
-            value, body = checked(inner, KINDS[kind].sent)
+            value, body = checked(inner, KINDS[kind].sent if kind in KINDS else Roleless)
         except RecordError as error:
-            self._leave_out(LeftOut(file, line, error.field, error.reason), text)
+            self._leave_out(error.field, error.reason, text)
             self._report("value-invalid", error.field, error.reason)
             sourced_id = inner.get("sourcedId")
             if kind == "agent" or not isinstance(sourced_id, str):
@@ -100,24 +129,38 @@ class _Line:
                 database.add_people([unread])
             return
         if isinstance(value, AgentLink):
-            ids = value.student_id, value.user_id, value.agent_id
-            database.add_link((*ids, value.relationship_type, file, line))
+            self._add_link(value)
             return
-        gaps = Gaps(birth=value.demographics is UNSET)
-        self._roster.has_births |= not gaps.birth
+        assert isinstance(value, Student | User | Roleless)
+        if gaps == NONE:
+            gaps = Gaps(birth=value.demographics is UNSET)
+        self._roster.has_births |= value.demographics is not UNSET
+        is_a_student = None if kind == "person" else kind == "student"
         person = (
-            value.sourced_id, kind, kind == "student", "", value.status, file, line, body,
+            value.sourced_id, kind, is_a_student, "", value.status, file, line, body,
             value.username or "", gaps.as_json(),
         )  # fmt: skip
         database.add_people([person])
 
-    def _report_again(self, field: str, reason: str) -> None:
-        self._leave_out(LeftOut(self._file, self._line, field, reason), b"")
+    def _add_link(self, link: AgentLink) -> None:
+        ids = link.student_id, link.user_id, link.agent_id
+        before = self._roster.database.relation_of(*ids)
+        if before is not None:
+            is_same = before == link.relationship_type
+            self._report("duplicate-same" if is_same else "link-repeated", "agentId", ids[2])
+        row = (*ids, link.relationship_type, self._file, self._line)
+        self._roster.database.add_link(row)
+
+    def _report_again(self, failure: dict[str, Any]) -> None:
+        """Report a row that no record could be made of, in the words of the first time."""
+        field = shown(str(failure.get("field", "")))[:MOST_OF_A_NAME]
+        reason = shown(str(failure.get("reason", "")))[:MOST_OF_A_REASON]
+        self._leave_out(field, reason, b"")
         self._report("left-out-before", field, reason)
         self._source.unreadable += 1
 
-    def _leave_out(self, row: LeftOut, text: bytes) -> None:
-        row = row._replace(text=text.decode(errors="replace"))
+    def _leave_out(self, field: str, reason: str, text: bytes) -> None:
+        row = LeftOut(self._file, self._line, field, reason, text)
         self._roster.database.add_left_out(row)
 
     def _report(self, code: str, field: str = "", detail: str = "") -> None:
@@ -130,3 +173,12 @@ def _decoded(text: bytes) -> Any:
         return msgspec.json.decode(text)
     except NOT_JSON:
         return None
+
+
+def _gaps_in(failure: dict[str, Any]) -> Gaps:
+    """Return what TimeBack may fill of a person, as an earlier run has found."""
+    try:
+        gaps = msgspec.convert(failure.get("gaps", {}), Gaps)
+    except msgspec.ValidationError:
+        return NONE
+    return gaps if gaps == NONE else replace(gaps, from_failure=True)

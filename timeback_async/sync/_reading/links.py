@@ -56,7 +56,7 @@ class LinkBuilder:
     def _keep_record(self, row: RowPlace, reason: str) -> None:
         """Keep a record of JSON Lines that is left out, so that its file of failures has it."""
         if self._roster.sources[row.file].name == RECORDS and row.body is not None:
-            text = f'{{"{row.kind}":{row.body.decode()}}}'
+            text = b'{"%b":%b}' % (row.kind.encode(), row.body)
             self._database.add_left_out(LeftOut(row.file, row.line, "sourcedId", reason, text))
 
     def _find_strays(self) -> None:

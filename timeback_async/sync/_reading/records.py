@@ -37,14 +37,17 @@ class LeftOut(NamedTuple):
         line: The line it begins on, from 1.
         field: The field that is wrong, or "".
         reason: What is wrong with it. It may hold ids, never another value.
-        text: The line itself, if it is of JSON Lines and could be read; it may be personal.
+        text: The line itself, if it is of JSON Lines; it may be personal.
     """
 
     file: str
     line: int
     field: str
     reason: str
-    text: str = ""
+    text: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<LeftOut {self.file}:{self.line}: {self.field}: {self.reason}>"
 
 
 def named(row_type: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:

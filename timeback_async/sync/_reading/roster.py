@@ -113,7 +113,7 @@ class Roster(Closing):
     def _leave_out(self, finding: Finding) -> None:
         if finding.line:
             row = LeftOut(finding.file, finding.line, finding.field, finding.reason)
-            self.database.add_left_out(row)
+            self.database.add_if_new(row)
 
     def close(self) -> None:
         """Delete everything that was read, as soon as no other thread uses it."""

@@ -31,7 +31,8 @@ async def completed(
 ) -> AsyncIterator[tuple[Change, Any]]:
     """Yield each change, completed, with what to send: its record, or why there is none.
 
-    A change that could not be completed has no record, so that no half of it is sent.
+    A change that could not be completed comes with an error to send in its place, so that no half
+    of it is sent.
 
     Raises:
         TimebackError: The server could not be asked.
@@ -44,9 +45,9 @@ async def completed(
         for change, record in zip(batch, records, strict=True):
             if isinstance(record, ApiError) and record.status in STATUSES_OF_ONE_PERSON:
                 reason = f"could not be looked up at TimeBack: {record}"
-                yield change._replace(content=None), RecordError("sourcedId", reason)
+                yield change, RecordError("sourcedId", reason)
             elif isinstance(record, RecordError):
-                yield change._replace(content=None), record
+                yield change, record
             elif isinstance(record, BaseException):
                 raise record
             elif record is None:

@@ -28,7 +28,6 @@ from ..._tasks import to_its_end
 from ...errors import (
     NotFoundError,
     SessionError,
-    SourceError,
     TimebackError,
 )
 from .._planning.plan import Change, Plan
@@ -149,8 +148,6 @@ class SyncRun:
             self._add_up(bulk.report)
 
     def _end(self, error: TimebackError) -> None:
-        if isinstance(error, SourceError) and isinstance(error.__cause__, TimebackError):
-            error = error.__cause__  # reading from the server has failed
         log.warning("stopped: %s", error)
         self.error = error
         self.report.stopped = str(error)
