@@ -17,9 +17,10 @@ from msgspec.json import Decoder
 from tests.support.command import REFUSING, family, interrupt, lines, run, when, words
 from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text, school, zipped
-from timeback_async import Student, User
+from timeback_async import Student, TimebackSession, User
 from timeback_async._wire import validate
 from timeback_async.cli import _upsert_run
+from timeback_async.cli._run import Run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import LeftOut
 from timeback_async.sync._planning import plan
@@ -376,6 +377,19 @@ def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
 
     assert done.exit_code == 75, (done.output, done.exception)
     assert server.requests == 0
+
+
+async def test_a_run_that_is_stopped_before_it_begins_sends_nothing(
+    timeback_server: MockServer, timeback_session: TimebackSession
+) -> None:
+    places = [LeftOut("a.csv", line, "", "") for line in range(1, 4)]
+    run: Run[LeftOut] = Run(timeback_session)
+
+    run.stop()
+    code = await run(lambda: places, ((place, {}) for place in places), visible=False)
+
+    assert (code, run.unread) == (75, 3)
+    assert timeback_server.requests == 0
 
 
 def test_a_left_out_row_does_not_show_its_line() -> None:

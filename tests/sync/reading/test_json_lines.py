@@ -161,6 +161,15 @@ def test_a_failure_whose_field_and_reason_are_not_text_is_shown_as_text(tmp_path
     assert (row.field, row.reason) == ("None", "['x']")
 
 
+@pytest.mark.parametrize("gaps", [5, {"birth": "x"}, {"ended": 1}, {"unknown": 1}, None])
+def test_gaps_that_are_none_are_left_alone(tmp_path: Path, gaps: object) -> None:
+    line = {"user": wire_user(), "_failure": failure(gaps=gaps)}
+
+    roster = read(tmp_path, line, {"person": wire_user(), "_failure": failure(gaps=gaps)})
+
+    assert (roster.count.users, roster.count.left_out) == (1, 1)
+
+
 def test_an_org_map_may_be_a_mapping(tmp_path: Path) -> None:
     assert ReadOptions(org_map={"a": "b"}).loaded().org_map == {"a": "b"}
     assert ReadOptions(org_map={}).loaded().org_map == {}
