@@ -119,10 +119,11 @@ def upsert(record: object, only: str | None = None) -> Operation:
     kind, value = _envelope(record, _STRUCTS, "a Student, User or AgentLink")
     if only is not None and kind != only:
         raise RecordError("", f"must be a record of kind {only!r}, not {kind!r}")
-    valid, body = checked(value, KINDS[kind].sent)
-    if isinstance(valid, AgentLink):
-        return upsert(encoded_link(valid))
-    return _UPSERTS[kind](valid.sourced_id, body, ())
+    if kind == "agent":
+        link, _ = checked(value, AgentLink)
+        return upsert(encoded_link(link))
+    person, body = checked(value, _SENT[kind])
+    return _UPSERTS[kind](person.sourced_id, body, ())
 
 
 def delete(key: object) -> Operation:
@@ -225,6 +226,7 @@ def _upsert_agent(agent_id: str, body: bytes, people: People) -> Operation:
 
 
 _UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}
+_SENT: dict[str, Any] = {name: kind.sent for name, kind in KINDS.items()}
 _STRUCTS: dict[type, str] = {kind.sent: kind.name for kind in KINDS.values()}
 
 
