@@ -379,6 +379,26 @@ def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
     assert server.requests == 0
 
 
+def test_a_row_that_is_left_out_keeps_its_reason_where_the_run_does_not_come_to_it(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[Run[Any]] = []
+
+    class Stopped(Run[Any]):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.stop()
+            stopped.append(self)
+
+    monkeypatch.setattr(_upsert_run, "Run", Stopped)
+
+    done = run("upsert", family(child("s-1", givenName="")), "--failures", "failures.jsonl")
+
+    (kept,) = lines(Path("failures.jsonl"))
+    assert (done.exit_code, stopped[0].unread) == (75, 1)
+    assert kept["_failure"]["reason"] == "a required value is blank"
+
+
 async def test_a_run_that_is_stopped_before_it_begins_sends_nothing(
     timeback_server: MockServer, timeback_session: TimebackSession
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
@@ -51,14 +51,13 @@ class Failures:
                 path.chmod(0o600)
             yield cls(path, file)
 
-    def write_left_out(self, rows: Iterable[LeftOut]) -> None:
-        """Add the rows of a roster that are left out."""
-        for row in rows:
-            invalid = ItemResult(
-                index=0, kind="", sourced_id="", outcome=Outcome.INVALID,
-                error=RecordError(row.field, row.reason),
-            )  # fmt: skip
-            self.write(row, invalid)
+    def write_left_out(self, row: LeftOut) -> None:
+        """Add a row of a roster that is left out, with the reason for that."""
+        invalid = ItemResult(
+            index=0, kind="", sourced_id="", outcome=Outcome.INVALID,
+            error=RecordError(row.field, row.reason),
+        )  # fmt: skip
+        self.write(row, invalid)
 
     def write(self, failed: Change | LeftOut, result: ItemResult) -> None:
         """Add a record as a line that can be read again. A full disk does not end the run."""

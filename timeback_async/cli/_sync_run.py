@@ -176,7 +176,8 @@ class _Job:
         async with TimebackSession(config) as session:
             with Failures.opened(self._outputs.failures) as failures:
                 if failures is not None:
-                    failures.write_left_out(changes.roster.left_out())
+                    for row in changes.roster.left_out():
+                        failures.write_left_out(row)
                 async with PhaseMeter.shown(planned, visible, session.statistics) as meter:
 
                     def take(change: Change, result: ItemResult) -> None:

@@ -61,7 +61,11 @@ async def run_upsert(
             failures = opened.enter_context(Failures.opened(failures_path))
 
             def keep(failed: Change | LeftOut, result: ItemResult) -> None:
-                if failures is not None:
+                if failures is None:
+                    return
+                if isinstance(failed, LeftOut):  # even where the run did not come to it
+                    failures.write_left_out(failed)
+                else:
                     failures.write(failed, result)
 
             async with TimebackSession(config) as session:
