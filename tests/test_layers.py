@@ -29,8 +29,9 @@ WINGS = [
     ]),
     ("sync", ["_closing"]),
     ("sync._reading", [
-        "", "files", "codes", "findings", "gaps", "layout", "records", "values", "options",
-        "reporter", "tables", "manifest", "orgs", "rows", "roles", "database", "people", "roster",
+        "", "files", "codes", "findings", "gaps", "layout", "records", "values", "ids", "lists",
+        "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
+        "alignment", "rows", "roles", "database", "people", "roster",
         "json_lines", "load", "links", "read",
     ]),
     ("sync._planning", [

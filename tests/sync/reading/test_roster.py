@@ -354,10 +354,15 @@ def test_blank_cells_at_the_end_of_a_manifests_rows_change_nothing(
     assert "mode-unclear" not in codes(roster)
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["file.users,incremental", "file.users,", 'source.systemName,"My SIS\r\nfile.users,bulk'],
-)
+def test_a_stray_quote_in_a_manifest_hides_no_other_line(tmp_path: Path) -> None:
+    files = school(child())
+    said = 'source.systemName,"My SIS\r\nfile.users,bulk'
+    files["manifest.csv"] = files["manifest.csv"].replace("file.users,bulk", said)
+
+    assert read(tmp_path, files).sources["users.csv"].mode == "bulk"
+
+
+@pytest.mark.parametrize("said", ["file.users,incremental", "file.users,"])
 def test_a_manifest_that_is_not_understood_makes_no_full_set(tmp_path: Path, said: str) -> None:
     files = school(child())
     files["manifest.csv"] = files["manifest.csv"].replace("file.users,bulk", said)

@@ -208,8 +208,9 @@ class _Planner:
             self.plan.absent[entry.kind] += 1
             # An absent record is removed, or a finding says why not:
             #   rows without a readable id -> it may be one of those, perhaps in another file
+            #   agents that cannot be read -> the link may be one of those
             #   nobody asked for removals  -> it is left alone
-            if is_unreadable:
+            if is_unreadable or (entry.kind == "agent" and source.has_unreadable_agents):
                 self._report("absence-doubtful", file)
             elif not self._is_removable[entry.kind]:
                 self._report("absent", file, detail=entry.kind)

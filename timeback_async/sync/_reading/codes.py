@@ -63,11 +63,12 @@ CODES: dict[str, Code] = {
     "name-prefix": _note("the file names begin with a common prefix", "nothing"),
     # the header of a file
     "delimiter": _note("columns are not separated by commas", "nothing"),
-    "encoding": _note("the file is not UTF-8 and was read as you said", "export it as UTF-8"),
-    "rows-wider": _warning(
-        "all rows end in blank cells that the header has no names for",
-        "check whether a column's name is missing in the middle of the header",
+    "encoding": _note("the file is not UTF-8", "nothing, or export it as UTF-8"),
+    "encoding-doubtful": _warning(
+        "the file could be UTF-8, but was read in the encoding that you named",
+        "check whether its names are right; if not, leave out the option encoding",
     ),
+    "before-header": _note("some lines stand before the header; they were not read", "nothing"),
     "header-name": _note("a column goes by another name", "nothing, or have the header corrected"),
     "header-order": Code(
         "note", "the columns are not in the order of the standard", "nothing", "error"
@@ -89,12 +90,23 @@ CODES: dict[str, Code] = {
         "check whether it is what its name says",
     ),
     # rows
-    "row-width": _error(
-        "the row does not have as many cells as the header", "correct the row's quotes"
+    "row-encoding": _error(
+        "the row is in another encoding than the file",
+        'export the file as UTF-8, or name the encoding of such rows, such as encoding="cp1252"',
     ),
-    "row-broken": _error("the row is not CSV", "look for a quote that is never closed"),
-    "line-break": _error(
-        "a cell contains a line break, or rows stick together", "remove the line break or the quote"
+    "row-broken": _error("a quote in the row is never closed, or stands alone", "remove the quote"),
+    "row-width": _error(
+        "the row does not have as many cells as the header",
+        "look for a comma or a quote too many, or one that is missing",
+    ),
+    "row-no-record": _note("a line is a footer, a ruler, or the header again", "nothing"),
+    "row-shorter": _note(
+        "the row ends before the last columns, which were read as blank", "nothing"
+    ),
+    "row-wider": _note("the row ends in blank cells that belong to no column", "nothing"),
+    "encoding-mixed": _warning(
+        "the row is in another encoding than most of its file, and was read in that one",
+        "check whether its names are right; export the file as UTF-8",
     ),
     "cell-type": _error("a cell has a type that cannot be written as text", "export it as text"),
     "json-broken": _error("the line is not a record in JSON", "correct the line"),
@@ -102,6 +114,15 @@ CODES: dict[str, Code] = {
         "an earlier run could not make a record of this row", "correct the row in its own file"
     ),
     "id-missing": _error("the row has no sourcedId", "give it one that never changes"),
+    "id-damaged": _error(
+        "a spreadsheet has changed the id, or it is not one id: its original is not known",
+        "export it again as text, without opening the file in a spreadsheet",
+    ),
+    "id-mended": _note("invisible characters or quotes around an id were removed", "nothing"),
+    "id-unusual": _warning(
+        "an id has characters that OneRoster does not allow; it was sent as it is",
+        "check whether it is the right one",
+    ),
     "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
     "duplicate-different": _error(
@@ -110,9 +131,31 @@ CODES: dict[str, Code] = {
     # values
     "value-missing": _error("a required value is blank", "fill it in"),
     "value-invalid": _error("a value is not valid", "see the detail for the rule"),
+    "value-left-out": _warning(
+        "a value cannot be read, so the person was sent without it", "correct it"
+    ),
+    "value-none": _note("a word or a date stands for no value, and was read as blank", "nothing"),
+    "username-none": _note("the student has no username; none was sent", "nothing"),
+    "name-doubtful": _warning("a name is a word for no value", "check whether it is a name"),
+    "list-unknown": _error(
+        "a list is written in an unknown way, and was not read", "separate its ids by commas"
+    ),
+    "text-unseen": _note("invisible characters were removed from a value", "nothing"),
+    "text-quoted": _note("quotes around a value were removed", "nothing"),
+    "text-control": _warning(
+        "characters that are no letters were removed from a value", "check the value"
+    ),
+    "text-lost": _warning(
+        "a letter was lost before the file was written, and a sign stands in its place",
+        "correct it where the file comes from, or export it again as UTF-8",
+    ),
+    "text-garbled": _warning(
+        "letters look garbled, because a program before took UTF-8 for another encoding",
+        "export the file again as UTF-8",
+    ),
     "value-form": _note("a value is written in another form than the standard's", "nothing"),
-    "date-ambiguous": _error(
-        "day and month cannot be distinguished",
+    "date-ambiguous": _warning(
+        "day and month cannot be distinguished, so the date was left out",
         'pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',
     ),
     "status-inactive": Code(
@@ -140,6 +183,10 @@ CODES: dict[str, Code] = {
     ),
     "org-missing": _error("the person has no primary org", "fill it in, or pass default_org"),
     "org-unmapped": _error("the org is not in the org map", "add it there, or pass default_org"),
+    "org-unreadable": _error(
+        "the org is neither an id nor a list of ids in a known form",
+        "write one id, or several separated by commas; or pass org_map or default_org",
+    ),
     "org-unknown": _warning(
         "the org is not in orgs.csv and is sent as it is", "correct orgs.csv, or pass org_map"
     ),

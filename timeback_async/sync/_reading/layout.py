@@ -29,6 +29,7 @@ import msgspec
 from ...errors import ConfigError
 
 __all__ = [
+    "NEEDED",
     "ONEROSTER",
     "TARGETS",
     "Columns",

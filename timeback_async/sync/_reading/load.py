@@ -8,13 +8,14 @@ import msgspec
 
 from .codes import Severity
 from .database import ROLE_FIELDS
+from .lists import listed_ids, user_ids
 from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import PersonRow, Reference
 from .roles import RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
-from .values import DIFFERENT, listed, user_ids
+from .values import DIFFERENT
 
 __all__ = ["Loader"]
 
@@ -109,7 +110,7 @@ class Loader:
             has_all_births=self._roster.has_all_births,
             has_all_roles=self._roster.has_all_roles and not lacks_roles,
         )
-        people = _People(self._roster, rows, mapper)
+        people = _People(self._roster, rows, source, mapper)
         database = self._database
         has_roles, has_profiles, has_births = map(
             database.has_rows, ("roles", "profiles", "demographics")
@@ -129,7 +130,7 @@ class Loader:
                     source.unreadable += 1
                     self._report("id-missing", rows.file, line, "sourcedId")
                     continue
-                if names.get(sourced_id, DIFFERENT) != DIFFERENT:
+                if sourced_id in names:
                     row.setdefault("username", names[sourced_id])
                 role_rows = roles.get(sourced_id, None if "role" in row else ())
                 birth = births.get(sourced_id, ""), self._birth_form
@@ -146,8 +147,9 @@ class Loader:
 class _People:
     """Maps rows of people, and writes the results in batches."""
 
-    def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
+    def __init__(self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
+        self._source = source
         self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
@@ -166,16 +168,20 @@ class _People:
         def add(code: str, field: str, detail: str) -> Severity:
             return self._report(code, self._file, line, field, detail)
 
+        def add_of_agents(code: str) -> None:
+            if add(code, "agentSourcedIds", "") == "error":
+                self._source.has_unreadable_agents = True
+
         if "birthDate" in row:
             birth = row["birthDate"], self._own_form
-        sourced_id = row["sourcedId"]
+        sourced_id, username = row["sourcedId"], row.get("username", "")
         person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
             (sourced_id, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, row.get("username", ""), person.gaps)
+             self._file, line, person.body, "" if username == DIFFERENT else username, person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
-            agents = listed(row["agentSourcedIds"])
+            agents = listed_ids(row["agentSourcedIds"], add_of_agents)
             self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
         if "userIds" in row:
             known = user_ids(row["userIds"])

@@ -7,6 +7,7 @@ Source: OneRoster 1.1 and 1.2 CSV bindings (manifest.csv).
 
 import re
 
+from .cells import mended
 from .files import DataFile
 from .tables import Broken, Table
 
@@ -22,9 +23,9 @@ class Manifest:
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
         self._properties: dict[str, str] = {}
-        for row in Table(file, encoding).lines():
-            if not isinstance(row.cells, Broken) and len(row.cells) >= 2 and not any(row.cells[2:]):
-                name, value = (cell.strip() for cell in row.cells[:2])
+        for _, cells, _ in Table(file, encoding).rows():
+            if not isinstance(cells, Broken) and len(cells) >= 2:
+                name, value = (mended(cell)[0] for cell in cells[:2])
                 self._properties[name.lower()] = value
         version = self._properties.get("oneroster.version", "")
         self.version = version if re.fullmatch(r"[\d.]{1,9}", version) else ""

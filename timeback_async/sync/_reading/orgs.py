@@ -3,9 +3,12 @@
 Source: OneRoster 1.1 and 1.2 (orgs.csv: types of orgs); TimeBack onboarding guide.
 """
 
+import re
 from collections.abc import Mapping
 
 from ...models import RoleName
+from .ids import is_usual, read_id
+from .lists import listed
 from .options import LoadedOptions
 from .reporter import Reporter
 
@@ -13,6 +16,7 @@ __all__ = ["SCHOOL", "Orgs"]
 
 SCHOOL, OTHER_ORG, NOT_IN_FILE = range(3)  # ranks: a lower one is rather the primary org
 DISTRICT_TYPES = {"district", "local", "state", "national"}
+_parts = re.compile(r"[._/@-]").split
 
 
 class Orgs:
@@ -26,6 +30,46 @@ class Orgs:
     def __init__(self, options: LoadedOptions, types: Mapping[str, str] | None) -> None:
         self._map, self._default = options.org_map, options.default_org
         self._types = types
+
+    def read(self, text: str, field: str, report: Reporter) -> list[str]:
+        """Return the ids in a cell as they are in orgs.csv; [""] if they are left to `default_org`.
+
+        Args:
+            text: The cell; not blank.
+            field: Where it stands, for findings.
+            report: Takes the findings. What is no id is an error if there is no `default_org`.
+        """
+        # A text that orgs.csv or the map knows is an id, whatever it looks like. Another one has to
+        # look like an id: a list in a form that is not known must not be sent as an org.
+        if self._is_known(text):
+            return [text]
+        elements, form = listed(text)
+        found = []
+        for element in elements:
+            org, code = (element, "") if self._is_known(element) else read_id(element)
+            if code == "id-mended":
+                report(code, field)
+            if not self._is_id(org):
+                break
+            found.append(org)
+        else:
+            if found:
+                if form:
+                    report(form, field)
+                return found
+        report("org-unreadable" if self._default is None else "value-left-out", field)
+        return [""]
+
+    def _is_known(self, org: str) -> bool:
+        return org in (self._types or ()) or org in (self._map or ())
+
+    def _is_id(self, org: str) -> bool:
+        """Whether a text is one id: known, or of the right characters and not several known ids."""
+        if self._is_known(org):
+            return True
+        parts = _parts(org)
+        is_several = len(parts) > 1 and all(map(self._is_known, parts))
+        return is_usual(org) is not None and not is_several
 
     def rank(self, org: str) -> int:
         """Return SCHOOL for a school, more for another org, and most for an unknown org."""

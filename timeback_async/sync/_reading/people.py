@@ -5,8 +5,9 @@ Missing values are not made up: a person who lacks a required one is left out, w
 Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding guide.
 """
 
+import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec import UNSET
 
@@ -14,14 +15,16 @@ from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
 from .gaps import Gaps, Roleless
+from .lists import UNKNOWN, listed
 from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import DIFFERENT, boolean, day, listed
+from .values import DIFFERENT, INVALID, NO_DAY, boolean, day
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
+WHY_DIFFERENT = "several rows have different ones"
 STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
 # Optional texts: the field in the file, and the attribute of the struct.
@@ -122,7 +125,10 @@ class PeopleMapper:
             held = self._roles.of_rows(role_rows, report)
         is_partial = role_rows is not None and not self._has_all_roles
         has_no_roles = is_partial and not role_rows
-        values = self._values(row, held.org, birth_date, birth_format, report)
+        values = self._values(row, held.org, report)
+        birth = self._birth(birth_date, birth_format, report) if birth_date else ""
+        if birth:
+            values["demographics"] = Demographics(birth)
         if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
         grades = self._grades(row, role_rows, report)
@@ -135,7 +141,9 @@ class PeopleMapper:
                 values["primary_org"] = UNSET
         elif held.is_student:
             struct = Student
-            values |= {"username": _required(row, "username", report), "grades": grades}
+            values |= {"username": row.get("username"), "grades": grades}
+            if "username" not in row:
+                report("username-none", "username")
             if held.has_other_roles:
                 report("role-left-out", "role")
         else:
@@ -146,7 +154,7 @@ class PeopleMapper:
 
         is_kind_open = is_partial and not held.has_primary
         gaps = Gaps(
-            birth=not birth_date and not self._has_all_births,
+            birth=birth is None or (birth == "" and not self._has_all_births),
             org="primaryOrgSourcedId" not in row and (is_partial or not held.is_org_certain),
             roles=is_partial,
             kind=is_kind_open,
@@ -159,27 +167,20 @@ class PeopleMapper:
 
     # -- single fields
 
-    def _values(
-        self,
-        row: Mapping[str, str],
-        org: OrgRef,
-        birth_date: str,
-        birth_format: str | None,
-        report: Reporter,
-    ) -> dict[str, Any]:
+    def _values(self, row: Mapping[str, str], org: OrgRef, report: Reporter) -> dict[str, Any]:
         """Return the values that a record of every kind has."""
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
         values["status"] = self._status(row, report)
         values["sourced_id"] = row["sourcedId"]
         values["given_name"] = _required(row, "givenName", report)
         values["family_name"] = _required(row, "familyName", report)
+        if row.get("username") == DIFFERENT:
+            report("value-invalid", "username", WHY_DIFFERENT)
         values["enabled_user"] = self._enabled(row, report)
         values["primary_org"] = org
         if "primaryOrgSourcedId" in row:
             mapped = self._orgs.mapped(row["primaryOrgSourcedId"], "primaryOrgSourcedId", report)
             values["primary_org"] = OrgRef(mapped or "")
-        if birth_date:
-            values["demographics"] = self._demographics(birth_date, birth_format, report)
         return values
 
     def _status(self, row: Mapping[str, str], report: Reporter) -> str:
@@ -209,22 +210,28 @@ class PeopleMapper:
             report("value-form", "enabledUser")
         return value
 
-    def _demographics(self, text: str, form: str | None, report: Reporter) -> Any:
-        if text == DIFFERENT:
-            report("value-invalid", "birthDate", "several rows have different ones")
-            return UNSET
-        found = day(text, form or self._date_format)
-        if isinstance(found, str):
-            report(found, "birthDate", "" if found == "date-ambiguous" else "is not a date")
-            return UNSET
-        if found.isoformat() != text:
-            report("value-form", "birthDate")
-        return Demographics(found)
+    def _birth(
+        self, text: str, form: str | None, report: Reporter
+    ) -> datetime.date | Literal[""] | None:
+        """Return a birth date; "" if the text says there is none, None if it cannot be read."""
+        form = form or self._date_format
+        found = INVALID if text == DIFFERENT else day(text, form)
+        if isinstance(found, datetime.date):
+            if found.isoformat() != text:
+                report("value-form", "birthDate")
+            return found
+        why = WHY_DIFFERENT if text == DIFFERENT else ""
+        if found == INVALID and not why:
+            why = f"is not a date of the form {form}" if form else "is not a date"
+        report(found, "birthDate", why)
+        return "" if found == NO_DAY else None
 
     def _grades(
         self, row: Mapping[str, str], role_rows: Sequence[RoleRow] | None, report: Reporter
     ) -> list[str]:
-        given = listed(row["grades"]) if "grades" in row else []
+        given, form = listed(row["grades"]) if "grades" in row else ([], "")
+        if form:
+            report(form if form != UNKNOWN else "value-left-out", "grades")
         if not given and role_rows:
             given = list(dict.fromkeys(each.grade for each in role_rows if each.grade))
         known = self._grade_map
@@ -239,13 +246,18 @@ class PeopleMapper:
 def _checked(
     struct: type[Student | User | Roleless], values: dict[str, Any], report: Reporter
 ) -> bytes | None:
-    """Return a record as JSON, or None if it is not valid."""
-    try:
-        return checked(struct(**values), struct)[1]
-    except RecordError as error:
-        code = "id-invalid" if error.field == "sourcedId" else "value-invalid"
-        report(code, FILE_FIELDS.get(error.field, error.field), error.reason)
-        return None
+    """Return a record as JSON, without invalid optional texts; None if anything else is wrong."""
+    while True:
+        try:
+            return checked(struct(**values), struct)[1]
+        except RecordError as error:
+            field = FILE_FIELDS.get(error.field, error.field)
+            if TEXTS.get(field) not in values:
+                code = "id-invalid" if error.field == "sourcedId" else "value-invalid"
+                report(code, field, error.reason)
+                return None
+            del values[TEXTS[field]]
+            report(INVALID, field, error.reason)
 
 
 def _required(row: Mapping[str, str], field: str, report: Reporter) -> str:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from ...models import OrgRef, Role, RoleName, RoleType
 from .orgs import SCHOOL, Orgs
 from .reporter import Reporter
-from .values import day, listed
+from .values import day
 
 __all__ = ["RoleMapper", "RoleRow", "Roles"]
 
@@ -78,7 +78,8 @@ class RoleMapper:
         if known is not None:
             return known
         found, reported_before = [], report.number
-        ranked = sorted(listed(orgs) or [""], key=self._orgs.rank)
+        read = self._orgs.read(orgs, "orgSourcedIds", report) if orgs else [""]
+        ranked = sorted(read, key=self._orgs.rank)
         for org in ranked:
             role = self._role(text, org, report)
             mapped = self._orgs.mapped(org, "orgSourcedIds", report)

@@ -29,6 +29,7 @@ class Source(msgspec.Struct):
         unreadable: Rows whose sourcedId cannot be read.
         is_doubtful: Whether the rows look like a delta, though the manifest says bulk.
         has_agents: Whether it says which people are linked.
+        has_unreadable_agents: Whether some of that cannot be read, so that a link may be there.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Source(msgspec.Struct):
     unreadable: int = 0
     is_doubtful: bool = False
     has_agents: bool = False
+    has_unreadable_agents: bool = False
 
     @property
     def is_delta(self) -> bool:

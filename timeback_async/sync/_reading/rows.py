@@ -1,15 +1,28 @@
-"""Turn the rows of a file into fields, with the constants and translations of its layout."""
+"""Turn the rows of a file into fields: mended, translated and completed as its layout says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from .alignment import is_aligned
+from .cells import LIKELY, NAMES, NO_VALUE, STRAY_QUOTE, is_no_record, is_no_value, mended
 from .findings import Findings
-from .layout import Columns, FileLayout
-from .tables import Broken, Table
+from .ids import is_usual, read_id
+from .layout import NEEDED, Columns, FileLayout
+from .tables import NO_RECORD, Broken, Table
 
 __all__ = ["Rows"]
 
 # Fields that are never read.
 UNREAD = {"password", "resourceSourcedIds"}
+# The ids without which a row says nothing.
+IDS = {
+    "users": ("sourcedId",),
+    "orgs": ("sourcedId",),
+    "roles": ("userSourcedId", "orgSourcedId"),
+    "userprofiles": ("userSourcedId",),
+    "demographics": ("sourcedId",),
+    "relationships": ("userSourcedId", "relationshipUserSourcedId"),
+}
+DAMAGED_ID = "id-damaged"
 
 
 class Rows:
@@ -20,6 +33,7 @@ class Rows:
         name: The name from run to run; see `Source`.
         columns: Where the fields are.
         layout: What the file holds.
+        read: Rows so far, those that are not readable too.
         broken: Unreadable rows so far; each has a finding.
     """
 
@@ -33,26 +47,103 @@ class Rows:
         findings: Findings,
     ) -> None:
         self.file, self.name, self.columns, self.layout = file, name, columns, layout
-        self.broken = 0
+        self.read = self.broken = 0
         self._table, self._findings = table, findings
         self._places = [pair for pair in columns.places.items() if pair[0] not in UNREAD]
+        self._ids, self._needed = IDS[layout.target], NEEDED[layout.target]
         self._values = {
             field: {text.lower(): meaning for text, meaning in values.items()}
             for field, values in layout.values.items()
         }
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        places, constants, values = self._places, self.layout.constants, self._values
-        for line, cells in self._table.rows():
+        places, constants, values, ids = (
+            self._places,
+            self.layout.constants,
+            self._values,
+            self._ids,
+        )
+        for line, cells, oddities in self._table.rows():
+            self.read += 1
             if isinstance(cells, Broken):
-                self.broken += 1
-                self._findings.add(cells.code, self.file, line)
+                self._leave_out(cells.code, line)
                 continue
             row = {field: text for field, place in places if (text := cells[place].strip())}
-            if constants:
-                row |= constants
+            if oddities is not None and not self._mend(line, row):
+                continue
             for field, meanings in values.items():
                 text = row.pop(field, "")
                 if meaning := meanings.get(text.lower(), text):
                     row[field] = meaning
-            yield line, row
+            if not NO_VALUE.isdisjoint(row.values()):
+                self._drop_no_values(line, row)
+            if len(row) < 3 and is_no_record(row.values()):
+                self._leave_out(NO_RECORD, line)
+                continue
+            if oddities and not self._is_in_place(line, cells, row, oddities):
+                continue
+            for field in ids:
+                if not is_usual(row.get(field, "-")) and not self._read_id(line, row, field):
+                    break
+            else:
+                if constants:
+                    row |= constants
+                yield line, row
+
+    def _leave_out(self, code: str, line: int, field: str = "") -> None:
+        if code == NO_RECORD:
+            self.read -= 1
+        else:
+            self.broken += 1
+        self._findings.add(code, self.file, line, field)
+
+    def _mend(self, line: int, row: dict[str, str]) -> bool:
+        """Mend the cells of a row; return False if it is left out."""
+        for field, text in [*row.items()]:
+            row[field], code = mended(text)
+            if code == STRAY_QUOTE:
+                self._leave_out(code, line, field)
+                return False
+            if field.lower().endswith(("sourcedid", "sourcedids")):
+                row[field] = text  # ids have rules of their own
+            elif code:
+                self._findings.add(code, self.file, line, field)
+            if not row[field]:
+                del row[field]
+        return True
+
+    def _drop_no_values(self, line: int, row: dict[str, str]) -> None:
+        for field, text in [*row.items()]:
+            if text in NO_VALUE and is_no_value(field, text):
+                del row[field]
+                self._findings.add("value-none", self.file, line, field)
+            elif text in LIKELY and field in NAMES:
+                self._findings.add("name-doubtful", self.file, line, field)
+
+    def _is_in_place(
+        self, line: int, cells: Sequence[str], row: dict[str, str], oddities: Sequence[str]
+    ) -> bool:
+        """Report what is odd about a row; return False if its cells may be in other columns."""
+        if "row-wider" in oddities or "row-shorter" in oddities:
+            behind_grade = cells[self.columns.places.get("grades", len(cells)) :]
+            if not (self._is_covered(row) and is_aligned(row, behind_grade)):
+                self._leave_out("row-width", line)
+                return False
+        for code in oddities:
+            self._findings.add(code, self.file, line)
+        return True
+
+    def _is_covered(self, row: dict[str, str]) -> bool:
+        """Whether a row has all that every record needs; a deleted one needs its id alone."""
+        is_deleted = row.get("status", "").lower() == "tobedeleted"
+        return is_deleted or all(field in row for field in self._needed)
+
+    def _read_id(self, line: int, row: dict[str, str], field: str) -> bool:
+        """Read an id that has unusual characters; return False if the row is left out."""
+        row[field], code = read_id(row[field])
+        if code == DAMAGED_ID:
+            self._leave_out(code, line, field)
+            return False
+        if code:
+            self._findings.add(code, self.file, line, field)
+        return True

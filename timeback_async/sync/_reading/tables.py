@@ -1,25 +1,32 @@
 """Read a data file as rows of cells, each with its line; mark rows that cannot be read.
 
-Source: OneRoster 1.2 CSV binding (RFC 4180, UTF-8; a BOM is to be tolerated).
+OneRoster allows no line break within a cell, so every line is a row of its own: whatever is wrong
+with one line, the next one is read as if nothing had happened.
+
+Source: OneRoster 1.2 CSV binding (RFC 4180).
 """
 
-import codecs
 import csv
-import datetime
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
-from math import isnan
-from typing import Any, NamedTuple, cast
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
 from ...errors import ConfigError
-from .files import DataFile, reading
+from .cells import is_no_record, is_plain, mended
+from .files import DataFile
+from .parquet import parquet_header, parquet_rows
+from .text import Text
 
-__all__ = ["Broken", "Row", "Table"]
+__all__ = ["NO_RECORD", "Broken", "Row", "Table"]
 
-PARQUET_BATCH = 4096
-EXACT = 2**53  # a larger float may have lost digits of a whole number
+LINES_AT_ONCE = 256
+LINES_BEFORE_HEADER = 20
+DELIMITERS = ",;\t|"
+ENDS = ("\n", "\r")
+NO_RECORD = "row-no-record"
+_named_delimiter = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE).fullmatch
+_blank_after_quote = re.compile(r'"[ \t]+(?=[,;\t|\r\n]|\Z)').sub
 
 
 class Broken(NamedTuple):
@@ -28,11 +35,9 @@ class Broken(NamedTuple):
     code: str
 
 
-class Row(NamedTuple):
-    """A row; `line` is where it begins, from 1."""
-
-    line: int
-    cells: list[str] | Broken
+# A row: the line it begins on, from 1; its cells, as many as the header has; and the codes of
+# what was odd about it. None instead of codes says more: nothing in its cells needs a closer look.
+Row = tuple[int, list[str] | Broken, Sequence[str] | None]
 
 
 class Table:
@@ -47,160 +52,134 @@ class Table:
         self._file = file
         self.notes: list[tuple[str, str]] = []
         if file.suffix == ".parquet":
-            self.header = _parquet_header(file)
+            self.header = parquet_header(file)
             return
-        self._encoding = self._decided(encoding)
-        with self._text() as text:
-            first = text.readline()
-        self._delimiter = max(",;\t", key=first.count)
+        self._text = Text(file, encoding)
+        self.notes += self._text.notes
+        self._delimiter, self._before, first = self._found_header()
         if self._delimiter != ",":
             self.notes.append(("delimiter", repr(self._delimiter)))
-        try:
-            names = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
-        except csv.Error:
-            raise ConfigError(f"{file.name}: its first line is not CSV; export it again") from None
-        self.header = [name.strip() for name in names]
-        self._widths = {len(names)}
+        names = self._one(first, 0, {})
+        if isinstance(names, Broken):
+            raise ConfigError(f"{file.name}: its first line is not CSV; export it again")
+        self.header = [mended(name)[0] for name in names]
+        self._unnamed = len(self.header)
         while self.header and not self.header[-1]:
             self.header.pop()
-        habit = self._habit()
-        self._widths |= {len(self.header), habit}
-        if habit > len(names):
-            self.notes.append(("rows-wider", ""))
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row that is not empty, with as many cells as the header, or `Broken`."""
-        if self._file.suffix == ".parquet":
-            yield from _parquet_rows(self._file)
-            return
-        width, widths = len(self.header), self._widths
-        for row in self.lines():
-            cells = row.cells
-            if isinstance(cells, Broken):
-                yield row
-            elif any(cells):
-                is_whole = len(cells) == width or (len(cells) in widths and not any(cells[width:]))
-                yield row if is_whole else Row(row.line, Broken("row-width"))
+        """Yield every row that is not empty."""
+        return self._of_parquet() if self._file.suffix == ".parquet" else self._of_text()
 
-    def lines(self) -> Iterator[Row]:
-        """Yield every row below the header, empty or not, with as many cells as it has."""
-        # A row is Broken if it is not CSV, or if a cell contains a line break: the standard
-        # forbids those, and one may hide that two rows stick together.
-        with self._text() as text:
-            text.readline()
-            # Strict: otherwise a quote that is not closed swallows the rows that follow.
-            reader = csv.reader(text, delimiter=self._delimiter, strict=True)
-            read = 0
-            while True:
-                line = read + 2
-                try:
-                    cells: list[str] | Broken = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error:
-                    cells = Broken("row-broken")
-                if reader.line_num - read > 1 and not isinstance(cells, Broken):
-                    cells = Broken("line-break")
-                read = reader.line_num
-                yield Row(line, cells)
+    def _of_parquet(self) -> Iterator[Row]:
+        for number, texts in enumerate(parquet_rows(self._file), 1):
+            if texts is None:
+                yield number, Broken("cell-type"), ()
+            elif any(texts):
+                yield number, texts, None if is_plain("".join(texts)) else ()
 
-    def _habit(self) -> int:
-        """Return the width of the first two rows if both end in equally many blank cells.
+    def _of_text(self) -> Iterator[Row]:
+        width, header = len(self.header), self.header
+        is_after_broken = False
+        lines, number = self._below_header(), self._before + 2
+        while some := list(islice(lines, LINES_AT_ONCE)):
+            found, odd = self._at_once(some), dict[int, list[str]]()
+            if found is None:
+                found = [self._one(line, number + n, odd) for n, line in enumerate(some)]
+            oddities = None if not odd and is_plain("".join(chain.from_iterable(found))) else ()
+            for line, cells in enumerate(found, number):
+                if len(cells) != width or isinstance(cells, Broken):
+                    is_whole = not is_after_broken and some[line - number].endswith(ENDS)
+                    is_after_broken = is_after_broken or isinstance(cells, Broken)
+                    if any(cells):
+                        yield self._of_other_width(line, cells, is_whole)
+                elif any(cells):
+                    is_after_broken = False
+                    if cells == header or (cells[0][:2] == "--" and is_no_record(cells)):
+                        yield line, Broken(NO_RECORD), ()
+                    else:
+                        yield line, cells, odd.get(line, ()) if odd else oddities
+            number += len(some)
 
-        A single row that is too wide has a stray comma: its cells are in the wrong columns.
+    def _of_other_width(self, line: int, cells: list[str] | Broken, is_whole: bool) -> Row:
+        """Return a row with as many cells as the header, where only blank ones differ.
+
+        Args:
+            line: Where it is.
+            cells: At least one of them is not blank.
+            is_whole: Whether the line has its end, and the one before it is no part of it.
         """
+        # Spreadsheets leave out blank cells at the end of a row, and databases add them. Whether
+        # the others are in their columns shows only when their contents are known.
         width = len(self.header)
-        rows = [row.cells for row in islice(self.lines(), 2)]
-        if len(rows) < 2 or any(isinstance(row, Broken) or any(row[width:]) for row in rows):
-            return width
-        one, two = map(len, rows)
-        return max(one, width) if one == two else width
+        if isinstance(cells, Broken):
+            return line, cells, ()
+        if is_no_record(cells):
+            return line, Broken(NO_RECORD), ()
+        if len(cells) > width:
+            if any(cells[width:]):
+                return line, Broken("row-width"), ()
+            return line, cells[:width], ["row-wider"] if len(cells) != self._unnamed else ()
+        if not is_whole:
+            return line, Broken("row-width"), ()
+        return line, cells + [""] * (width - len(cells)), ["row-shorter"]
 
-    @contextmanager
-    def _text(self) -> Iterator[io.TextIOWrapper]:
-        with (
-            reading(self._file) as stream,
-            io.TextIOWrapper(stream, encoding=self._encoding, newline="") as text,
-        ):
-            yield text
+    # -- lines
 
-    def _decided(self, fallback: str | None) -> str:
-        """Return the encoding: UTF-8, or the fallback if the bytes are not UTF-8."""
-        for encoding in filter(None, ("utf-8-sig", fallback)):
-            if self._is_in(encoding):
-                if encoding == fallback:
-                    self.notes.append(("encoding", encoding))
-                return encoding
-        if fallback:
-            raise ConfigError(
-                f"{self._file.name}: is neither UTF-8 nor {fallback}; export it again"
-            )
-        raise ConfigError(
-            f'{self._file.name}: is not UTF-8; pass its encoding, for example encoding="cp1252"'
+    def _found_header(self) -> tuple[str, int, str]:
+        """Return what separates columns, how many lines stand before the header, and the header."""
+        # These may: a line `sep=;`, blank lines, and a title, which has one cell alone.
+        lines = list(islice(self._text.lines(), LINES_BEFORE_HEADER))
+        said, place, header = "", 0, ""
+        for number, line in enumerate(lines):
+            if found := _named_delimiter(line.strip("\ufeff\r\n")):
+                said = found[1]
+                continue
+            delimiter = said or max(DELIMITERS, key=line.count)
+            names = [name for name in line.split(delimiter) if name.strip(' "\ufeff\r\n\t')]
+            if len(names) > 1 or (names and not header):
+                place, header = number, line
+            if len(names) > 1:
+                break
+        if place:
+            self.notes.append(("before-header", str(place)))
+        return said or max(DELIMITERS, key=header.count), place, header.removeprefix("\ufeff")
+
+    def _below_header(self) -> Iterator[str]:
+        return islice(self._text.lines(), self._before + 1, None)
+
+    def _parsed(self, lines: Sequence[str]) -> list[list[str]]:
+        """Return the cells of each row in some lines.
+
+        Raises:
+            csv.Error: A quote is never closed, or something follows it.
+        """
+        return list(
+            csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=True)
         )
 
-    def _is_in(self, encoding: str) -> bool:
-        decoder = codecs.getincrementaldecoder(encoding)()
-        with reading(self._file) as stream:
-            try:
-                while block := stream.read(1 << 20):
-                    decoder.decode(block)
-                decoder.decode(b"", final=True)
-            except UnicodeError:
-                return False
-        return True
-
-
-def _parquet_header(file: DataFile) -> list[str]:
-    with _parquet(file) as table:
-        return list(table.schema_arrow.names)
-
-
-def _parquet_rows(file: DataFile) -> Iterator[Row]:
-    number = 0
-    with _parquet(file) as table:
-        for batch in table.iter_batches(PARQUET_BATCH):
-            for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                number += 1
-                texts = [_as_text(cell) for cell in cells]
-                is_text = all(text is not None for text in texts)
-                yield Row(number, cast(list[str], texts) if is_text else Broken("cell-type"))
-
-
-@contextmanager
-def _parquet(file: DataFile) -> Iterator[Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise ConfigError(
-            f"{file.name}: Parquet needs pyarrow: pip install 'timeback-async[parquet]'"
-        ) from None
-    with reading(file) as stream:
+    def _at_once(self, lines: Sequence[str]) -> list[list[str] | Broken] | None:
+        """Return the cells of each line, or None if not every line is a row of its own."""
+        if not self._text.is_clean:
+            return None
         try:
-            yield parquet.ParquetFile(stream)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise ConfigError(
-                f"{file.name}: is not Parquet ({type(error).__name__}); export it again"
-            ) from None
+            found: list[list[str] | Broken] = [*self._parsed(lines)]
+        except csv.Error:
+            return None
+        return found if len(found) == len(lines) else None
 
-
-def _as_text(value: Any) -> str | None:
-    """Return a cell as the text of a CSV, or None if its type has no such text."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str() | int():
-            return str(value)
-        case float() if isnan(value):  # a missing number
-            return ""
-        case float() if value.is_integer() and abs(value) < EXACT:
-            return str(int(value))
-        case datetime.date():
-            return value.isoformat()
-        case list():
-            texts = [_as_text(each) for each in value]
-            return None if None in texts else ",".join(cast(list[str], texts))
-    return None
+    def _one(self, line: str, number: int, odd: dict[int, list[str]]) -> list[str] | Broken:
+        """Return the cells of a line, and note in `odd` what is odd about it."""
+        if not self._text.is_clean:
+            text, is_odd = self._text.decoded(line)
+            if text is None:
+                return Broken("row-encoding")
+            if is_odd:
+                odd[number] = ["encoding-mixed"]
+            line = text
+        for each in (line, _blank_after_quote('"', line)):
+            try:
+                return next(iter(self._parsed([each])), [])
+            except csv.Error:
+                pass
+        return Broken("row-broken")

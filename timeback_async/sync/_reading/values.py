@@ -9,16 +9,26 @@ import datetime
 import re
 from contextlib import suppress
 
-import msgspec
-
-__all__ = ["AMBIGUOUS", "DIFFERENT", "boolean", "day", "listed", "user_ids"]
+__all__ = ["AMBIGUOUS", "DIFFERENT", "INVALID", "NO_DAY", "boolean", "day"]
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
-AMBIGUOUS = "date-ambiguous"
+AMBIGUOUS, INVALID = "date-ambiguous", "value-left-out"
+NO_DAY = "value-none"
 DIFFERENT = "\0"  # in place of a value for which several rows disagree
-_iso = re.compile(r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ].*)?").fullmatch
+# What databases and spreadsheets write for "no date": zeros, and the first day that they know.
+_none = re.compile(
+    r"0{1,4}([-/.]?)0{1,2}\1(?:0{1,4}|1900)|1900([-/.])0?1\2(?:00|0?1)|0001-01-01|1899-12-3[01]"
+    r"|0?1([-/.])0?0\3(?:1900|0)|1753-01-01|0"
+).fullmatch
+_iso = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})|(\d{4})(\d{2})(\d{2})").fullmatch
 _other = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})").fullmatch
-_typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall
+_worded = re.compile(r"(\d{1,2})[-/. ]+([A-Za-z]+)[-/., ]+(\d{4})").fullmatch
+_worded_first = re.compile(r"([A-Za-z]+)[-/. ]+(\d{1,2})[-/., ]+(\d{4})").fullmatch
+_time = re.compile(r"[T ]\d{1,2}:\d{2}.*")
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
 
 
 def boolean(text: str) -> str | None:
@@ -27,55 +37,42 @@ def boolean(text: str) -> str | None:
     return "true" if lower in TRUE else "false" if lower in FALSE else None
 
 
-def listed(text: str) -> list[str]:
-    """Return the elements of a list cell: `a`, `a,b`, `[]` or a JSON list of texts."""
-    if text.startswith("["):
-        with suppress(msgspec.DecodeError):
-            elements = msgspec.json.decode(text, type=list[str | int])
-            return [str(each) for each in elements if each != ""]
-    if "," not in text:
-        return [text] if text else []
-    return [cell for cell in (part.strip() for part in text.split(",")) if cell]
-
-
-def user_ids(text: str) -> list[str]:
-    """Return identifiers, each as `type:id`, or as `id` if it has no type.
-
-    Known forms: `{LDAP:Id}`, several of them, a bare id, `[]`, JSON objects.
-    """
-    if text.startswith("["):
-        with suppress(msgspec.DecodeError):
-            objects = msgspec.json.decode(text, type=list[dict[str, str]])
-            found = [(each.get("type", ""), each.get("identifier", "")) for each in objects]
-            return [f"{kind}:{number}" for kind, number in found if number]
-    if "{" in text:
-        return [f"{kind.strip()}:{number.strip()}" for kind, number in _typed(text)]
-    return listed(text)
-
-
 def day(text: str, form: str | None) -> datetime.date | str:
-    """Return a date, or the code of the finding.
+    """Return a date; NO_DAY if it says that there is none; else the code of the finding.
 
     Args:
         text: The cell.
-        form: Its form, for `datetime.strptime`; None for a date with the year first, or one in
-            which day and month can be distinguished.
+        form: Its form, for `datetime.strptime`; None for a date with the year first, or with the
+            name of the month, or one in which day and month can be distinguished.
     """
     if form is not None:
         with suppress(ValueError):
             return datetime.datetime.strptime(text, form).date()  # noqa: DTZ007 - a date alone
+    text = _time.sub("", text)
+    if _none(text):
+        return NO_DAY
     if found := _iso(text):
-        return _date(found[1], found[3], found[4])
+        return _date(found[1] or found[5], found[3] or found[6], found[4] or found[7])
+    if found := _worded(text):
+        return _date(found[3], _month(found[2]), found[1])
+    if found := _worded_first(text):
+        return _date(found[3], _month(found[1]), found[2])
     if form is None and (found := _other(text)):
         one, two, year = found[1], found[3], found[4]
         if one == two or int(two) > 12:
             return _date(year, one, two)
         return _date(year, two, one) if int(one) > 12 else AMBIGUOUS
-    return "value-invalid"
+    return INVALID
 
 
-def _date(year: str, month: str, day_: str) -> datetime.date | str:
+def _month(name: str) -> int:
+    """Return the number of a month by its English name or the first three letters; else 0."""
+    found = [n for n, month in enumerate(MONTHS, 1) if name.lower() in (month, month[:3])]
+    return found[0] if found else 0
+
+
+def _date(year: str, month: str | int, day_: str) -> datetime.date | str:
     try:
         return datetime.date(int(year), int(month), int(day_))
     except ValueError:
-        return "value-invalid"
+        return INVALID

@@ -1,0 +1,58 @@
+"""Read sourcedIds as files have them: mend what has one meaning, refuse what is destroyed.
+
+An id that is not what its system gave is another person. So nothing is mended on suspicion.
+
+Source: OneRoster 1.2 CSV binding (characters of a GUID); what spreadsheets make of ids.
+"""
+
+import re
+
+__all__ = ["is_usual", "read_id"]
+
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+# Numbers and dates, as a spreadsheet shows a text that it has taken for one. The digits that it
+# does not show are lost.
+DAMAGED = (
+    r"[-+]?\d+(?:[.,]\d+)?[eE]\+\d+"  # 1.00001E+11
+    r"|\d+[.,]\d+[eE]-?\d+"  # 1.00001E11
+    r"|\d+[.,]0+"  # 123.0
+    r"|\d{1,3}(?:[,\u00a0\u202f' ]\d{3})+(?:\.0+)?"  # 1,234,567
+    rf"|\d{{1,4}}[-/. ](?:{MONTHS})[a-z]*(?:[-/. ]\d{{1,4}})?"  # 1-Mar
+    rf"|(?:{MONTHS})[-/. ]\d{{1,4}}"  # Mar-01
+    r"|\d{1,2}/\d{1,2}/\d{2,4}(?: [\d:]+)?"  # 3/1/2026
+    r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
+    r"|\#{2,}"  # ####
+)
+is_usual = re.compile(rf"(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").fullmatch
+_is_damaged = re.compile(DAMAGED, re.IGNORECASE).fullmatch
+_invisible = re.compile(
+    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
+)
+_wrapped = re.compile(r"""=?"([^"]*)"|'([^']*)'?""").fullmatch
+# What no system puts into an id: it is a formula, a list, or not a letter.
+_unreadable = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]]|^'|'$"
+).search
+
+
+def read_id(text: str) -> tuple[str, str]:
+    """Return an id as its system gave it, and the code of the finding; "" and a code if it is lost.
+
+    Args:
+        text: The cell, or one element of a list; not blank.
+    """
+    # What an id may be:
+    #   usual characters alone                   -> itself
+    #   invisible ones, a formula (="00123"), an apostrophe before it -> what is inside
+    #   a number, a date or several ids          -> lost
+    #   any other text                           -> itself, to be checked: some systems have such
+    if is_usual(text):
+        return text, ""
+    found, code = _invisible.sub("", text).strip(), ""
+    if wrapped := _wrapped(found):
+        found = (wrapped[1] or wrapped[2] or "").strip()
+    if found != text:
+        code = "id-mended"
+    if not found or _is_damaged(found) or _unreadable(found):
+        return "", "id-damaged"
+    return found, code or ("" if is_usual(found) else "id-unusual")
