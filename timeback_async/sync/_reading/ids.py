@@ -7,7 +7,7 @@ Source: OneRoster 1.2 CSV binding (characters of a GUID); what spreadsheets make
 
 import re
 
-__all__ = ["is_usual", "read_id"]
+__all__ = ["are_common", "is_usual", "read_id"]
 
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 # Numbers and dates, as a spreadsheet shows a text that it has taken for one. The digits that it
@@ -23,7 +23,10 @@ DAMAGED = (
     r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
     r"|\#{2,}"  # ####
 )
-is_usual = re.compile(rf"(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").fullmatch
+# Most ids: words with a digit, joined by hyphens. No number or date looks so, and this is quick.
+_COMMON = r"(?:[A-Za-z]{1,2}|[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)(?:-[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)*"
+is_usual = re.compile(rf"{_COMMON}\Z|(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").fullmatch
+are_common = re.compile(rf"{_COMMON}(?:,{_COMMON})*").fullmatch
 _is_damaged = re.compile(DAMAGED, re.IGNORECASE).fullmatch
 _invisible = re.compile(
     "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"

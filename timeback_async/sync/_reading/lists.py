@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..._wire.http import NOT_JSON
-from .ids import is_usual, read_id
+from .ids import are_common, is_usual, read_id
 
 __all__ = ["UNKNOWN", "listed", "listed_ids", "user_ids"]
 
@@ -40,6 +40,8 @@ def listed(text: str) -> tuple[list[str], str]:
     #   ['a', 'b'], ('a',), ['a' 'b']       -> Python, numpy
     #   {a,b}, {"a","b"}                    -> PostgreSQL
     #   a;b, a|b                            -> spreadsheets
+    if text.isalnum():
+        return [text], ""
     if not _has_notation(text) or _guids(text):
         return _with_value(part.strip() for part in text.split(",")), ""
     if text[0] in "[{":
@@ -66,8 +68,8 @@ def listed_ids(text: str, report: Callable[[str], object]) -> list[str]:
         text: The cell.
         report: Takes the code of each finding; what cannot be read is left out.
     """
-    if is_usual(text):
-        return [text]
+    if are_common(text):
+        return text.split(",")
     elements, code = listed(text)
     if code == UNKNOWN and read_id(text)[0]:
         elements, code = [text], ""

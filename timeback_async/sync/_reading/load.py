@@ -168,10 +168,6 @@ class _People:
         def add(code: str, field: str, detail: str) -> Severity:
             return self._report(code, self._file, line, field, detail)
 
-        def add_of_agents(code: str) -> None:
-            if add(code, "agentSourcedIds", "") == "error":
-                self._source.has_unreadable_agents = True
-
         if "birthDate" in row:
             birth = row["birthDate"], self._own_form
         sourced_id, username = row["sourcedId"], row.get("username", "")
@@ -181,6 +177,11 @@ class _People:
              self._file, line, person.body, "" if username == DIFFERENT else username, person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
+
+            def add_of_agents(code: str) -> None:
+                if add(code, "agentSourcedIds", "") == "error":
+                    self._source.has_unreadable_agents = True
+
             agents = listed_ids(row["agentSourcedIds"], add_of_agents)
             self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
         if "userIds" in row:

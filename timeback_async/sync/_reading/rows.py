@@ -68,7 +68,11 @@ class Rows:
             if isinstance(cells, Broken):
                 self._leave_out(cells.code, line)
                 continue
-            row = {field: text for field, place in places if (text := cells[place].strip())}
+            row = {
+                field: text
+                for field, place in places
+                if (cell := cells[place]) and (text := cell.strip())
+            }
             if oddities is not None and not self._mend(line, row):
                 continue
             for field, meanings in values.items():
