@@ -298,7 +298,36 @@ def test_grades_become_timebacks(tmp_path: Path, cell: str, grades: list[str]) -
     assert student_of(tmp_path, child(grades=cell)).grades == grades
 
 
-@pytest.mark.parametrize("cell", ["13", "UG", "kg", "Canary"])
+@pytest.mark.parametrize(
+    ("cell", "grades"),
+    [
+        ("kg", ["K"]),
+        ("Kg", ["K"]),
+        ("k", ["K"]),
+        ("pk", ["PK"]),
+        ("Kindergarten", ["K"]),
+        ("prekindergarten", ["PK"]),
+        ("9.0", ["9"]),
+        ("09.00", ["9"]),
+        ("12.", ["12"]),
+        ("009", ["9"]),
+        (" 9 ,  10.0", ["9", "10"]),
+    ],
+)
+def test_a_grade_in_another_form_of_its_code_is_read_with_a_note(
+    tmp_path: Path, cell: str, grades: list[str]
+) -> None:
+    roster = read(tmp_path, school(child(grades=cell)))
+
+    (found,) = roster.records()
+    assert isinstance(found, Student)
+    assert found.grades == grades
+    assert codes(roster) == {"value-form": 1}
+
+
+@pytest.mark.parametrize(
+    "cell", ["13", "13.0", "0", "00", "-1", "9.5", "9-12", "Grade 9", "9th", "UG", "TK", "Canary"]
+)
 def test_a_grade_without_a_counterpart_is_sent_as_it_is_with_a_warning(
     tmp_path: Path, cell: str
 ) -> None:
@@ -317,11 +346,11 @@ def test_grades_stay_as_they_are_when_told(tmp_path: Path) -> None:
 
 
 def test_a_grade_map_of_the_users_own_is_the_only_one(tmp_path: Path) -> None:
-    pairs = mapping(tmp_path / "grades.toml", '"Y9" = "9"')
+    pairs = mapping(tmp_path / "grades.toml", '"Y9" = "9"\n"none" = ""')
 
-    found = student_of(tmp_path, child(grades="Y9,05"), grades=pairs)
+    found = student_of(tmp_path, child(grades="Y9,05,kg,none"), grades=pairs)
 
-    assert found.grades == ["9", "05"]
+    assert found.grades == ["9", "05", "kg", ""]
 
 
 # -- roles

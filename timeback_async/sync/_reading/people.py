@@ -14,7 +14,7 @@ from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
 from .gaps import Gaps, Roleless
-from .options import LoadedOptions
+from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
@@ -230,10 +230,14 @@ class PeopleMapper:
         known = self._grade_map
         if known is None:
             return given
+        found = []
         for grade in given:
-            if grade not in known:
-                report("grade-unmapped", "grades")
-        return [known.get(grade, grade) for grade in given]
+            mapped = known.get(grade)
+            if mapped is None:
+                mapped = ceds_grade(grade) if known is CEDS_TO_TIMEBACK else None
+                report("grade-unmapped" if mapped is None else "value-form", "grades")
+            found.append(grade if mapped is None else mapped)
+        return found
 
 
 def _checked(
