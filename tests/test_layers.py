@@ -29,9 +29,9 @@ WINGS = [
     ]),
     ("sync", ["_closing"]),
     ("sync._reading", [
-        "", "files", "codes", "findings", "gaps", "layout", "records", "values", "options",
-        "reporter", "tables", "manifest", "orgs", "rows", "roles", "database", "people", "roster",
-        "json_lines", "load", "links", "read",
+        "", "files", "codes", "findings", "gaps", "layout", "columns", "records", "values",
+        "options", "reporter", "tables", "manifest", "orgs", "rows", "roles", "database", "people",
+        "roster", "json_lines", "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",

@@ -11,6 +11,7 @@ from .database import ROLE_FIELDS
 from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import PersonRow, Reference
+from .relatives import Relatives
 from .roles import RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
@@ -20,7 +21,10 @@ __all__ = ["Loader"]
 
 
 class Loader:
-    """Fills a roster. Orgs, roles, profiles and demographics have to be read before the people.
+    """Fills a roster. Everything else has to be read before the people.
+
+    Attributes:
+        relatives: The relationships.
 
     Args:
         roster: The roster to fill.
@@ -35,6 +39,7 @@ class Loader:
         self._roster, self._options = roster, options
         self._mode, self._claims_bulk = mode, claims_bulk
         self._database, self._report = roster.database, roster.findings.add
+        self.relatives = Relatives(roster, options)
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
@@ -78,18 +83,8 @@ class Loader:
         self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
-        """Read the links of School Data Sync v2.1."""
-        source = self._source(rows, "relationships")
-        source.has_agents = True
-        for line, row in rows:
-            one, other = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
-            if one is None or other is None:
-                source.unreadable += 1
-                self._report("id-missing", rows.file, line, "userSourcedId")
-                continue
-            relation = row.get("relationshipRole", "")
-            self._database.add_references([(one, other, relation, rows.file, line)])
-        source.unreadable += rows.broken
+        """Read the relationships of School Data Sync; before the people, see `Relatives`."""
+        self.relatives.read(rows, self._source(rows, "relationships"))
 
     def _source(self, rows: Rows, target: str) -> Source:
         source = self._roster.sources[rows.file] = Source(rows.name, self._mode(target))
@@ -114,6 +109,8 @@ class Loader:
         has_roles, has_profiles, has_births = map(
             database.has_rows, ("roles", "profiles", "demographics")
         )
+        has_relatives = self.relatives.is_any and self._roster.has_all_roles and not lacks_roles
+        gives_role = bool({"role"} & {*rows.columns.places, *rows.layout.constants})
         dated = total = 0
         for chunk in chunks(rows, ROWS_AT_ONCE):
             ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
@@ -121,6 +118,19 @@ class Loader:
             births = database.birth_dates_of(ids) if has_births else {}
             names = database.usernames_of(ids) if has_profiles else {}
             ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
+            related, held = {}, set()
+            if has_relatives:
+                lonely = [
+                    own
+                    for _, row in chunk
+                    if (own := row.get("sourcedId")) is not None
+                    and "role" not in row
+                    and own not in roles
+                    and own not in ended
+                ]
+                related = self.relatives.roles_of(lonely)
+                held = set() if gives_role else self.relatives.is_held(lonely)
+                roles |= related
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
@@ -129,6 +139,11 @@ class Loader:
                     source.unreadable += 1
                     self._report("id-missing", rows.file, line, "sourcedId")
                     continue
+                if sourced_id in held:
+                    self._report("contact-known", rows.file, line, "sourcedId", sourced_id)
+                    continue
+                if sourced_id in related:
+                    self._report("role-related", rows.file, line, "role")
                 if names.get(sourced_id, DIFFERENT) != DIFFERENT:
                     row.setdefault("username", names[sourced_id])
                 role_rows = roles.get(sourced_id, None if "role" in row else ())

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
+from .columns import UNREAD, Columns
 from .findings import Findings
-from .layout import Columns, FileLayout
+from .layout import FileLayout
 from .tables import Broken, Table
 
 __all__ = ["Rows"]
-
-# Fields that are never read.
-UNREAD = {"password", "resourceSourcedIds"}
 
 
 class Rows:
