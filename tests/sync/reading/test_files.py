@@ -130,6 +130,23 @@ def test_of_many_folders_in_a_zip_some_are_listed(tmp_path: Path) -> None:
         opened(zipped(tmp_path / "roster.zip", inside))
 
 
+def test_a_text_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "roster.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as package:
+        for name, text in (ROSTER | {"notes.txt": "Canary"}).items():
+            package.writestr(name, text)
+    patched(path, 0, b"?", "notes.txt")
+
+    assert codes(opened(path)) == {"file-unread": 1}
+
+
+def test_the_junk_of_a_mac_beside_a_folder_is_not_looked_at(tmp_path: Path) -> None:
+    folder(tmp_path / "roster" / "export", ROSTER)
+    folder(tmp_path / "roster" / "__MACOSX", {"._users.csv": "junk"})
+
+    assert list(records(opened(tmp_path / "roster"))) == ["s-1"]
+
+
 def test_a_folder_in_a_folder_in_a_folder_is_read(tmp_path: Path) -> None:
     folder(tmp_path / "a" / "b" / "c", ROSTER)
 

@@ -10,6 +10,7 @@ from tests.support.rosters import codes, csv_text, folder, mapping, opened, org,
 from timeback_async import AgentLink, User
 from timeback_async.errors import ConfigError
 from timeback_async.sync import Roster
+from timeback_async.sync._reading.gaps import Gaps
 
 Row = dict[str, str]
 
@@ -382,6 +383,36 @@ def test_a_contact_whom_another_file_holds_stays_what_that_file_says(tmp_path: P
     }
     assert links_of(roster) == {"s-1+t-1": "parent", "s-1+p-1": "parent"}
     assert codes(roster) == {"contact-known": 1, "role-related": 1}
+
+
+def test_a_teacher_whom_a_parent_file_names_without_a_relationship_stays(tmp_path: Path) -> None:
+    files = {
+        "Teacher.csv": csv_text([pupil("t-1")]),
+        "User.csv": csv_text([contact("t-1", "a@canary.example")]),
+    }
+
+    roster = opened(folder(tmp_path, files))
+
+    assert roles_of(roster) == {"t-1": [("primary", "teacher", "10")]}
+    assert codes(roster) == {"contact-known": 1}
+
+
+def test_a_relationship_to_a_teacher_makes_nobody(tmp_path: Path) -> None:
+    contacts = [contact("p-1", "a@canary.example")]
+
+    roster = version_one(tmp_path, contacts, [kin("t-1", "a@canary.example")])
+
+    assert codes(roster) == {"role-missing": 1, "agent-left-out": 1}
+
+
+def test_changes_of_parents_keep_what_timeback_knows_besides(tmp_path: Path) -> None:
+    contacts = [contact("p-1", "a@canary.example")]
+
+    roster = version_one(tmp_path, contacts, [kin("s-1", "a@canary.example")], mode="delta")
+
+    assert links_of(roster) == {"s-1+p-1": "parent"}
+    (gaps,) = [row[-1] for row in roster.database.people() if row[0] == "p-1"]
+    assert Gaps.from_json(gaps).roles
 
 
 def test_a_parent_file_that_is_not_one_is_refused_in_its_own_words(tmp_path: Path) -> None:

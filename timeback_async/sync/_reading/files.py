@@ -126,7 +126,7 @@ def packages_in(path: Path) -> list[Path]:
     """Return the zips and the folders in a folder."""
     if not path.is_dir():
         return []
-    seen = (each for each in path.iterdir() if not each.name.startswith("."))
+    seen = (each for each in path.iterdir() if not _is_junk(PurePosixPath(each.name)))
     return sorted(each for each in seen if each.is_dir() or each.suffix.lower() == ".zip")
 
 
@@ -191,8 +191,11 @@ def _looks_like_data(file: DataFile) -> bool:
     """Whether a file that cannot be read may hold people. A read-me does not look like a table."""
     if file.suffix != ".txt":
         return file.suffix in UNREADABLE
-    with reading(file) as stream:
-        first = stream.readline(4096)
+    try:
+        with reading(file) as stream:
+            first = stream.readline(4096)
+    except ConfigError:
+        return True  # nobody can say what it is
     return any(first.count(delimiter) > 1 for delimiter in (b"\t", b",", b";", b"|"))
 
 

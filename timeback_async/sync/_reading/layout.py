@@ -195,8 +195,8 @@ def layout_for(headers: Mapping[str, Sequence[str]]) -> Layout:
     users, roles = headers.get("users", ()), headers.get("roles", ())
     if any("SIS ID" in headers.get(file, ()) for file in ("student", "teacher")):
         return _shipped("sds-v1")
-    # Roles of OneRoster have a type; of Microsoft's only some have columns of their own.
-    is_of_microsoft = "userSourcedId" in roles and "roleType" not in roles
+    # Roles of OneRoster have an id and a type; of Microsoft's only some have columns of their own.
+    is_of_microsoft = "userSourcedId" in roles and not {"sourcedId", "roleType"} & {*roles}
     if {"isPrimary", "sessionSourcedId"} & {*roles} or (
         is_of_microsoft and "enabledUser" not in users
     ):

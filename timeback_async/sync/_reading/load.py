@@ -1,6 +1,6 @@
 """Bring the rows of each kind of file into a roster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,7 @@ from .database import ROLE_FIELDS
 from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import PersonRow, Reference
-from .relatives import Relatives
+from .relatives import Relatives, gives_role
 from .roles import RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
@@ -109,8 +109,6 @@ class Loader:
         has_roles, has_profiles, has_births = map(
             database.has_rows, ("roles", "profiles", "demographics")
         )
-        has_relatives = self.relatives.is_any and self._roster.has_all_roles and not lacks_roles
-        gives_role = bool({"role"} & {*rows.columns.places, *rows.layout.constants})
         dated = total = 0
         for chunk in chunks(rows, ROWS_AT_ONCE):
             ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
@@ -118,19 +116,8 @@ class Loader:
             births = database.birth_dates_of(ids) if has_births else {}
             names = database.usernames_of(ids) if has_profiles else {}
             ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
-            related, held = {}, set()
-            if has_relatives:
-                lonely = [
-                    own
-                    for _, row in chunk
-                    if (own := row.get("sourcedId")) is not None
-                    and "role" not in row
-                    and own not in roles
-                    and own not in ended
-                ]
-                related = self.relatives.roles_of(lonely)
-                held = set() if gives_role else self.relatives.is_held(lonely)
-                roles |= related
+            related, held = self._without_role(rows, chunk, roles)
+            roles |= related
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
@@ -156,6 +143,20 @@ class Loader:
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
+
+    def _without_role(
+        self, rows: Rows, chunk: Sequence[tuple[int, dict[str, str]]], roles: Container[str]
+    ) -> tuple[dict[str, list[RoleRow]], set[str]]:
+        """Return the roles of relatives without one, and who of them is held by another file.
+
+        Where not all roles are known, somebody's own may be missing, and nothing is concluded.
+        """
+        if not self.relatives.is_complete or not self._roster.has_all_roles:
+            return {}, set()
+        ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
+        lonely = [own for own in ids if own not in roles]
+        held = set() if gives_role(rows) else self.relatives.held(lonely)
+        return self.relatives.roles_of(lonely), held
 
 
 class _People:

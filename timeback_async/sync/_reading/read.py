@@ -137,8 +137,9 @@ class _Reader:
         ):
             for rows in opened(target):
                 read(rows)
-        if loader.relatives.is_any:
-            for rows in opened("users", Findings()):  # a first time, for nothing but that
+        people = list(opened("users", Findings()))  # a first time, for nothing but relationships
+        if loader.relatives.is_needed(people):
+            for rows in people:
                 loader.relatives.look_ahead(rows)
             loader.relatives.finish()
         for rows in opened("users"):

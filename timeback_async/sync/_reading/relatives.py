@@ -7,18 +7,19 @@ e-mail, which is looked up among those without a role.
 Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) and v2.1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from .database import RosterDatabase
 from .options import LoadedOptions
+from .records import Reference
 from .roles import RELATIONS, RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
 from .values import listed
 
-__all__ = ["Relatives"]
+__all__ = ["Relatives", "gives_role"]
 
 OTHER = "other"  # Microsoft's word for a relation that is not said
 WORDS = (*RELATIONS, OTHER)
@@ -26,6 +27,9 @@ WORDS = (*RELATIONS, OTHER)
 
 class Relatives:
     """The relationships of a roster.
+
+    Attributes:
+        is_complete: Whether `finish` was called: people without a role can be looked up.
 
     Args:
         roster: Takes the references and the findings.
@@ -37,17 +41,19 @@ class Relatives:
         self._report = roster.findings.add
         self._default_org, self._relationship = options.default_org, options.relationship
         self._sources: dict[str, Source] = {}
+        self.is_complete = False
 
-    @property
-    def is_any(self) -> bool:
-        """Whether there are relationships."""
-        return bool(self._sources)
+    def is_needed(self, files: Sequence[Rows]) -> bool:
+        """Whether to look ahead into these files of people before they are read."""
+        # A contact may also be a teacher: then another file holds the same id, with a role.
+        return bool(self._sources) or len({gives_role(rows) for rows in files}) > 1
 
     def read(self, rows: Rows, source: Source) -> None:
         """Read the relationships of one file."""
         source.has_agents = True
         self._sources[rows.file] = source
-        references, contacts = [], []
+        references: list[Reference] = []
+        contacts: list[Reference] = []
         for line, row in rows:
             one, other = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
             email = row.get("relationshipUserEmail")
@@ -66,7 +72,7 @@ class Relatives:
         self._write(references, contacts)
         source.unreadable += rows.broken
 
-    def _write(self, references: list[tuple[str, ...]], contacts: list[tuple[str, ...]]) -> None:
+    def _write(self, references: list[Reference], contacts: list[Reference]) -> None:
         self._database.add_references(references)
         self._database.add_contacts(contacts)
         references.clear()
@@ -74,8 +80,7 @@ class Relatives:
 
     def look_ahead(self, rows: Rows) -> None:
         """Note what a file of people says of roles, or of e-mails where it says no role."""
-        gives_role = {"role"} & {*rows.columns.places, *rows.layout.constants}
-        if gives_role:
+        if gives_role(rows):
             self._database.add_holders(
                 (row["sourcedId"], row["role"].lower(), org)
                 for _, row in rows
@@ -106,8 +111,9 @@ class Relatives:
             self._sources[file].unreadable += 1
         self._database.add_references(found)
         self._database.relate()
+        self.is_complete = True
 
-    def is_held(self, ids: Iterable[str]) -> set[str]:
+    def held(self, ids: Iterable[str]) -> set[str]:
         """Return those of some people whom another file holds with a role."""
         return set(self._database.holders_of(_json(ids)))
 
@@ -141,6 +147,11 @@ class Relatives:
                 primary = [row for row in learns if row.role_type == "primary"]
                 schools[person] = [row.org for row in primary or learns]
         return schools
+
+
+def gives_role(rows: Rows) -> bool:
+    """Whether a file of people says their roles."""
+    return "role" in rows.columns.places or "role" in rows.layout.constants
 
 
 def _role_row(role: str, org: str) -> RoleRow:
