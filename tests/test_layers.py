@@ -29,10 +29,10 @@ WINGS = [
     ]),
     ("sync", ["_closing"]),
     ("sync._reading", [
-        "", "files", "codes", "findings", "gaps", "layout", "records", "values", "ids", "lists",
-        "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
-        "alignment", "rows", "roles", "database", "people", "roster",
-        "json_lines", "load", "links", "read",
+        "", "files", "codes", "findings", "gaps", "layout", "columns", "records", "values", "ids",
+        "lists", "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
+        "alignment", "rows", "roles", "database", "people", "roster", "json_lines", "relatives",
+        "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",

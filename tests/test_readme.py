@@ -4,15 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from msgspec import UNSET
 
 from timeback_async import Demographics, Student
 from timeback_async.sync import ReadOptions, read_roster
+from timeback_async.sync._reading import layout
 from timeback_async.testing import MockServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -70,19 +74,53 @@ async def test_the_nightly_example_brings_a_roster_up_to_date(
     ]
 
 
-def test_the_example_of_a_map_can_be_read(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "map.toml").write_text(example)
-    (tmp_path / "students.csv").write_text(
-        "Student ID,School,First,Last,Login,Born,Status\n1,o,Ada,Byron,ada,12/10/2015,Enrolled\n"
+def examples_of_maps() -> Iterator[str]:
+    yield from re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    documented = re.findall(r"(?:^    .*\n)+", layout.__doc__ or "", re.MULTILINE)
+    # The docstring leaves out the columns that have nothing to show.
+    yield from (
+        textwrap.dedent(example).replace(
+            "[students.constants]",
+            '"School" = "orgSourcedIds"\n"First" = "givenName"\n"Last" = "familyName"\n'
+            '"Login" = "username"\n[students.constants]\nenabledUser = "true"',
+        )
+        for example in documented
     )
 
-    options = ReadOptions(layout=tmp_path / "map.toml")
-    with read_roster(tmp_path / "students.csv", options) as roster:
-        (record,) = roster.records()
 
-    assert isinstance(record, Student)
-    assert record.demographics == Demographics(date(2015, 12, 10))
+MAPS = list(examples_of_maps())
+
+
+@pytest.mark.parametrize("example", MAPS, ids=["README", "layout"])
+@pytest.mark.parametrize("header", ["State", "state", "status"])
+def test_the_example_of_a_map_is_right_row_by_row(
+    tmp_path: Path, example: str, header: str
+) -> None:
+    (tmp_path / "map.toml").write_text(example)
+    (tmp_path / "students.csv").write_text(
+        f"Student ID,School,First,Last,Login,Born,Locker,{header}\n"
+        "1,o,Ada,Byron,ada,12/10/2015,7,Enrolled\n"
+        "2,o,Ada,Byron,ada2,02/03/2013,,ENROLLED\n"
+        "3,o,Bo,Li,bo,02/03/2013,,Left\n"
+        "4,o,Bo,Li,bo4,02/03/2013,,Expelled\n"
+        "5,o,Bo,Li,bo5,,,\n"
+        "6,o,Bo,Li,bo6,13/12/2015,,Enrolled\n"
+    )
+
+    with read_roster(tmp_path, ReadOptions(layout=tmp_path / "map.toml")) as roster:
+        found = {each.sourced_id: each for each in roster.records() if isinstance(each, Student)}
+        causes = {cause.code for cause in roster.findings.causes}
+
+    assert {own: each.status for own, each in found.items() if own != "6"} == {
+        "1": "active",
+        "2": "active",
+        "3": "tobedeleted",
+        "5": "active",
+    }
+    assert found["1"].demographics == Demographics(date(2015, 12, 10))
+    assert found["3"].demographics == Demographics(date(2013, 2, 3))
+    assert found["5"].demographics is UNSET
+    assert ("column-absent" in causes) == ("column-unnamed" in causes) == (header == "status")
 
 
 def test_every_example_compiles() -> None:

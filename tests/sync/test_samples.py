@@ -56,7 +56,7 @@ SAMPLES = [
         NICELION,
         "OneRoster without a manifest",
         (2, 2, 2, 0),
-        {"manifest-missing": 1},
+        {"manifest-missing": 1, "file-unread": 1},
     ),
     (
         f"{NICELION}/test-csv.csv",

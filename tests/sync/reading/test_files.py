@@ -95,6 +95,64 @@ def test_folders_beside_the_files_of_a_zip_are_not_looked_into(tmp_path: Path) -
     assert list(records(opened(path))) == ["s-1"]
 
 
+@pytest.mark.parametrize("separator", ["/", "\\"])
+@pytest.mark.parametrize("where", ["export", "a/b/c", "2024 (final)/north"])
+def test_the_one_folder_that_holds_all_data_of_a_zip_is_read(
+    tmp_path: Path, where: str, separator: str
+) -> None:
+    inside = {f"{where}/{name}".replace("/", separator): text for name, text in ROSTER.items()}
+    path = raw_zip(tmp_path / "roster.zip", inside | {"notes/readme.txt": "x", "top.pdf": "x"})
+
+    roster = opened(path)
+
+    assert (list(records(roster)), codes(roster)) == (["s-1"], {})
+
+
+@pytest.mark.parametrize("above", ["", "district/"])
+def test_a_zip_of_several_folders_says_which(tmp_path: Path, above: str) -> None:
+    inside = {f"{above}north/{name}": text for name, text in ROSTER.items()}
+    inside |= {f"{above}south\x07/users.csv": PEOPLE}
+
+    with pytest.raises(ConfigError) as caught:
+        opened(zipped(tmp_path / "roster.zip", inside))
+
+    assert str(caught.value) == (
+        f"{tmp_path / 'roster.zip'}: holds its files in several folders: "
+        f"{above}north/ (manifest.csv, orgs.csv, users.csv), {above}south?/ (users.csv); "
+        "zip each school by itself, or unpack it and pass one folder"
+    )
+
+
+def test_of_many_folders_in_a_zip_some_are_listed(tmp_path: Path) -> None:
+    inside = {f"school {letter}/users.csv": PEOPLE for letter in "abcdefg"}
+
+    with pytest.raises(ConfigError, match=r"school e/ \(users.csv\) and 2 more; zip each school"):
+        opened(zipped(tmp_path / "roster.zip", inside))
+
+
+def test_a_text_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "roster.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as package:
+        for name, text in (ROSTER | {"notes.txt": "Canary"}).items():
+            package.writestr(name, text)
+    patched(path, 0, b"?", "notes.txt")
+
+    assert codes(opened(path)) == {"file-unread": 1}
+
+
+def test_the_junk_of_a_mac_beside_a_folder_is_not_looked_at(tmp_path: Path) -> None:
+    folder(tmp_path / "roster" / "export", ROSTER)
+    folder(tmp_path / "roster" / "__MACOSX", {"._users.csv": "junk"})
+
+    assert list(records(opened(tmp_path / "roster"))) == ["s-1"]
+
+
+def test_a_folder_in_a_folder_in_a_folder_is_read(tmp_path: Path) -> None:
+    folder(tmp_path / "a" / "b" / "c", ROSTER)
+
+    assert list(records(opened(tmp_path / "a"))) == ["s-1"]
+
+
 def test_the_one_package_in_a_folder_is_read(tmp_path: Path) -> None:
     folder(tmp_path / "a" / "unpacked", ROSTER)
     zipped(tmp_path / "a" / "export.zip", ROSTER)
@@ -119,8 +177,16 @@ def test_of_several_packages_in_a_folder_none_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_zip_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="found nothing to read"):
+    with pytest.raises(ConfigError, match=r"found nothing to read$"):
         read_roster(zipped(tmp_path / "export.zip", {"notes.txt": "Canary"}))
+
+
+@pytest.mark.parametrize("where", ["", "export/"])
+def test_a_zip_of_what_cannot_be_read_says_what_it_is(tmp_path: Path, where: str) -> None:
+    inside = {f"{where}users.xlsx": "Canary", f"{where}export.zip": "Canary", "notes.pdf": "x"}
+
+    with pytest.raises(ConfigError, match=r"found export.zip, users.xlsx$"):
+        read_roster(zipped(tmp_path / "export.zip", inside))
 
 
 def test_a_common_prefix_is_cut_from_names(tmp_path: Path) -> None:

@@ -204,15 +204,6 @@ def test_a_value_map_makes_cells_blank(tmp_path: Path) -> None:
     assert found.email is UNSET
 
 
-def test_a_column_of_the_map_that_is_not_there_is_told(tmp_path: Path) -> None:
-    roster = mapped(tmp_path, MAP.replace("DOB", "D.O.B.").replace("D.O.B.", '"D.O.B."'))
-
-    assert wrong(roster) == [
-        "column-absent Students.csv: a column of the map is not in the file (D.O.B.)"
-    ]
-    assert list(records(roster)) == ["s-1"]
-
-
 def test_the_dates_of_roles_have_a_form_of_their_own(tmp_path: Path) -> None:
     layout = mapping(
         tmp_path / "map.toml",
@@ -229,12 +220,6 @@ def test_the_dates_of_roles_have_a_form_of_their_own(tmp_path: Path) -> None:
     assert str(found.roles[0].begin_date) == "2024-04-02"
 
 
-def test_a_constant_wins_over_a_cell(tmp_path: Path) -> None:
-    (found,) = mapped(tmp_path, MAP.replace('Status = "status"', 'Status = "role"')).records()
-
-    assert isinstance(found, Student)
-
-
 def test_a_lone_file_of_any_name_is_read_with_a_map_of_one_table(tmp_path: Path) -> None:
     layout = mapping(tmp_path / "map.toml", MAP)
 
@@ -248,6 +233,13 @@ def test_a_lone_file_is_read_with_the_table_of_its_name(tmp_path: Path) -> None:
     layout = mapping(tmp_path / "map.toml", MAP + '[schools]\ntarget = "orgs"\n')
 
     assert opened(users(tmp_path, csv_text([CLEVER]), "students.csv"), layout=layout).count.students
+
+
+def test_a_lone_file_that_the_map_has_no_table_for_is_refused(tmp_path: Path) -> None:
+    layout = mapping(tmp_path / "map.toml", MAP + '[schools]\ntarget = "orgs"\n')
+
+    with pytest.raises(ConfigError, match=r"^pupils.csv: the map has no table of this name; it ha"):
+        opened(users(tmp_path, csv_text([CLEVER]), "pupils.csv"), layout=layout)
 
 
 def test_only_files_of_the_map_are_read(tmp_path: Path) -> None:
@@ -285,6 +277,30 @@ def test_a_map_without_columns_takes_the_names_of_oneroster(tmp_path: Path) -> N
         (
             '[a]\ntarget = "users"\n[a.dates]\nbirthDate = "%d/%m/%y"',
             "a.dates.birthDate: must contain",
+        ),
+        (
+            '[a]\ntarget = "users"\n[A]\ntarget = "users"',
+            "two tables have one name: A; remove one of both",
+        ),
+        (
+            '[a]\ntarget = "users"\n[a.columns]\nx = "email"\nX = "phone"',
+            "a.columns: two columns have one name: X; remove one of both",
+        ),
+        (
+            '[a]\ntarget = "users"\n[a.columns]\nx = "email"\n[a.values.status]\nLeft = "inactive"',
+            "a.values: no column gives 'status'; name its column below columns",
+        ),
+        (
+            '[a]\ntarget = "users"\n[a.columns]\nx = "email"\n[a.dates]\nbirthDate = "%d.%m.%Y"',
+            "a.dates: no column gives 'birthDate'; name its column below columns",
+        ),
+        (
+            '[a]\ntarget = "users"\n[a.columns]\nx = "role"\n[a.constants]\nrole = "student"',
+            "a.constants: 'role' has a column, too; remove one of both",
+        ),
+        (
+            '[a]\ntarget = "users"\n[a.constants]\nrole = "x"\n[a.values.role]\nx = "student"',
+            "a.values: 'role' is a constant; write what it means as the constant",
         ),
     ],
 )

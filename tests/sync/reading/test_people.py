@@ -334,7 +334,36 @@ def test_grades_become_timebacks(tmp_path: Path, cell: str, grades: list[str]) -
     assert student_of(tmp_path, child(grades=cell)).grades == grades
 
 
-@pytest.mark.parametrize("cell", ["13", "UG", "kg", "Canary"])
+@pytest.mark.parametrize(
+    ("cell", "grades"),
+    [
+        ("kg", ["K"]),
+        ("Kg", ["K"]),
+        ("k", ["K"]),
+        ("pk", ["PK"]),
+        ("Kindergarten", ["K"]),
+        ("prekindergarten", ["PK"]),
+        ("9.0", ["9"]),
+        ("09.00", ["9"]),
+        ("12.", ["12"]),
+        ("009", ["9"]),
+        (" 9 ,  10.0", ["9", "10"]),
+    ],
+)
+def test_a_grade_in_another_form_of_its_code_is_read_with_a_note(
+    tmp_path: Path, cell: str, grades: list[str]
+) -> None:
+    roster = read(tmp_path, school(child(grades=cell)))
+
+    (found,) = roster.records()
+    assert isinstance(found, Student)
+    assert found.grades == grades
+    assert codes(roster) == {"value-form": 1}
+
+
+@pytest.mark.parametrize(
+    "cell", ["13", "13.0", "0", "00", "-1", "9.5", "9-12", "Grade 9", "9th", "UG", "TK", "Canary"]
+)
 def test_a_grade_without_a_counterpart_is_sent_as_it_is_with_a_warning(
     tmp_path: Path, cell: str
 ) -> None:
@@ -353,11 +382,11 @@ def test_grades_stay_as_they_are_when_told(tmp_path: Path) -> None:
 
 
 def test_a_grade_map_of_the_users_own_is_the_only_one(tmp_path: Path) -> None:
-    pairs = mapping(tmp_path / "grades.toml", '"Y9" = "9"')
+    pairs = mapping(tmp_path / "grades.toml", '"Y9" = "9"\n"none" = ""')
 
-    found = student_of(tmp_path, child(grades="Y9,05"), grades=pairs)
+    found = student_of(tmp_path, child(grades="Y9,05,kg,none"), grades=pairs)
 
-    assert found.grades == ["9", "05"]
+    assert found.grades == ["9", "05", "kg", ""]
 
 
 # -- roles
@@ -627,3 +656,64 @@ def test_an_administrator_of_anything_above_a_school_is_one_of_the_district(
     roster = read(tmp_path, school(adult(role="administrator"), orgs=[org(kind=kind)]))
 
     assert roles_of(records(roster)["u-1"]) == [("primary", "districtAdministrator", "school")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "orgs"),
+    [
+        ("o1,o2", ["o1", "o2"]),
+        ("['o1', 'o2']", ["o1", "o2"]),
+        ("o1;o2", ["o1", "o2"]),
+        ('["o1"]', ["o1"]),
+        ('="o1"', ["o1"]),
+        ("\u200bo1", ["o1"]),
+        ("School 1", ["School 1"]),
+    ],
+)
+@pytest.mark.parametrize("has_orgs", [True, False])
+def test_orgs_are_read_in_each_notation(
+    tmp_path: Path, cell: str, orgs: list[str], has_orgs: bool
+) -> None:
+    known = [org(own) for own in ("o1", "o2", "School 1")]
+    files = school(adult(role="teacher", orgSourcedIds=cell), orgs=known)
+    if not has_orgs:
+        del files["orgs.csv"]
+        orgs = [] if " " in orgs[0] else orgs
+
+    found = records(read(tmp_path, files)).get("u-1")
+
+    roles = found.roles if isinstance(found, User) else []
+    assert [each.org.sourced_id for each in roles] == orgs
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["o1 o2", "o1 and o2", "<o1>", "[o1", "1;#o1", "a:1:{s:2:o1;}", "1.0E+11", "o1\ufffd", "o1:o2"],
+)
+def test_an_org_that_is_no_id_is_never_sent(tmp_path: Path, cell: str) -> None:
+    cells = [
+        school(child(orgSourcedIds=cell)),
+        school(child(orgSourcedIds=f"school,{cell}")),
+        school(child(primaryOrgSourcedId=cell)),
+        school(modern(), version="1.2", roles=[role("s-1", orgSourcedId=cell)]),
+    ]
+    for number, files in enumerate(cells):
+        for name, options in {"none": {}, "default": {"default_org": "d1"}}.items():
+            roster = read(tmp_path / f"{number}{name}", files, **options)
+
+            for found in roster.records():
+                assert isinstance(found, Student)
+                assert found.primary_org.sourced_id in ("d1", "school")
+            assert roster.count.students == (name == "default" and number < 3)
+            assert codes(roster).keys() & {"org-unreadable", "value-left-out", "id-damaged",
+                                           "role-missing"}  # fmt: skip
+
+
+def test_several_known_orgs_are_no_unknown_one(tmp_path: Path) -> None:
+    known = [org("o1"), org("o2")]
+    people = [child("s-1", orgSourcedIds="o1/o2"), child("s-2", orgSourcedIds="o1/o9")]
+
+    roster = read(tmp_path, school(*people, orgs=known))
+
+    assert list(records(roster)) == ["s-2"]
+    assert codes(roster) == {"org-unreadable": 1, "org-unknown": 1}

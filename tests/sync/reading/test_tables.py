@@ -22,8 +22,9 @@ from timeback_async import Student, User
 from timeback_async.errors import ConfigError
 from timeback_async.models import Demographics
 from timeback_async.sync import Findings
+from timeback_async.sync._reading.columns import columns_of
 from timeback_async.sync._reading.files import Package
-from timeback_async.sync._reading.layout import FileLayout, columns_of
+from timeback_async.sync._reading.layout import FileLayout
 from timeback_async.sync._reading.rows import Rows
 from timeback_async.sync._reading.tables import Table
 
@@ -205,7 +206,7 @@ def test_cells_that_are_not_needed_are_not_even_read(tmp_path: Path) -> None:
     layout = FileLayout("users")
     (file,) = Package(path).files.values()
     table_ = Table(file, None)
-    columns = columns_of(layout, table_.header, "users")
+    columns = columns_of(layout, table_.header)
 
     ((line, row),) = Rows("users.csv", "users", table_, columns, layout, Findings())
 

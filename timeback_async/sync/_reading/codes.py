@@ -61,6 +61,16 @@ CODES: dict[str, Code] = {
     ),
     "package-inside": _note("the folder holds one package, which was read", "nothing"),
     "name-prefix": _note("the file names begin with a common prefix", "nothing"),
+    "file-unread": Code(
+        "note",
+        "a data file was not read",
+        'nothing, or say what it holds by layout="FILE"',
+        "note",
+    ),
+    "table-absent": _warning(
+        "the map has a table for a file that is not there",
+        "check whether the export is complete, and the name",
+    ),
     # the header of a file
     "delimiter": _note("columns are not separated by commas", "nothing"),
     "encoding": _note("the file is not UTF-8", "nothing, or export it as UTF-8"),
@@ -75,6 +85,24 @@ CODES: dict[str, Code] = {
     ),
     "column-absent": _warning("a column of the map is not in the file", "check its spelling"),
     "column-unknown": Code("note", "a column is not known and was not read", "nothing", "note"),
+    "column-unnamed": Code(
+        "note",
+        "a column that the map does not name was read by its OneRoster name",
+        'nothing; a line "NAME" = "" in the map leaves it out',
+        "note",
+    ),
+    "column-overruled": _warning(
+        "a column was not read, because the map has a constant in its place",
+        'name the column in the map, or leave it out there by "NAME" = ""',
+    ),
+    "enabled-assumed": _note(
+        "there is no column enabledUser, and everybody counts as enabled",
+        "nothing; OneRoster 1.0 has no such column",
+    ),
+    "enabled-missing": _warning(
+        "the column enabledUser is missing, and everybody counts as enabled",
+        'export it, or set it by layout="FILE"',
+    ),
     "header-incomplete": _note("a column of the standard is missing", "nothing"),
     "column-missing": _error(
         "a column that every record needs is missing", 'export it, or set it by layout="FILE"'
@@ -165,7 +193,23 @@ CODES: dict[str, Code] = {
         "a grade is not in the grade map and is sent as it is", 'map it by grades="FILE"'
     ),
     # roles and orgs
-    "role-missing": _error("the person has no role", "add a row to roles.csv, or send a full set"),
+    "role-missing": _error(
+        "the person has no role",
+        "add a row to roles.csv, or a relationship as parent, guardian or relative of a student;"
+        " or send a full set",
+    ),
+    "role-related": Code(
+        "note",
+        "a person without a role has the one that a relationship to a student says",
+        "nothing; the org is default_org, or else the student's",
+        "note",
+    ),
+    "contact-known": Code(
+        "note",
+        "another file holds this contact with a role, and that row counts",
+        "nothing",
+        "note",
+    ),
     "role-unknown": _error(
         "the role is not one that TimeBack knows", 'translate it by layout="FILE"'
     ),
@@ -203,6 +247,14 @@ CODES: dict[str, Code] = {
     # links; most of these follow from what is above
     "agent-unknown": _error(
         "an agent is not in users.csv", "add the agent, or remove the reference"
+    ),
+    "contact-unknown": _error(
+        "no contact has the e-mail of a student's relationship",
+        "add the contact, or remove the relationship",
+    ),
+    "contact-unclear": _error(
+        "several contacts have the e-mail of a student's relationship",
+        "give each of them an e-mail of their own",
     ),
     "agent-neither": _error(
         "exactly one of two linked people has to be a student", "remove the reference"

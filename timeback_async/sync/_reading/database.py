@@ -46,6 +46,10 @@ CREATE TABLE demographics (id TEXT, birth_date TEXT, line INT);
 CREATE TABLE profiles (user TEXT, username TEXT);
 CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
+CREATE TABLE contacts (student TEXT, email TEXT, relation TEXT, file TEXT, line INT);
+CREATE TABLE emails (email TEXT, person TEXT);
+CREATE TABLE holders (person TEXT, role TEXT, org TEXT);
+CREATE TABLE relatives (person TEXT, other TEXT, relation TEXT);
 CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
 CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
 CREATE INDEX left_out_place ON left_out (file, line);
@@ -131,6 +135,18 @@ class RosterDatabase:
         """Add references of one person to another."""
         self._add("refs", 5, rows)
 
+    def add_contacts(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add relationships that name the other one by e-mail: student, e-mail, as references."""
+        self._add("contacts", 5, rows)
+
+    def add_emails(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add e-mails of people without a role, and their ids."""
+        self._add("emails", 2, rows)
+
+    def add_holders(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Add people who hold a role in a file of people: id, role, org."""
+        self._add("holders", 3, rows)
+
     def add_identities(self, rows: Iterable[tuple[str, str]]) -> None:
         """Add identifiers that belong to one person alone: identifier and sourcedId."""
         self._add("identities", 2, rows)
@@ -192,6 +208,41 @@ class RosterDatabase:
                    ORDER BY rowid"""
         for user, role, org in self.connection.execute(query, (ids,)):
             found.setdefault(user, []).append((role, org))
+        return found
+
+    def found_contacts(self) -> Iterator[tuple[str, str, str, int, str | None, int]]:
+        """Yield each contact with one person who has the e-mail, and how many have it."""
+        self.connection.execute("CREATE INDEX emails_email ON emails (email)")
+        return self.connection.execute(
+            """SELECT student, relation, file, line, min(person), count(DISTINCT person)
+               FROM contacts LEFT JOIN emails USING (email)
+               GROUP BY contacts.rowid ORDER BY contacts.rowid"""
+        )
+
+    def relate(self) -> None:
+        """Make all references, which have to be those of relationships, known to `relatives_of`."""
+        for statement in (
+            "INSERT INTO relatives SELECT person, agent, relation FROM refs",
+            "INSERT INTO relatives SELECT agent, person, relation FROM refs",
+            "CREATE INDEX relatives_person ON relatives (person)",
+            "CREATE INDEX holders_person ON holders (person)",
+        ):
+            self.connection.execute(statement)
+
+    def relatives_of(self, ids: str) -> dict[str, list[tuple[str, str]]]:
+        """Return each one's relatives: their id and the relation; `ids` is a JSON list."""
+        return self._pairs_of("relatives", "other, relation", ids)
+
+    def holders_of(self, ids: str) -> dict[str, list[tuple[str, str]]]:
+        """Return role and org that files of people give somebody; see above."""
+        return self._pairs_of("holders", "role, org", ids)
+
+    def _pairs_of(self, table: str, columns: str, ids: str) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        query = f"""SELECT person, {columns} FROM {table}
+                    WHERE person IN (SELECT value FROM json_each(?)) ORDER BY rowid"""  # noqa: S608
+        for person, one, other in self.connection.execute(query, (ids,)):
+            found.setdefault(person, []).append((one, other))
         return found
 
     def birth_dates_of(self, ids: str) -> dict[str, str]:

@@ -7,9 +7,10 @@ if it expands to an implausible size.
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from os.path import commonpath
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,6 +20,9 @@ from .._closing import Closing
 __all__ = ["DataFile", "Package", "packages_in", "reading", "shown"]
 
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
+# What else may hold people, though nobody here reads it; a text only if it looks like a table.
+UNREADABLE = {".tsv", ".xls", ".xlsx", ".ods", ".gz", ".txt"}
+MAX_SHOWN = 5
 MAX_ENTRIES = 10_000
 MAX_BYTES = 32 << 30
 # Zipped roster files have about a tenth of their size; a five-hundredth is implausible.
@@ -44,6 +48,7 @@ class Package(Closing):
         path: Where it is.
         is_inside: Whether it is the only package in the given folder.
         files: By name, in lower case and without suffix, such as "users".
+        others: Names of what looks like data and cannot be read, and of packages inside a zip.
         is_alone: Whether it is a single file.
         prefix: What was removed from the beginning of every name.
 
@@ -53,7 +58,7 @@ class Package(Closing):
 
     def __init__(self, path: Path, *, is_prefixed: bool = True) -> None:
         self._zip: zipfile.ZipFile | None = None
-        self.prefix = ""
+        self.prefix, self.others = "", list[str]()
         self.is_alone = False
         given = path
         try:
@@ -71,7 +76,7 @@ class Package(Closing):
                 found = [DataFile(shown(path.name), path.suffix.lower(), partial(path.open, "rb"))]
             elif zipfile.is_zipfile(path):
                 self._zip = zipfile.ZipFile(path)
-                found = list(_entries(path, self._zip))
+                found, self.others = _entries(path, self._zip)
             elif path.suffix.lower() == ".zip":
                 path.open("rb").close()
                 raise ConfigError(f"{path}: is not a zip file, or is truncated; export it again")
@@ -84,8 +89,9 @@ class Package(Closing):
             raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise ConfigError(f"{path}: is not a readable zip file: {error}") from None
-        is_data = [file for file in found if file.suffix in SUFFIXES]
-        seen = [file for file in is_data if self.is_alone or not file.name.startswith(".")]
+        visible = [file for file in found if self.is_alone or not file.name.startswith(".")]
+        seen = [file for file in visible if file.suffix in SUFFIXES]
+        self.others += [file.name for file in visible if _looks_like_data(file)]
         stems = [file.name[: -len(file.suffix)].lower() for file in seen]
         prefixes = {stem.removesuffix("users") for stem in stems if stem.endswith("users")}
         if is_prefixed and not self.is_alone and "users" not in stems and len(prefixes) == 1:
@@ -107,21 +113,20 @@ class Package(Closing):
 
 def _innermost(path: Path) -> Path:
     """Return the only package in a folder without data files of its own; else the folder."""
-    if not path.is_dir():
-        return path
-    if any(each.suffix.lower() in SUFFIXES for each in path.iterdir()):
-        return path
-    packages = packages_in(path)
-    zips = [each for each in packages if not each.is_dir()]
-    only = zips or packages
-    return only[0] if len(only) == 1 else path
+    while path.is_dir() and not any(each.suffix.lower() in SUFFIXES for each in path.iterdir()):
+        packages = packages_in(path)
+        only = [each for each in packages if not each.is_dir()] or packages
+        if len(only) != 1:
+            break
+        (path,) = only
+    return path
 
 
 def packages_in(path: Path) -> list[Path]:
     """Return the zips and the folders in a folder."""
     if not path.is_dir():
         return []
-    seen = (each for each in path.iterdir() if not each.name.startswith("."))
+    seen = (each for each in path.iterdir() if not _is_junk(PurePosixPath(each.name)))
     return sorted(each for each in seen if each.is_dir() or each.suffix.lower() == ".zip")
 
 
@@ -143,26 +148,55 @@ def reading(file: DataFile) -> Iterator[BinaryIO]:
         raise ConfigError(f"{file.name}: was changed while it was read; run again") from None
 
 
-def _entries(path: Path, package: zipfile.ZipFile) -> Iterator[DataFile]:
-    """Yield the files at the root, or in the one folder that encloses everything."""
+def _entries(path: Path, package: zipfile.ZipFile) -> tuple[list[DataFile], list[str]]:
+    """Return the files in the folder that encloses all data files, and the packages in it.
+
+    Raises:
+        ConfigError: There is no such folder, or the zip is not one to be opened.
+    """
     entries = [entry for entry in package.infolist() if entry.filename and not entry.is_dir()]
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
         raise ConfigError(f"{path}: holds more than a roster can; refused")
+    by_folder: dict[PurePosixPath, list[DataFile]] = {}
     for entry in entries:
         _check(path, entry)
-    names = {entry.filename: PurePosixPath(entry.filename) for entry in entries}
-    data = [
-        entry
-        for entry in entries
-        if (name := names[entry.filename]).suffix.lower() in SUFFIXES and not _is_junk(name)
-    ]
-    folders = {names[entry.filename].parts[0] for entry in data}
-    is_enclosed = len(folders) == 1 and all(len(names[each.filename].parts) > 1 for each in data)
-    for entry in data:
-        name = names[entry.filename]
-        if len(name.parts) == (2 if is_enclosed else 1):
-            open_entry = partial(package.open, entry)
-            yield DataFile(shown(name.name), name.suffix.lower(), open_entry)
+        name = PurePosixPath(entry.filename.replace("\\", "/"))
+        if not _is_junk(name):
+            file = DataFile(shown(name.name), name.suffix.lower(), partial(package.open, entry))
+            by_folder.setdefault(name.parent, []).append(file)
+    data = {
+        folder: names
+        for folder, files in by_folder.items()
+        if (names := [file.name for file in files if file.suffix in SUFFIXES])
+    }
+    enclosing = PurePosixPath(commonpath(data)) if data else PurePosixPath()
+    if data and enclosing not in data:
+        several = [f"{shown(str(each))}/ ({_some(data[each])})" for each in sorted(data)]
+        raise ConfigError(
+            f"{path}: holds its files in several folders: {_some(several)}; "
+            "zip each school by itself, or unpack it and pass one folder"
+        )
+    found = by_folder[enclosing] if data else [each for some in by_folder.values() for each in some]
+    inside = [f"{shown(str(each))}/" for each in sorted(data) if each != enclosing]
+    return found, inside + [file.name for file in found if file.suffix == ".zip"]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names with commas; the first few, and how many more there are."""
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return ", ".join(names[:MAX_SHOWN]) + more
+
+
+def _looks_like_data(file: DataFile) -> bool:
+    """Whether a file that cannot be read may hold people. A read-me does not look like a table."""
+    if file.suffix != ".txt":
+        return file.suffix in UNREADABLE
+    try:
+        with reading(file) as stream:
+            first = stream.readline(4096)
+    except ConfigError:
+        return True  # nobody can say what it is
+    return any(first.count(delimiter) > 1 for delimiter in (b"\t", b",", b";", b"|"))
 
 
 def _check(path: Path, entry: zipfile.ZipInfo) -> None:
@@ -177,7 +211,7 @@ def _check(path: Path, entry: zipfile.ZipInfo) -> None:
 
 
 def _is_junk(name: PurePosixPath) -> bool:
-    return name.parts[0] == "__MACOSX" or any(part.startswith(".") for part in name.parts)
+    return name.parts[:1] == ("__MACOSX",) or any(part.startswith(".") for part in name.parts)
 
 
 def shown(name: str) -> str:

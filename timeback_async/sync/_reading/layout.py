@@ -1,4 +1,4 @@
-"""Find out what each file holds, and which of its columns is which field.
+"""Find out what each file holds; a layout also says which of its columns is which field.
 
 OneRoster's own names are built in, with the misspellings of real exports. Everything else is a
 layout: a TOML file with one table for each data file. The layouts of Microsoft's School Data Sync
@@ -8,18 +8,25 @@ are part of the package; users write their own.
     target = "users"                # the file of OneRoster that it corresponds to
     [students.columns]
     "Student ID" = "sourcedId"      # source header = field
+    "State" = "status"
+    "Born" = "birthDate"
+    "Locker" = ""                   # not read
     [students.constants]
     role = "student"
     [students.values.status]
     "Enrolled" = "active"
+    "Left" = "tobedeleted"
     [students.dates]
     birthDate = "%m/%d/%Y"
+
+A column that goes by OneRoster's own name is read without being named, and noted; so `givenName`
+needs no line above, but `status` cannot be forgotten either.
 
 Source: OneRoster 1.1 and 1.2.1 CSV bindings (columns and their order).
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -29,16 +36,13 @@ import msgspec
 from ...errors import ConfigError
 
 __all__ = [
-    "NEEDED",
     "ONEROSTER",
     "TARGETS",
-    "Columns",
     "FileLayout",
     "Layout",
-    "columns_of",
+    "check_date_format",
     "layout_for",
     "read_layout",
-    "standard_columns",
 ]
 
 # The files that are read, and their columns in the order of the standard.
@@ -70,35 +74,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "relationships": ("userSourcedId", "relationshipUserSourcedId", "relationshipRole"),
 }  # fmt: skip
-# The columns of users.csv that only one version has.
-ONLY_IN = {
-    "1.1": ("orgSourcedIds", "role"),
-    "1.2": (
-        "userMasterIdentifier", "preferredGivenName", "preferredMiddleName",
-        "preferredFamilyName", "primaryOrgSourcedId", "pronouns",
-    ),
-}  # fmt: skip
-OPTIONAL = ("resourceSourcedIds",)  # only in 1.2.0
 DATES = ("birthDate", "beginDate", "endDate")
 # Fields that only a layout can give: some formats have them in the same file.
-MORE_FIELDS = {"users": ("birthDate",), "roles": ("grade",)}
-NEEDED = {
-    "users": ("sourcedId", "givenName", "familyName"),
-    "orgs": ("sourcedId",),
-    "roles": ("userSourcedId", "role", "orgSourcedId"),
-    "userprofiles": ("userSourcedId", "username"),
-    "demographics": ("sourcedId",),
-    "relationships": ("userSourcedId", "relationshipUserSourcedId"),
-}
-# Lower-case names seen in the wild (OneRoster 1.0, REST names, misspellings).
-ALIASES = {
-    "agents": "agentSourcedIds", "agentsourceids": "agentSourcedIds", "birthdate": "birthDate",
-    "datalastmodified": "dateLastModified", "grade": "grades", "orgs": "orgSourcedIds",
-    "orgsourcedid": "orgSourcedIds", "prefferedfamilyname": "preferredFamilyName",
-    "prefferedgivenname": "preferredGivenName", "prefferedmiddlename": "preferredMiddleName",
-    "preferredfirstname": "preferredGivenName", "preferredlastname": "preferredFamilyName",
-    "primaryorg": "primaryOrgSourcedId", "sourceid": "sourcedId", "userid": "userIds",
-    "usersourcedid": "sourcedId",
+MORE_FIELDS = {
+    "users": ("birthDate",), "roles": ("grade",), "relationships": ("relationshipUserEmail",),
 }  # fmt: skip
 
 
@@ -107,7 +86,8 @@ class FileLayout(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
         target: The file of OneRoster that it corresponds to.
-        columns: Field by header; empty for OneRoster's own names.
+        columns: Field by header, "" for a column that is known and not read; empty for OneRoster's
+            own names.
         constants: Value by field, for fields with the same value in every row.
         values: For a field, the value that each cell text means; case does not matter.
         dates: For a field, the form of its dates, as `datetime.strptime` takes it.
@@ -122,20 +102,6 @@ class FileLayout(msgspec.Struct, forbid_unknown_fields=True):
 
 Layout = dict[str, FileLayout]
 ONEROSTER: Layout = {name: FileLayout(name) for name in TARGETS if name != "relationships"}
-
-
-class Columns(msgspec.Struct):
-    """Where the fields of one file are.
-
-    Attributes:
-        places: Index of the cell, from 0, by field.
-        notes: Findings about the header: code and detail.
-        missing: Required fields without a column.
-    """
-
-    places: dict[str, int]
-    notes: list[tuple[str, str]]
-    missing: list[str]
 
 
 def read_layout(path: Path) -> Layout:
@@ -159,19 +125,50 @@ def _parsed(text: str, name: str) -> Layout:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise ConfigError(f"{name}: is not a layout: {error}") from None
     for file, each in layout.items():
-        if each.target not in TARGETS:
-            raise ConfigError(f"{name}: {file}.target: must be one of {', '.join(TARGETS)}")
-        known = {*TARGETS[each.target], *MORE_FIELDS.get(each.target, ())}
-        for field in (*each.columns.values(), *each.constants, *each.values, *each.dates):
-            if field not in known:
-                raise ConfigError(f"{name}: {file}: {field!r} is not a field of {each.target}")
-        for field, form in each.dates.items():
-            if field not in DATES:
-                raise ConfigError(
-                    f"{name}: {file}.dates: {field!r} is not one of {', '.join(DATES)}"
-                )
-            check_date_format(f"{name}: {file}.dates.{field}", form)
+        _check(f"{name}: {file}", each)
+    _check_case(name, "tables", layout)
     return {file.lower(): each for file, each in layout.items()}
+
+
+def _check(where: str, file: FileLayout) -> None:
+    """Refuse a table that says something impossible, or something that would have no effect."""
+    if file.target not in TARGETS:
+        raise ConfigError(f"{where}.target: must be one of {', '.join(TARGETS)}")
+    known = {*TARGETS[file.target], *MORE_FIELDS.get(file.target, ())}
+    columns = {field for field in file.columns.values() if field}
+    for field in (*columns, *file.constants, *file.values, *file.dates):
+        if field not in known:
+            raise ConfigError(f"{where}: {field!r} is not a field of {file.target}")
+    for field, form in file.dates.items():
+        if field not in DATES:
+            raise ConfigError(f"{where}.dates: {field!r} is not one of {', '.join(DATES)}")
+        check_date_format(f"{where}.dates.{field}", form)
+    _check_case(f"{where}.columns", "columns", file.columns)
+    for field in file.constants:
+        if field in columns:
+            raise ConfigError(f"{where}.constants: {field!r} has a column, too; remove one of both")
+    for field in file.values:
+        if field in file.constants:
+            raise ConfigError(
+                f"{where}.values: {field!r} is a constant; write what it means as the constant"
+            )
+        _check_column(f"{where}.values", field, file)
+    for field in file.dates:
+        if field not in file.constants:
+            _check_column(f"{where}.dates", field, file)
+
+
+def _check_column(where: str, field: str, file: FileLayout) -> None:
+    if file.columns and field not in file.columns.values():
+        raise ConfigError(f"{where}: no column gives {field!r}; name its column below columns")
+
+
+def _check_case(where: str, what: str, names: Iterable[str]) -> None:
+    """Refuse names that are one as soon as case does not matter."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(name.lower(), name) != name:
+            raise ConfigError(f"{where}: two {what} have one name: {name}; remove one of both")
 
 
 def check_date_format(where: str, form: str) -> None:
@@ -195,75 +192,22 @@ def layout_for(headers: Mapping[str, Sequence[str]]) -> Layout:
 
     Source: Microsoft School Data Sync, CSV formats v1, v2 and v2.1.
     """
-    if "SIS ID" in headers.get("student", ()) or "SIS ID" in headers.get("teacher", ()):
-        return _shipped("sds-v1")
     users, roles = headers.get("users", ()), headers.get("roles", ())
-    if "isPrimary" in roles or "sessionSourcedId" in roles:
+    if any("SIS ID" in headers.get(file, ()) for file in ("student", "teacher")):
+        return _shipped("sds-v1")
+    # Roles of OneRoster have an id and a type; of Microsoft's only some have columns of their own.
+    is_of_microsoft = "userSourcedId" in roles and not {"sourcedId", "roleType"} & {*roles}
+    if {"isPrimary", "sessionSourcedId"} & {*roles} or (
+        is_of_microsoft and "enabledUser" not in users
+    ):
         return _shipped("sds-v2-1")
     if "grade" in users and "status" not in users and "enabledUser" not in users:
         return _shipped("sds-v2")
+    if "users" not in headers and "SIS ID" in headers.get("user", ()):
+        return _shipped("sds-v1")  # parents and guardians alone
     return ONEROSTER
 
 
 def _shipped(name: str) -> Layout:
     text = resources.files(__package__).joinpath("layouts", f"{name}.toml").read_text("utf-8")
     return _parsed(text, name)
-
-
-def standard_columns(target: str, version: str) -> list[str]:
-    """Return the columns that a file must have in a version of the standard."""
-    other = ONLY_IN["1.2" if version.startswith("1.1") else "1.1"]
-    left_out = (*OPTIONAL, *(other if target == "users" else ()))
-    return [field for field in TARGETS[target] if field not in left_out]
-
-
-def columns_of(file: FileLayout, header: Sequence[str], target: str) -> Columns:
-    """Return where the fields are in a file with this header.
-
-    Raises:
-        ConfigError: Two columns are the same field.
-    """
-    # Two cases:
-    #   the layout names its columns -> those, in any case; the others are not read
-    #   OneRoster's own names        -> exact names first, then other spellings and aliases
-    places: dict[str, int] = {}
-    notes: list[tuple[str, str]] = []
-    if file.columns:
-        wanted = {name.lower(): field for name, field in file.columns.items()}
-        for place, name in enumerate(header):
-            field = wanted.get(name.lower())
-            if field is not None:
-                _put(places, field, place, name)
-        absent = wanted.keys() - {name.lower() for name in header}
-        notes += [("column-absent", name) for name in file.columns if name.lower() in absent]
-    else:
-        standard = {name.lower(): name for name in TARGETS[target]}
-        later = []
-        for place, name in enumerate(header):
-            if name in TARGETS[target]:
-                _put(places, name, place, name)
-            else:
-                later.append((place, name))
-        for place, name in later:
-            field = standard.get(name.lower()) or ALIASES.get(name.lower())
-            if field in standard.values() and field is not None and field not in places:
-                places[field] = place
-                notes.append(("header-name", f"{_shown(name)} is read as {field}"))
-            elif name and not name.startswith("metadata."):
-                notes.append(("column-unknown", _shown(name)))
-        order = [field for field in TARGETS[target] if field in places]
-        if sorted(order, key=lambda field: places[field]) != order:
-            notes.append(("header-order", ""))
-    given = {*places, *file.constants}
-    return Columns(places, notes, [field for field in NEEDED[target] if field not in given])
-
-
-def _put(places: dict[str, int], field: str, place: int, name: str) -> None:
-    if field in places:
-        raise ConfigError(f"two columns are {field}, the second is {_shown(name)!r}; remove one")
-    places[field] = place
-
-
-def _shown(name: str) -> str:
-    """Return a header safe to print: in a file without one, a person's row is in its place."""
-    return name[:40] if name.isprintable() and not any(map(str.isdigit, name)) else "…"

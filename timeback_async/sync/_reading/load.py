@@ -1,6 +1,6 @@
 """Bring the rows of each kind of file into a roster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,7 @@ from .lists import listed_ids, user_ids
 from .options import LoadedOptions
 from .people import PeopleMapper
 from .records import PersonRow, Reference
+from .relatives import Relatives, gives_role
 from .roles import RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
@@ -21,7 +22,10 @@ __all__ = ["Loader"]
 
 
 class Loader:
-    """Fills a roster. Orgs, roles, profiles and demographics have to be read before the people.
+    """Fills a roster. Everything else has to be read before the people.
+
+    Attributes:
+        relatives: The relationships.
 
     Args:
         roster: The roster to fill.
@@ -36,6 +40,7 @@ class Loader:
         self._roster, self._options = roster, options
         self._mode, self._claims_bulk = mode, claims_bulk
         self._database, self._report = roster.database, roster.findings.add
+        self.relatives = Relatives(roster, options)
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
@@ -79,18 +84,8 @@ class Loader:
         self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
 
     def read_relationships(self, rows: Rows) -> None:
-        """Read the links of School Data Sync v2.1."""
-        source = self._source(rows, "relationships")
-        source.has_agents = True
-        for line, row in rows:
-            one, other = row.get("userSourcedId"), row.get("relationshipUserSourcedId")
-            if one is None or other is None:
-                source.unreadable += 1
-                self._report("id-missing", rows.file, line, "userSourcedId")
-                continue
-            relation = row.get("relationshipRole", "")
-            self._database.add_references([(one, other, relation, rows.file, line)])
-        source.unreadable += rows.broken
+        """Read the relationships of School Data Sync; before the people, see `Relatives`."""
+        self.relatives.read(rows, self._source(rows, "relationships"))
 
     def _source(self, rows: Rows, target: str) -> Source:
         source = self._roster.sources[rows.file] = Source(rows.name, self._mode(target))
@@ -122,6 +117,8 @@ class Loader:
             births = database.birth_dates_of(ids) if has_births else {}
             names = database.usernames_of(ids) if has_profiles else {}
             ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
+            related, held = self._without_role(rows, chunk, roles)
+            roles |= related
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
@@ -130,6 +127,11 @@ class Loader:
                     source.unreadable += 1
                     self._report("id-missing", rows.file, line, "sourcedId")
                     continue
+                if sourced_id in held:
+                    self._report("contact-known", rows.file, line, "sourcedId", sourced_id)
+                    continue
+                if sourced_id in related:
+                    self._report("role-related", rows.file, line, "role")
                 if sourced_id in names:
                     row.setdefault("username", names[sourced_id])
                 role_rows = roles.get(sourced_id, None if "role" in row else ())
@@ -142,6 +144,20 @@ class Loader:
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
+
+    def _without_role(
+        self, rows: Rows, chunk: Sequence[tuple[int, dict[str, str]]], roles: Container[str]
+    ) -> tuple[dict[str, list[RoleRow]], set[str]]:
+        """Return the roles of relatives without one, and who of them is held by another file.
+
+        Where not all roles are known, somebody's own may be missing, and nothing is concluded.
+        """
+        if not self.relatives.is_complete or not self._roster.has_all_roles:
+            return {}, set()
+        ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
+        lonely = [own for own in ids if own not in roles]
+        held = set() if gives_role(rows) else self.relatives.held(lonely)
+        return self.relatives.roles_of(lonely), held
 
 
 class _People:

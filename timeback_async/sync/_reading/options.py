@@ -1,6 +1,7 @@
 """How a roster is read and mapped: the options, and the options with their files loaded."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 from ...errors import ConfigError
 from .layout import Layout, check_date_format, read_layout
 
-__all__ = ["CEDS_TO_TIMEBACK", "LoadedOptions", "ReadOptions"]
+__all__ = ["CEDS_TO_TIMEBACK", "LoadedOptions", "ReadOptions", "ceds_grade"]
 
 FileMode = Literal["bulk", "delta"]
 
@@ -21,6 +22,20 @@ CEDS_TO_TIMEBACK = {
     **{f"{grade:02}": str(grade) for grade in range(1, 13)},
     **{str(grade): str(grade) for grade in range(1, 13)},
 }  # fmt: skip
+# What CEDS calls its codes PK and KG.
+NAMES_OF_CODES = {"PREKINDERGARTEN": "PK", "KINDERGARTEN": "KG"}
+_number = re.compile(r"0*([1-9][0-9]?)(?:\.0*)?").fullmatch
+
+
+def ceds_grade(text: str) -> str | None:
+    """Return TimeBack's grade of a CEDS code in another form: `kg`, `9.0`, `009`, `Kindergarten`.
+
+    None if it is not certainly one of the known codes: `13`, `Grade 9`, `9-12`.
+    """
+    if found := _number(text):
+        return CEDS_TO_TIMEBACK.get(found[1])
+    code = text.upper()
+    return CEDS_TO_TIMEBACK.get(NAMES_OF_CODES.get(code, code))
 
 
 class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,33 +32,27 @@ class Orgs:
         self._types = types
 
     def read(self, text: str, field: str, report: Reporter) -> list[str]:
-        """Return the ids in a cell as they are in orgs.csv; [""] if they are left to `default_org`.
+        """Return the orgs in a cell: ids as orgs.csv has them, or one text that is no id.
 
         Args:
             text: The cell; not blank.
             field: Where it stands, for findings.
-            report: Takes the findings. What is no id is an error if there is no `default_org`.
+            report: Takes the findings.
         """
-        # A text that orgs.csv or the map knows is an id, whatever it looks like. Another one has to
-        # look like an id: a list in a form that is not known must not be sent as an org.
-        if self._is_known(text):
+        # A text that orgs.csv or the map knows is an id, whatever it looks like.
+        if is_usual(text) or self._is_known(text):
             return [text]
-        elements, form = listed(text)
-        found = []
-        for element in elements:
-            org, code = (element, "") if self._is_known(element) else read_id(element)
-            if code == "id-mended":
-                report(code, field)
-            if not self._is_id(org):
-                break
-            found.append(org)
-        else:
-            if found:
-                if form:
-                    report(form, field)
-                return found
-        report("org-unreadable" if self._default is None else "value-left-out", field)
-        return [""]
+        found, form = listed(text)
+        if form and found:
+            report(form, field)
+        elif not found:
+            found = [text]
+        for place, org in enumerate(found):
+            if not self._is_known(org):
+                found[place], code = read_id(org)
+                if code == "id-mended":
+                    report(code, field)
+        return found if all(found) else [text]
 
     def _is_known(self, org: str) -> bool:
         return org in (self._types or ()) or org in (self._map or ())
@@ -89,10 +83,11 @@ class Orgs:
             field: Where it stands, for findings.
             report: Takes the findings.
         """
-        # Three cases, each with its finding:
+        # Four cases, each with its finding:
         #   blank cell        -> `default_org`, or org-missing
         #   there is a map    -> its entry, else `default_org`, or org-unmapped
-        #   there is no map   -> the id as it is; org-unknown if orgs.csv does not list it
+        #   not an id         -> `default_org`, or org-unreadable: what may be a list is never sent
+        #   any other         -> the id as it is; org-unknown if orgs.csv does not list it
         if not org:
             if self._default is None:
                 report("org-missing", field)
@@ -102,6 +97,9 @@ class Orgs:
             if mapped is None:
                 report("org-unmapped", field, org)
             return mapped
+        if not self._is_id(org):
+            report("org-unreadable" if self._default is None else "value-left-out", field)
+            return self._default
         if self._types is not None and org not in self._types:
             report("org-unknown", field, org)
         return org

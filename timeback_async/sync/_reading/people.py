@@ -16,7 +16,7 @@ from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
 from .gaps import Gaps, Roleless
 from .lists import UNKNOWN, listed
-from .options import LoadedOptions
+from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
@@ -179,8 +179,10 @@ class PeopleMapper:
         values["enabled_user"] = self._enabled(row, report)
         values["primary_org"] = org
         if "primaryOrgSourcedId" in row:
-            mapped = self._orgs.mapped(row["primaryOrgSourcedId"], "primaryOrgSourcedId", report)
-            values["primary_org"] = OrgRef(mapped or "")
+            field = "primaryOrgSourcedId"
+            orgs = self._orgs.read(row[field], field, report)
+            one = orgs[0] if len(orgs) == 1 else row[field]
+            values["primary_org"] = OrgRef(self._orgs.mapped(one, field, report) or "")
         return values
 
     def _status(self, row: Mapping[str, str], report: Reporter) -> str:
@@ -237,10 +239,14 @@ class PeopleMapper:
         known = self._grade_map
         if known is None:
             return given
+        found = []
         for grade in given:
-            if grade not in known:
-                report("grade-unmapped", "grades")
-        return [known.get(grade, grade) for grade in given]
+            mapped = known.get(grade)
+            if mapped is None:
+                mapped = ceds_grade(grade) if known is CEDS_TO_TIMEBACK else None
+                report("grade-unmapped" if mapped is None else "value-form", "grades")
+            found.append(grade if mapped is None else mapped)
+        return found
 
 
 def _checked(

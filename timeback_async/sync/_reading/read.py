@@ -1,21 +1,17 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from ...errors import ConfigError
+from .columns import Columns, columns_of, standard_columns
 from .database import writing
 from .files import DataFile, Package, packages_in, shown
+from .findings import Findings
 from .json_lines import read_json_lines
-from .layout import (
-    ONEROSTER,
-    TARGETS,
-    FileLayout,
-    Layout,
-    columns_of,
-    layout_for,
-    standard_columns,
-)
+from .layout import ONEROSTER, TARGETS, FileLayout, Layout, layout_for
 from .links import LinkBuilder
 from .load import Loader
 from .manifest import Manifest
@@ -27,6 +23,15 @@ from .tables import Table
 __all__ = ["read_roster"]
 
 MAX_REFUSALS_SHOWN = 5
+# Files of School Data Sync that a standard layout may name.
+SDS_FILES = ("student", "teacher", "school", "user", "guardianrelationship")
+# Files of OneRoster and School Data Sync that hold no people and no links.
+NOT_NEEDED = {
+    "academicsessions", "categories", "classes", "classresources", "courseresources", "courses",
+    "enrollments", "lineitemlearningobjectiveids", "lineitems", "lineitemscorescales", "manifest",
+    "resources", "resultlearningobjectiveids", "results", "resultscorescales", "scorescales",
+    "section", "studentenrollment", "teacherroster", "userflags", "userresources",
+}  # fmt: skip
 
 
 def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
@@ -102,33 +107,75 @@ class _Reader:
         if "users" not in by_target and not (
             self._manifest and self._manifest.mode("users") == "absent"
         ):
-            known = ", ".join(layout) if self._options.layout else "users.csv"
-            path = self._package.path
-            there = [file.name for file in files.values()]
-            if not there:
-                there = [f"{each.name} (is this the roster?)" for each in packages_in(path)]
-            raise ConfigError(
-                f"{path}: has no file of people; expected {known}, found "
-                f"{', '.join(there) or 'nothing to read'}"
-            )
+            raise ConfigError(self._without_people(files, layout))
         self._roster.format = self._format(layout)
+        self._report_unread(files, tables)
+        self._read_targets(files, tables, layout, by_target)
+
+    def _read_targets(
+        self,
+        files: dict[str, DataFile],
+        tables: dict[str, Table],
+        layout: Layout,
+        by_target: dict[str, list[str]],
+    ) -> None:
         loader = self._loader()
+
+        def opened(target: str, findings: Findings = self._roster.findings) -> Iterator[Rows]:
+            for stem in by_target.get(target, ()):
+                rows = self._opened(files[stem], stem, tables[stem], layout[stem], findings)
+                if rows is not None:
+                    yield rows
+
         # In this order: people need all that is before them.
         for target, read in (
             ("orgs", loader.read_orgs),
             ("roles", loader.read_roles),
             ("userprofiles", loader.read_profiles),
             ("demographics", loader.read_demographics),
-            ("users", loader.read_people),
             ("relationships", loader.read_relationships),
         ):
-            for stem in by_target.get(target, ()):
-                self._read_table(files[stem], stem, tables[stem], layout[stem], read)
+            for rows in opened(target):
+                read(rows)
+        people = list(opened("users", Findings()))  # a first time, for nothing but relationships
+        if loader.relatives.is_needed(people):
+            for rows in people:
+                loader.relatives.look_ahead(rows)
+            loader.relatives.finish()
+        for rows in opened("users"):
+            loader.read_people(rows)
+
+    def _without_people(self, files: dict[str, DataFile], layout: Layout) -> str:
+        """Return what is wrong with a package that has no file of people."""
+        known = ", ".join(layout) if self._options.layout else "users.csv"
+        path = self._package.path
+        there = [*(file.name for file in files.values()), *self._package.others]
+        if not there:
+            there = [f"{each.name} (is this the roster?)" for each in packages_in(path)]
+        advice = ""
+        if files and not self._options.layout:
+            advice = '; if one of them holds people, say which column is what by layout="FILE"'
+        return (
+            f"{path}: has no file of people; expected {known}, found "
+            f"{', '.join(there) or 'nothing to read'}{advice}"
+        )
+
+    def _report_unread(self, files: dict[str, DataFile], tables: dict[str, Table]) -> None:
+        for stem, file in files.items():
+            if stem not in tables and stem not in NOT_NEEDED:
+                self._report("file-unread", file.name)
+        for name in self._package.others:
+            self._report("file-unread", name)
+        if not self._package.is_alone:
+            for stem in self._options.layout or ():
+                if stem not in tables:
+                    self._report("table-absent", detail=stem)
 
     def _chosen(self, files: dict[str, DataFile]) -> tuple[dict[str, Table], Layout]:
         """Return the files to read, and what each of them holds."""
-        # Three cases:
+        # Four cases:
         #   one file and a layout of one file -> that layout, whatever the file's name
+        #   one file and a layout of several  -> the table of its name
         #   one file                          -> what its name says, else people
         #   a package                         -> the files that the layout, or a standard, names
         encoding, layout = self._options.encoding, self._options.layout
@@ -137,9 +184,17 @@ class _Reader:
             tables = {stem: Table(file, encoding)}
             if layout is not None and len(layout) == 1:
                 return tables, {stem: next(iter(layout.values()))}
-            found = layout or layout_for({stem: tables[stem].header, "users": tables[stem].header})
+            if layout is not None:
+                if stem not in layout:
+                    raise ConfigError(
+                        f"{file.name}: the map has no table of this name; it has "
+                        f"{', '.join(map(shown, layout))}"
+                    )
+                return tables, layout
+            header = tables[stem].header
+            found = layout_for({"users": header} if stem not in SDS_FILES else {stem: header})
             return tables, {stem: found.get(stem) or found.get("users") or FileLayout("users")}
-        wanted = set(layout or ()) or {*TARGETS, "student", "teacher", "school"}
+        wanted = set(layout or ()) or {*TARGETS, *SDS_FILES}
         tables = {
             stem: Table(file, encoding)
             for stem, file in files.items()
@@ -185,27 +240,48 @@ class _Reader:
             return claimed
         return self._options.mode or ("bulk" if self._manifest is None else "delta")
 
-    def _read_table(
-        self, file: DataFile, stem: str, table: Table, layout: FileLayout, read: Any
-    ) -> None:
+    def _opened(
+        self, file: DataFile, stem: str, table: Table, layout: FileLayout, findings: Findings
+    ) -> Rows | None:
+        """Return the rows of a file, or None if it lacks columns without which it says nothing."""
         try:
-            columns = columns_of(layout, table.header, layout.target)
+            columns = columns_of(layout, table.header)
         except ConfigError as error:
             raise ConfigError(f"{file.name}: {error}") from None
-        if "sourcedId" in columns.missing and layout.target == "users":
-            raise ConfigError(f"{file.name}: has no column sourcedId; is it a file of people?")
-        if columns.missing and layout.target != "users":
-            self._report("file-unusable", file.name, detail=", ".join(columns.missing))
-            return
+        is_mapped = self._options.layout is not None
+        missing = columns.missing if is_mapped else dict.fromkeys(columns.missing, "")
+        if layout.target == "users" and "sourcedId" in missing:
+            what = missing["sourcedId"] or "is it a file of people?"
+            raise ConfigError(f"{file.name}: has no column sourcedId; {what}")
+        if layout.target != "users" and missing:
+            findings.add("file-unusable", file.name, detail=_told(missing))
+            return None
         for code, detail in (*table.notes, *columns.notes):
-            if code != "column-absent" or self._options.layout is not None:
-                self._report(code, file.name, detail=detail)
+            if code != "column-absent" or is_mapped:
+                findings.add(code, file.name, detail=detail)
         if self._options.strict and not layout.columns:
             version = self._manifest.version if self._manifest else ""
             for field in standard_columns(layout.target, version):
                 if field not in columns.places:
-                    self._report("header-incomplete", file.name, field=field)
-        for field in columns.missing:
-            self._report("column-missing", file.name, field=field)
+                    findings.add("header-incomplete", file.name, field=field)
+        for field, more in missing.items():
+            findings.add("column-missing", file.name, field=field, detail=more)
+        layout = self._with_enabled(file, columns, layout, findings)
         name = layout.target if self._package.is_alone else stem
-        read(Rows(file.name, name, table, columns, layout, self._roster.findings))
+        return Rows(file.name, name, table, columns, layout, findings)
+
+    def _with_enabled(
+        self, file: DataFile, columns: Columns, layout: FileLayout, findings: Findings
+    ) -> FileLayout:
+        """Return the layout with `enabledUser`, where a file of people has no such column."""
+        # OneRoster 1.0 has no such column: everybody in it is enabled. Where the manifest or a map
+        # speaks of a later format, this is taken for granted, too, but is to be checked.
+        if layout.target != "users" or "enabledUser" in {*columns.places, *layout.constants}:
+            return layout
+        is_expected = layout.columns or (self._manifest is not None and self._manifest.is_known)
+        findings.add("enabled-missing" if is_expected else "enabled-assumed", file.name)
+        return replace(layout, constants=layout.constants | {"enabledUser": "true"})
+
+
+def _told(missing: dict[str, str]) -> str:
+    return ", ".join(f"{field}: {more}" if more else field for field, more in missing.items())

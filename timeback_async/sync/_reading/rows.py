@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from .alignment import is_aligned
 from .cells import LIKELY, NAMES, NO_VALUE, STRAY_QUOTE, is_no_record, is_no_value, mended
+from .columns import NEEDED, UNREAD, Columns
 from .findings import Findings
 from .ids import is_usual, read_id
-from .layout import NEEDED, Columns, FileLayout
+from .layout import FileLayout
 from .tables import NO_RECORD, Broken, Table
 
 __all__ = ["Rows"]
 
-# Fields that are never read.
-UNREAD = {"password", "resourceSourcedIds"}
 # The ids without which a row says nothing.
 IDS = {
     "users": ("sourcedId",),
