@@ -23,6 +23,7 @@ class Case:
         harmed: Fields that may be lost, by person; `ALL` if the person may be.
         harmed_links: Pairs whose link may be lost.
         lost: People of whom the files say nothing any more.
+        targets: What each file holds, those that were lost too.
         is_refusable: Whether the whole may be refused.
         others: Files that are no sheets.
     """
@@ -43,6 +44,7 @@ class Case:
         self.harmed_links: set[tuple[str, str]] = set()
         self.is_refusable = False
         self.others: dict[str, bytes] = {}
+        self.targets = {name: sheet.target for name, sheet in sheets.items()}
         self.damages: list[str] = []
 
     def copy(self) -> "Case":

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from tests.support.damages.case import Case
 from tests.support.damages.files import Line, Sheet
 
-__all__ = ["CATALOGUE", "CELL", "FILE", "ROW", "TEXT", "Damage", "apply", "cells_of", "damage", "rows_of"]
+__all__ = [
+    "CATALOGUE",
+    "CELL",
+    "FILE",
+    "ROW",
+    "TEXT",
+    "Damage",
+    "apply",
+    "cells_of",
+    "damage",
+    "rows_of",
+]
 
 CELL, ROW, TEXT, FILE = range(4)  # in this order: a later one no longer finds cells
 Draw = random.Random
@@ -65,20 +76,28 @@ def rows_of(case: Case, draw: Draw, *targets: str, most: int = 1) -> list[tuple[
 
 
 def cells_of(
-    case: Case, draw: Draw, *fields: str, targets: tuple[str, ...] = ("users",),
-    is_filled: bool = True, most: int = 3,
+    case: Case,
+    draw: Draw,
+    *fields: str,
+    targets: tuple[str, ...] = ("users",),
+    is_filled: bool = True,
+    most: int = 3,
+    fits: Callable[[str], bool] = lambda cell: True,
 ) -> list[tuple[Sheet, Line, int, str]]:
-    """Draw one of the fields, and cells of it: sheet, row, index of the cell, field."""  # fmt: skip
+    """Draw one of the fields, and fitting cells of it: sheet, row, index of the cell, field."""  # fmt: skip
     found: dict[tuple[str, str], list[tuple[Sheet, Line, int, str]]] = {}
     for sheet in case.of(*targets):
-        for field in fields:
+        for field in dict.fromkeys(fields):
             place = sheet.place(field)
             if place is None:
                 continue
             for line in sheet.rows():
-                if len(line.cells) > place and bool(line.cells[place]) == is_filled:
+                cell = line.cells[place] if len(line.cells) > place else None
+                if cell is not None and bool(cell) == is_filled and fits(cell):
                     found.setdefault((sheet.name, field), []).append((sheet, line, place, field))
     if not found:
         return []
     every = found[draw.choice(sorted(found))]
-    return every if draw.random() < 0.2 else draw.sample(every, min(len(every), draw.randint(1, most)))
+    return (
+        every if draw.random() < 0.2 else draw.sample(every, min(len(every), draw.randint(1, most)))
+    )

@@ -64,7 +64,7 @@ def text_question_marks(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def text_encoded_twice(case: Case, draw: Draw) -> bool:
     """`JosÃ©`: UTF-8, read as cp1252 and written as UTF-8 again (swissgeol-boreholes-suite#2811)."""
-    chosen = [each for each in cells_of(case, draw, *NAMES) if not each[1].cells[each[2]].isascii()]
+    chosen = cells_of(case, draw, *NAMES, fits=lambda cell: not cell.isascii())
     for sheet, line, place, field in chosen:
         line.cells[place] = line.cells[place].encode().decode("latin-1")
         case.harm_cell(sheet, line, field)
@@ -102,14 +102,22 @@ def text_apostrophe(case: Case, draw: Draw) -> bool:
 def text_e_notation(case: Case, draw: Draw) -> bool:
     """`1.55501E+10`: a number that a spreadsheet has shortened."""
     return _change(
-        case, draw, ("identifier", "phone"), lambda text: draw.choice(("1.55501E+10", "1,23457E+11"))
+        case,
+        draw,
+        ("identifier", "phone"),
+        lambda text: draw.choice(("1.55501E+10", "1,23457E+11")),
     )
 
 
 @damage(CELL)
 def text_very_long(case: Case, draw: Draw) -> bool:
     """A whole document pasted into a cell."""
-    return _change(case, draw, TEXTS, lambda text: text + " x" * draw.choice((5_000, 70_000)))
+    for sheet, line, place, field in (chosen := cells_of(case, draw, *TEXTS, most=1)[:1]):
+        line.cells[place] += " x" * draw.choice((200, 5_000, 70_000))
+        case.harm_line(sheet, line)
+        for own in line.owners:
+            case.truth[own][field] = line.cells[place]
+    return bool(chosen)
 
 
 @damage(CELL)
@@ -153,7 +161,14 @@ def null_everywhere(case: Case, draw: Draw) -> bool:
             for place, field in enumerate(sheet.fields):
                 if not line.cells[place]:
                     line.cells[place] = word
-                    if field in ("middleName", "username", "phone", "identifier", "sms", "pronouns"):
+                    if field in (
+                        "middleName",
+                        "username",
+                        "phone",
+                        "identifier",
+                        "sms",
+                        "pronouns",
+                    ):
                         case.harm_cell(sheet, line, field)
     return True
 
@@ -177,7 +192,9 @@ def null_of_required(case: Case, draw: Draw) -> bool:
 # -- dates
 
 
-def _born(case: Case, draw: Draw, form: Callable[[datetime.date], str], *, certain: bool = False) -> bool:
+def _born(
+    case: Case, draw: Draw, form: Callable[[datetime.date], str], *, certain: bool = False
+) -> bool:
     chosen = cells_of(case, draw, "birthDate", targets=("users", "demographics"))
     for _, line, place, _ in chosen:
         (own,) = line.owners
@@ -191,21 +208,25 @@ def _born(case: Case, draw: Draw, form: Callable[[datetime.date], str], *, certa
 def date_of_nothing(case: Case, draw: Draw) -> bool:
     """`0000-00-00`, `1900-01-00`: zero, as MySQL and Excel write it (gbif/ipt#1119)."""
     zeros = ("0000-00-00", "1900-01-00", "1/0/1900", "00/00/0000", "0000-00-00 00:00:00", "0",
-             "1899-12-30", "0001-01-01", "1900-01-01", "1970-01-01", "9999-12-31", "1753-01-01")  # fmt: skip
+             "1899-12-30", "0001-01-01", "1900-01-01", "9999-12-31", "1753-01-01")  # fmt: skip
     return _born(case, draw, lambda day: draw.choice(zeros))
 
 
 @damage(CELL)
 def date_as_a_number(case: Case, draw: Draw) -> bool:
     """`40275`: the day's number in a spreadsheet, or seconds (aces/Loris#8144)."""
-    form = draw.choice((lambda days: str(days), lambda days: f"{days}.0", lambda days: str(days * 86400)))
+    form = draw.choice(
+        (lambda days: str(days), lambda days: f"{days}.0", lambda days: str(days * 86400))
+    )
     return _born(case, draw, lambda day: form((day - datetime.date(1899, 12, 30)).days))
 
 
 @damage(CELL)
 def date_ambiguous(case: Case, draw: Draw) -> bool:
     """`4/2/2010` or `04.02.10`: day and month, or month and day (Excel)."""
-    form = draw.choice(("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%y-%m-%d"))
+    form = draw.choice(
+        ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%y-%m-%d")
+    )
     return _born(case, draw, lambda day: day.strftime(form))
 
 
@@ -222,7 +243,14 @@ def date_that_never_was(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def date_with_time(case: Case, draw: Draw) -> bool:
     """A date with midnight behind it (SQL Server, ISO 8601)."""
-    form = draw.choice(("%Y-%m-%dT00:00:00.000Z", "%Y-%m-%d 00:00:00", "%Y-%m-%dT00:00:00", "%Y-%m-%d 00:00:00.000"))
+    form = draw.choice(
+        (
+            "%Y-%m-%dT00:00:00.000Z",
+            "%Y-%m-%d 00:00:00",
+            "%Y-%m-%dT00:00:00",
+            "%Y-%m-%d 00:00:00.000",
+        )
+    )
     return _born(case, draw, lambda day: day.strftime(form), certain=True)
 
 
@@ -236,7 +264,9 @@ def date_year_first(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def date_with_words(case: Case, draw: Draw) -> bool:
     """`7 Apr 2010`, `2010年4月7日`: months by name, and forms of other countries."""
-    form = draw.choice(("%d %b %Y", "%B %d, %Y", "%d-%b-%y", "%Y年%m月%d日", "%a %b %d 00:00:00 UTC %Y", "%Y-%j"))
+    form = draw.choice(
+        ("%d %b %Y", "%B %d, %Y", "%d-%b-%y", "%Y年%m月%d日", "%a %b %d 00:00:00 UTC %Y", "%Y-%j")
+    )
     return _born(case, draw, lambda day: day.strftime(form))
 
 
@@ -246,10 +276,10 @@ def date_with_words(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def boolean_known(case: Case, draw: Draw) -> bool:
     """`TRUE`, `1`, `Yes`: booleans of spreadsheets."""
-    pair = draw.choice((("FALSE", "TRUE"), ("0", "1"), ("False", "True"), ("no", "Yes"), ("N", "Y")))
-    return _change(
-        case, draw, ("enabledUser",), lambda text: pair[text == "true"], is_certain=True
+    pair = draw.choice(
+        (("FALSE", "TRUE"), ("0", "1"), ("False", "True"), ("no", "Yes"), ("N", "Y"))
     )
+    return _change(case, draw, ("enabledUser",), lambda text: pair[text == "true"], is_certain=True)
 
 
 @damage(CELL)
@@ -272,13 +302,25 @@ def role_of_another_language(case: Case, draw: Draw) -> bool:
     """`Schüler`, `élève`, `S`, `mother`: roles that are not OneRoster's."""
     words = ("Schüler", "élève", "alumno", "生徒", "S", "T", "1", "mother", "pupil", "student,teacher",
              "ext:coach", "staff", "Student (former)", "parent/guardian")  # fmt: skip
-    return _change(case, draw, ("role",), lambda text: draw.choice(words), targets=("users", "roles"))
+    return _change(
+        case, draw, ("role",), lambda text: draw.choice(words), targets=("users", "roles")
+    )
 
 
 @damage(CELL)
 def status_unknown(case: Case, draw: Draw) -> bool:
     """`enrolled`, `A`, `1`: statuses that are not OneRoster's (rjeike)."""
-    words = ("enrolled", "A", "1", "true", "withdrawn", "deleted", "current", "to be deleted", "act")
+    words = (
+        "enrolled",
+        "A",
+        "1",
+        "true",
+        "withdrawn",
+        "deleted",
+        "current",
+        "to be deleted",
+        "act",
+    )
     return _change(
         case, draw, ("status",), lambda text: draw.choice(words), is_filled=draw.random() < 0.5,
         targets=("users", "roles"),
@@ -314,14 +356,29 @@ def grade_known(case: Case, draw: Draw) -> bool:
             return text.lower()
         return draw.choice((text.lstrip("0"), f"{int(text)}.0", text.zfill(2)))
 
-    return _change(case, draw, ("grades", "grade"), other, targets=("users", "roles"), is_certain=True)
+    return _change(
+        case, draw, ("grades", "grade"), other, targets=("users", "roles"), is_certain=True
+    )
 
 
 @damage(CELL)
 def grade_unknown(case: Case, draw: Draw) -> bool:
     """`9th grade`, `Year 9`: grades of other vocabularies."""
-    words = ("9th", "Grade 9", "Year 9", "Kindergarten", "1-Sep", "9-10", "Freshman", "CM1", "99", "-1")
-    return _change(case, draw, ("grades", "grade"), lambda text: draw.choice(words), targets=("users", "roles"))
+    words = (
+        "9th",
+        "Grade 9",
+        "Year 9",
+        "Kindergarten",
+        "1-Sep",
+        "9-10",
+        "Freshman",
+        "CM1",
+        "99",
+        "-1",
+    )
+    return _change(
+        case, draw, ("grades", "grade"), lambda text: draw.choice(words), targets=("users", "roles")
+    )
 
 
 @damage(CELL)

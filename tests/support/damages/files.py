@@ -82,7 +82,9 @@ class Sheet:
 
     def rows(self) -> list[Line]:
         """Return the rows that nothing has turned into text yet."""
-        return [line for line in self.lines if line.text is None and line.raw is None and line.cells]
+        return [
+            line for line in self.lines if line.text is None and line.raw is None and line.cells
+        ]
 
     def text_of(self, line: Line) -> str:
         if line.text is not None:

@@ -14,15 +14,17 @@ ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202e\u2066
 
 
 def _change(
-    case: Case, draw: Draw, change: Callable[[str], str], *, is_certain: bool = False,
+    case: Case,
+    draw: Draw,
+    change: Callable[[str], str],
+    *,
+    is_certain: bool = False,
     is_number: bool = False,
+    fields: tuple[str, ...] = (*IDS, *REFERENCES),
 ) -> bool:
     """Change ids of one column; each row may be lost, unless the original is certain."""  # fmt: skip
-    chosen = [
-        each
-        for each in cells_of(case, draw, *IDS, *REFERENCES, targets=TARGETS)
-        if not is_number or each[1].cells[each[2]].isdigit()
-    ]
+    fits = str.isdigit if is_number else bool
+    chosen = cells_of(case, draw, *fields, targets=TARGETS, fits=fits)
     for sheet, line, place, field in chosen:
         line.cells[place] = change(line.cells[place])
         if not is_certain:
@@ -85,7 +87,17 @@ def id_as_a_date(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_error_word(case: Case, draw: Draw) -> bool:
     """`#REF!`: a formula that failed, or a column too narrow to be shown."""
-    words = ("#REF!", "#N/A", "#NAME?", "#VALUE!", "########", "#DIV/0!", "#NULL!", "Err:502", "#SPILL!")
+    words = (
+        "#REF!",
+        "#N/A",
+        "#NAME?",
+        "#VALUE!",
+        "########",
+        "#DIV/0!",
+        "#NULL!",
+        "Err:502",
+        "#SPILL!",
+    )
     return _change(case, draw, lambda text: draw.choice(words))
 
 
@@ -147,7 +159,8 @@ def id_null_word(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_blank(case: Case, draw: Draw) -> bool:
     """A row without an id."""
-    return _change(case, draw, lambda text: draw.choice(("", "  ", "\u00a0")))
+    fields = (*IDS, *REFERENCES[:2])  # no agent at all may well be meant
+    return _change(case, draw, lambda text: draw.choice(("", "  ", "\u00a0")), fields=fields)
 
 
 @damage(CELL)
@@ -159,7 +172,16 @@ def id_too_long(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_of_a_path(case: Case, draw: Draw) -> bool:
     """An id that leads elsewhere in a URL, or is one."""
-    forms = ("..", ".", "../{}", "https://sis.example/users/{}", "{}?x", "{}#1", "%2e%2e", "a//b\\{}")
+    forms = (
+        "..",
+        ".",
+        "../{}",
+        "https://sis.example/users/{}",
+        "{}?x",
+        "{}#1",
+        "%2e%2e",
+        "a//b\\{}",
+    )
     return _change(case, draw, lambda text: draw.choice(forms).format(text))
 
 

@@ -11,20 +11,20 @@ FIELDS = ("agentSourcedIds", "agentSourcedIds", "orgSourcedIds", "grades")
 
 
 def _write(
-    case: Case, draw: Draw, form: Callable[[list[str]], str], *, is_read: bool = False,
+    case: Case,
+    draw: Draw,
+    form: Callable[[list[str]], str],
+    *,
+    is_read: bool = False,
     least: int = 1,
 ) -> bool:
     """Write lists in another notation; each must be read if we promise that, else told of."""  # fmt: skip
-    done = False
-    for sheet, line, place, field in cells_of(case, draw, *FIELDS):
-        parts = line.cells[place].split(",")
-        if len(parts) < least:
-            continue
-        line.cells[place] = form(parts)
-        done = True
+    chosen = cells_of(case, draw, *FIELDS, fits=lambda cell: cell.count(",") >= least - 1)
+    for sheet, line, place, field in chosen:
+        line.cells[place] = form(line.cells[place].split(","))
         if not is_read:
             case.harm_cell(sheet, line, field)
-    return done
+    return bool(chosen)
 
 
 @damage(ROW)
@@ -56,7 +56,9 @@ def list_of_json_objects(case: Case, draw: Draw) -> bool:
 
     if draw.random() < 0.5:
         return _write(case, draw, form, is_read=True)
-    return _write(case, draw, lambda parts: json.dumps([{"sourcedId": p} for p in parts]), is_read=True)
+    return _write(
+        case, draw, lambda parts: json.dumps([{"sourcedId": p} for p in parts]), is_read=True
+    )
 
 
 @damage(ROW)
@@ -70,7 +72,9 @@ def list_of_json_numbers(case: Case, draw: Draw) -> bool:
     """`[123, 456]`, or `[123.0]`: numbers, whose leading zeros are lost."""
     mark = draw.choice(("", ".0"))
     return _write(
-        case, draw, lambda parts: "[" + ", ".join(f"{part.lstrip('0')}{mark}" for part in parts) + "]"
+        case,
+        draw,
+        lambda parts: "[" + ", ".join(f"{part.lstrip('0')}{mark}" for part in parts) + "]",
     )
 
 
@@ -103,14 +107,12 @@ def list_with_blanks(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def list_with_line_breaks(case: Case, draw: Draw) -> bool:
     """One id a line in a quoted cell, as Alt+Enter makes it."""
-    done = False
-    for sheet, line, place, _ in cells_of(case, draw, *FIELDS, most=1)[:1]:
+    chosen = cells_of(case, draw, *FIELDS, most=1, fits=lambda cell: "," in cell)[:1]
+    for sheet, line, place, _ in chosen:
         parts = line.cells[place].split(",")
-        if len(parts) > 1:
-            line.cells[place] = Verbatim('"' + draw.choice(("\n", ",\n")).join(parts) + '"')
-            case.harm_line(sheet, line)
-            done = True
-    return done
+        line.cells[place] = Verbatim('"' + draw.choice(("\n", ",\n")).join(parts) + '"')
+        case.harm_line(sheet, line)
+    return bool(chosen)
 
 
 @damage(ROW)

@@ -11,10 +11,12 @@ from tests.support.damages.files import Sheet
 def org_unknown(case: Case, draw: Draw) -> bool:
     """A school that orgs.csv does not list (rjeike: Sch_000002, Sch_S00002)."""
     fields = ("orgSourcedIds", "orgSourcedId")
-    for sheet, line, place, _ in (chosen := cells_of(case, draw, *fields, targets=("users", "roles"))):
-        line.cells[place] = "ghost-school"
+    for sheet, line, place, _ in (
+        chosen := cells_of(case, draw, *fields, targets=("users", "roles"))
+    ):
+        line.cells[place] = f"ghost-{len(case.orgs)}"
+        case.orgs.add(line.cells[place])
         case.harm_line(sheet, line)
-    case.orgs |= {"ghost-school"} if chosen else set()
     return bool(chosen)
 
 
@@ -39,7 +41,9 @@ def org_types_odd(case: Case, draw: Draw) -> bool:
         for line in sheet.rows() if place is not None else ():
             assert place is not None
             word = line.cells[place]
-            line.cells[place] = word.upper() if is_known else draw.choice(("Schule", "elementary", "", "K-12"))
+            line.cells[place] = (
+                word.upper() if is_known else draw.choice(("Schule", "elementary", "", "K-12"))
+            )
     for own in case.truth if not is_known else ():
         case.harm(own, "org", "roles")
     return bool(case.of("orgs"))
@@ -98,7 +102,9 @@ def _another_role(case: Case, draw: Draw, **days: str) -> bool:
     """Add a role at another school that does not hold today, before the one that does."""
     schools = sorted(case.orgs - {"district-1"})
     for sheet in case.of("roles"):
-        rows = [row for row in sheet.rows() if case.truth[next(iter(row.owners))]["kind"] == "student"]
+        rows = [
+            row for row in sheet.rows() if case.truth[next(iter(row.owners))]["kind"] == "student"
+        ]
         free = [row for row in rows if sum(o.owners == row.owners for o in sheet.lines) == 1]
         if not free or len(schools) < 2:
             return False
@@ -122,13 +128,17 @@ def _another_role(case: Case, draw: Draw, **days: str) -> bool:
 @damage(ROW)
 def role_ended(case: Case, draw: Draw) -> bool:
     """A mover's old role, which has ended, before the new one."""
-    return _another_role(case, draw, beginDate="2019-08-01", endDate=draw.choice(("2024-06-15", "2025-01-01")))
+    return _another_role(
+        case, draw, beginDate="2019-08-01", endDate=draw.choice(("2024-06-15", "2025-01-01"))
+    )
 
 
 @damage(ROW)
 def role_of_the_future(case: Case, draw: Draw) -> bool:
     """Next year's role, before this year's."""
-    return _another_role(case, draw, beginDate="2098-08-01", endDate=draw.choice(("", "2099-06-15")))
+    return _another_role(
+        case, draw, beginDate="2098-08-01", endDate=draw.choice(("", "2099-06-15"))
+    )
 
 
 @damage(ROW)
@@ -137,7 +147,9 @@ def role_dates_odd(case: Case, draw: Draw) -> bool:
     for sheet, line, place, _ in (
         chosen := cells_of(case, draw, "beginDate", "endDate", targets=("roles",), is_filled=False)
     ):
-        line.cells[place] = draw.choice(("0000-00-00", "31/12/9999", "45512", "4/2/2031", "never", "2031-02-31"))
+        line.cells[place] = draw.choice(
+            ("0000-00-00", "31/31/2031", "45512", "4/2/2031", "never", "2031-02-31")
+        )
         case.harm_line(sheet, line)
     return bool(chosen)
 
@@ -183,7 +195,9 @@ def row_for_each_school(case: Case, draw: Draw) -> bool:
         for line in draw.sample(rows, min(2, len(rows))):
             (own,) = line.owners
             again = line.copy()
-            again.cells[place] = draw.choice([each for each in schools if each != line.cells[place]])
+            again.cells[place] = draw.choice(
+                [each for each in schools if each != line.cells[place]]
+            )
             line.is_merged = again.is_merged = True
             truth = case.truth[own]
             if truth["kind"] == "user":
@@ -207,7 +221,9 @@ def row_for_each_agent(case: Case, draw: Draw) -> bool:
                 again = line.copy()
                 line.cells[place], again.cells[place] = parts[0], ",".join(parts[1:])
                 line.is_merged = again.is_merged = done = True
-                sheet.lines.insert(draw.randint(sheet.lines.index(line) + 1, len(sheet.lines)), again)
+                sheet.lines.insert(
+                    draw.randint(sheet.lines.index(line) + 1, len(sheet.lines)), again
+                )
     return done
 
 
@@ -322,11 +338,12 @@ def files_swapped(case: Case, draw: Draw) -> bool:
     other = draw.choice(others) if others else None
     if other is None:
         return False
-    users.name, other.name = other.name, users.name
-    case.sheets = {sheet.name: sheet for sheet in case.sheets.values()}
-    for own in list(case.truth):
-        case.harm(own)
+    for own in {own for line in users.lines for own in line.owners}:
         case.forget(own)
+    case.harm_all()
+    users.name, other.name = other.name, users.name
+    users.target, other.target = other.target, users.target
+    case.sheets = {sheet.name: sheet for sheet in case.sheets.values()}
     case.is_refusable = True
     return True
 
@@ -348,6 +365,7 @@ def file_names_in_capitals(case: Case, draw: Draw) -> bool:
     """`USERS.CSV` (catalyst: userprofiles.csv)."""
     for sheet in list(case.sheets.values()):
         sheet.name = sheet.name.upper()
+        case.targets[sheet.name] = sheet.target
     case.sheets = {sheet.name: sheet for sheet in case.sheets.values()}
     return True
 

@@ -61,18 +61,21 @@ def outcome_of(changes: Plan, roster: Roster) -> Outcome:
     """Return what a plan would send."""
     people: dict[str, dict[str, Any]] = {}
     links: dict[tuple[str, str], str] = {}
-    places, repeated = set(), []
+    places, repeated, open_ = set(), [], set()
     for change in changes:
         record = change.record
         if isinstance(record, AgentLink):
             pair = record.student_id, record.user_id
             repeated += [f"twice: link {pair}"] * (pair in links)
             links[pair] = record.relationship_type
+        elif change.kind == "person":
+            open_.add(change.sourced_id)
+            places.add((change.file, change.line))
         elif record is not None and change.phase in ("people", "deactivations"):
             repeated += [f"twice: person {change.sourced_id!r}"] * (change.sourced_id in people)
             people[change.sourced_id] = facts_of(record)
             places.add((change.file, change.line))
     return Outcome(
-        people=people, links=links, places=places, repeated=repeated,
+        open=open_, people=people, links=links, places=places, repeated=repeated,
         findings=findings_of(roster), left_out=list(roster.left_out()),
     )  # fmt: skip

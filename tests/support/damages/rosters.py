@@ -10,7 +10,9 @@ from typing import Any
 from tests.support.damages.case import Case
 from tests.support.damages.files import Line, Sheet
 
-__all__ = ["FORMATS", "Family", "case_of", "families_of"]
+__all__ = [
+    "FORMATS", "NOW", "Family", "case_of", "case_of_family", "families_of", "person_of", "put", "vary",
+]  # fmt: skip
 
 FORMATS = ("1.1", "1.2", "1.1 delta", "1.2 delta", "SDS v1", "SDS v2.1")
 GIVEN = (
@@ -59,6 +61,15 @@ def _ids(draw: random.Random, style: int, number: int) -> str:
     return f"{number}{raw % 10}E{number % 90 + 10}"  # looks like a number, and is none
 
 
+def person_of(role: str, orgs: list[str], **facts: Any) -> dict[str, Any]:
+    """Return the facts of one person, of whom little is known unless told."""
+    return {
+        "role": role, "orgs": orgs, "status": "active", "enabledUser": "true", "givenName": "Ada",
+        "familyName": "Byron", "middleName": "", "username": "", "email": "", "phone": "",
+        "identifier": "", "grade": "", "birth": None, "secondary": [], **facts,
+    }  # fmt: skip
+
+
 def families_of(seed: int, kind: str) -> Family:
     """Invent a school with 5 to 40 people, in the ways that a format can express."""
     draw = random.Random(f"school {seed} {kind}")
@@ -73,16 +84,17 @@ def families_of(seed: int, kind: str) -> Family:
         number += draw.randint(1, 9)
         own = _ids(draw, style, number)
         has_name = kind.startswith("SDS") or draw.random() < 0.9
-        family.people[own] = {
-            "role": role, "orgs": orgs, "status": "active", "enabledUser": "true",
-            "givenName": draw.choice(GIVEN), "familyName": draw.choice(SURNAMES),
-            "middleName": draw.choice(("", "", "Q.", "María")),
-            "username": f"user{number}" if has_name else "",
-            "email": draw.choice(("", f"o'user{number}@canary.example", f"u{number}@canary.example")),
-            "phone": draw.choice(("", "", f"+1 555 01{number % 90 + 10}")),
-            "identifier": draw.choice(("", f"{number:07}")),
-            "grade": "", "birth": None, "secondary": [], **facts,
-        }  # fmt: skip
+        mails = ("", f"o'user{number}@canary.example", f"u{number}@canary.example")
+        family.people[own] = person_of(
+            role, orgs,
+            givenName=draw.choice(GIVEN), familyName=draw.choice(SURNAMES),
+            middleName=draw.choice(("", "", "Q.", "María")),
+            username=f"user{number}" if has_name else "",
+            email=draw.choice(mails),
+            phone=draw.choice(("", "", f"+1 555 01{number % 90 + 10}")),
+            identifier=draw.choice(("", f"{number:07}")),
+            **facts,
+        )  # fmt: skip
         return own
 
     is_microsoft = kind.startswith("SDS")
@@ -96,6 +108,8 @@ def families_of(seed: int, kind: str) -> Family:
             orgs = [org]
             if not is_microsoft and len(schools) > 1 and draw.random() < 0.15:
                 orgs.append(draw.choice([each for each in schools if each != org]))
+            if not is_microsoft and draw.random() < 0.15:
+                orgs.append("district-1")
             child = add(
                 "student", orgs,
                 grade=draw.choice(CEDS),
@@ -114,7 +128,9 @@ def families_of(seed: int, kind: str) -> Family:
             is_contact = each["role"] in RELATIONS
             each |= {"phone": each["phone"] if is_contact else "", "status": "active"}
             each |= {"middleName": "", "username": "", "identifier": ""} if is_contact else {}
-            each["email"] = each["email"] or (f"{each['givenName'][:1]}{number}@x.example" if is_contact else "")
+            each["email"] = each["email"] or (
+                f"{each['givenName'][:1]}{number}@x.example" if is_contact else ""
+            )
         if kind == "SDS v2.1":
             each |= {"middleName": "", "identifier": ""}
     if kind == "SDS v1":  # the e-mail is the key of the two files of contacts
@@ -163,15 +179,19 @@ def truth_of(family: Family, own: str) -> dict[str, Any]:
 
 def case_of(seed: int, kind: str) -> Case:
     """Return a valid package of one format, with its truth."""
-    family = families_of(seed, kind)
     draw = random.Random(f"files {seed} {kind}")
+    case = case_of_family(families_of(seed, kind), kind, seed, draw)
+    vary(case, draw)
+    return case
+
+
+def case_of_family(family: Family, kind: str, seed: int, draw: random.Random) -> Case:
+    """Return a school as a package of one format, in the plainest form."""
     sheets = {"SDS v1": _version_one, "SDS v2.1": _version_two_one}.get(kind, _oneroster)(
         family, kind, draw
     )
     truth = {own: truth_of(family, own) for own in family.people}
-    case = Case(kind, seed, sheets, truth, dict(family.links), set(family.orgs))
-    vary(case, draw)
-    return case
+    return Case(kind, seed, sheets, truth, dict(family.links), set(family.orgs))
 
 
 def vary(case: Case, draw: random.Random) -> None:
@@ -198,7 +218,7 @@ def _own_names(text: str) -> dict[str, str]:
     return {name: name for name in text.split()}
 
 
-def _put(sheet: Sheet, owners: set[str], links: set[tuple[str, str]], **cells: str) -> None:
+def put(sheet: Sheet, owners: set[str], links: set[tuple[str, str]], **cells: str) -> None:
     sheet.lines.append(Line([cells.get(field, "") for field in sheet.fields], owners, links))
 
 
@@ -224,30 +244,34 @@ def _oneroster(family: Family, kind: str, draw: random.Random) -> dict[str, Shee
     births = _sheet("demographics.csv", "demographics", _own_names(f"{base} birthDate sex"))
     for org, what in family.orgs.items():
         parent = "" if what == "district" else "district-1"
-        _put(orgs, set(), set(), sourcedId=org, name=f"Org {org}", type=what,
+        put(orgs, set(), set(), sourcedId=org, name=f"Org {org}", type=what,
              parentSourcedId=parent, **dated)  # fmt: skip
     side = draw.choice(("student", "agent", "both"))
     for own, each in family.people.items():
         pairs = [pair for pair in family.links if own in pair]
         is_named = side == "both" or (side == "student") == (each["role"] == "student")
         others = [two if one == own else one for one, two in pairs] if is_named else []
-        given = {"primaryOrgSourcedId": each["orgs"][0] if draw.random() < 0.5 else ""}
-        _put(
+        # Among several schools the file has to say which is the primary org, but for a district.
+        is_open = sum(family.orgs[org] == "school" for org in each["orgs"]) < 2
+        is_given = not is_open or draw.random() < 0.5
+        given = {"primaryOrgSourcedId": each["orgs"][0] if is_given else ""}
+        in_file = each["orgs"][::-1] if is_open and draw.random() < 0.5 else each["orgs"]
+        put(
             users, {own}, {(own, other) for other in others},
             **{field: each[field] for field in (
                 "enabledUser", "role", "username", "givenName", "familyName", "middleName",
                 "identifier", "email", "phone",
             )},
-            sourcedId=own, orgSourcedIds=",".join(each["orgs"]), agentSourcedIds=",".join(others),
+            sourcedId=own, orgSourcedIds=",".join(in_file), agentSourcedIds=",".join(others),
             grades=each["grade"], **dated, **given,
         )  # fmt: skip
-        rows = [("primary", each["role"], org) for org in each["orgs"]]
+        rows = [("primary", each["role"], org) for org in in_file]
         rows += [("secondary", *more) for more in each["secondary"]]
         for role_type, role, org in rows:
-            _put(roles, {own}, set(), sourcedId=f"role-{len(roles.lines)}", userSourcedId=own,
+            put(roles, {own}, set(), sourcedId=f"role-{len(roles.lines)}", userSourcedId=own,
                  roleType=role_type, role=role, orgSourcedId=org, **dated)  # fmt: skip
         if each["birth"]:
-            _put(births, {own}, set(), sourcedId=own, birthDate=each["birth"].isoformat(), **dated)
+            put(births, {own}, set(), sourcedId=own, birthDate=each["birth"].isoformat(), **dated)
     manifest = _sheet("manifest.csv", "manifest", _own_names("propertyName value"))
     mode = "delta" if is_delta else "bulk"
     there = ["orgs", "users", "demographics"] + ["roles"] * has_roles
@@ -256,7 +280,7 @@ def _oneroster(family: Family, kind: str, draw: random.Random) -> dict[str, Shee
         **{f"file.{name}": mode for name in there},
         **{f"file.{name}": "absent" for name in ("classes", "courses", "enrollments")},
     }.items():  # fmt: skip
-        _put(manifest, set(), set(), propertyName=name, value=value)
+        put(manifest, set(), set(), propertyName=name, value=value)
     sheets = [manifest, orgs, users, births] + [roles] * has_roles
     return {sheet.name: sheet for sheet in sheets}
 
@@ -281,11 +305,11 @@ def _version_one(family: Family, kind: str, draw: random.Random) -> dict[str, Sh
     })  # fmt: skip
     for org, what in family.orgs.items():
         if what == "school":
-            _put(school, set(), set(), sourcedId=org, name=f"Org {org}")
+            put(school, set(), set(), sourcedId=org, name=f"Org {org}")
     for own, each in family.people.items():
         sheet = {"student": learners, "teacher": staff}.get(each["role"], contacts)
         birth, grade = each["birth"], each["grade"].lstrip("0")
-        _put(
+        put(
             sheet, {own}, set(), **{field: each[field] for field in (
                 "givenName", "familyName", "username", "email", "middleName", "identifier", "phone",
             )},
@@ -293,7 +317,7 @@ def _version_one(family: Family, kind: str, draw: random.Random) -> dict[str, Sh
             birthDate=f"{birth.month}/{birth.day}/{birth.year}" if birth else "",
         )  # fmt: skip
     for (child, agent), relation in family.links.items():
-        _put(kin, set(), {(child, agent)}, userSourcedId=child,
+        put(kin, set(), {(child, agent)}, userSourcedId=child,
              relationshipUserSourcedId=family.people[agent]["email"],
              relationshipRole=relation.title())  # fmt: skip
     sheets = [school, learners, staff] + [contacts, kin] * bool(contacts.lines)
@@ -319,18 +343,18 @@ def _version_two_one(family: Family, kind: str, draw: random.Random) -> dict[str
     )
     for org, what in family.orgs.items():
         parent = "" if what == "district" else "district-1"
-        _put(orgs, set(), set(), sourcedId=org, name=f"Org {org}", type=what, parentSourcedId=parent)
+        put(orgs, set(), set(), sourcedId=org, name=f"Org {org}", type=what, parentSourcedId=parent)
     for own, each in family.people.items():
         named = ("username", "givenName", "familyName", "email", "phone")
-        _put(users, {own}, set(), sourcedId=own, **{field: each[field] for field in named})
+        put(users, {own}, set(), sourcedId=own, **{field: each[field] for field in named})
         if each["role"] not in RELATIONS:
             role = draw.choice(("teacher", "Faculty")) if each["role"] == "teacher" else "student"
-            _put(roles, {own}, set(), userSourcedId=own, orgSourcedId=each["orgs"][0], role=role,
+            put(roles, {own}, set(), userSourcedId=own, orgSourcedId=each["orgs"][0], role=role,
                  grade=each["grade"], roleType="true")  # fmt: skip
         if each["birth"]:
-            _put(births, {own}, set(), sourcedId=own, birthDate=each["birth"].isoformat())
+            put(births, {own}, set(), sourcedId=own, birthDate=each["birth"].isoformat())
     for (child, agent), relation in family.links.items():
-        _put(kin, set(), {(child, agent)}, userSourcedId=child, relationshipUserSourcedId=agent,
+        put(kin, set(), {(child, agent)}, userSourcedId=child, relationshipUserSourcedId=agent,
              relationshipRole=relation)  # fmt: skip
     sheets = [orgs, users, roles, births] + [kin] * bool(kin.lines)
     return {sheet.name: sheet for sheet in sheets}

@@ -6,6 +6,7 @@ from tests.support.damages.files import Line, Sheet, Verbatim, noise
 
 DATA = ("users", "roles", "demographics", "relationships")
 NAMES = ("givenName", "familyName")
+TEXTS = {*NAMES, "middleName", "username", "email", "phone", "sms", "identifier", "pronouns"}
 
 
 def _spoil(case: Case, draw: Draw, spoil: object) -> bool:
@@ -33,7 +34,16 @@ def quote_never_opened(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def quote_within(case: Case, draw: Draw) -> bool:
     """Inches, or a nickname: a quote within a cell that has none around it (sqlitebrowser#542)."""
-    return _spoil(case, draw, lambda cell: f'{cell[:1] or "x"}"{cell[1:] or "y"}')
+    for sheet, line in rows_of(case, draw, *DATA):
+        place = draw.randrange(len(line.cells))
+        text = f'{line.cells[place][:1] or "x"}"{line.cells[place][1:] or "y"}'.replace(",", "")
+        line.cells[place] = Verbatim(text)
+        if sheet.fields[place] in TEXTS:  # here it may well be meant
+            for own in line.owners:
+                case.truth[own][sheet.fields[place]] = text
+        case.harm_line(sheet, line)
+        return True
+    return False
 
 
 @damage(ROW)
@@ -86,7 +96,9 @@ def quotes_in_two_rows(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def blank_before_quotes(case: Case, draw: Draw) -> bool:
     """A blank after each comma, before the quote (CsvHelper#204)."""
-    for sheet, line, place, field in (chosen := cells_of(case, draw, *NAMES, "email", "middleName")):
+    for sheet, line, place, field in (
+        chosen := cells_of(case, draw, *NAMES, "email", "middleName")
+    ):
         line.cells[place] = Verbatim(' "' + line.cells[place].replace('"', '""') + '"')
         case.harm_cell(sheet, line, field)
     return bool(chosen)
@@ -95,7 +107,9 @@ def blank_before_quotes(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def blank_after_quotes(case: Case, draw: Draw) -> bool:
     """A blank between the closing quote and the comma (CsvHelper#204)."""
-    for sheet, line, place, field in (chosen := cells_of(case, draw, *NAMES, "email", "middleName")):
+    for sheet, line, place, field in (
+        chosen := cells_of(case, draw, *NAMES, "email", "middleName")
+    ):
         line.cells[place] = Verbatim('"' + line.cells[place].replace('"', '""') + '" ')
         case.harm_line(sheet, line)
     return bool(chosen)
@@ -151,7 +165,10 @@ def row_in_three_pieces(case: Case, draw: Draw) -> bool:
 def _cut(case: Case, draw: Draw, targets: tuple[str, ...], breaks: tuple[str, ...]) -> bool:
     for sheet, line in rows_of(case, draw, *targets):
         text = sheet.text_of(line)
-        at = draw.randrange(1, max(2, len(text)))
+        first, last = text.find(sheet.delimiter), text.rfind(sheet.delimiter)
+        if first == last:
+            return False  # one of two halves could be a whole row
+        at = draw.randint(first + 1, last)
         line.text = text[:at] + draw.choice(breaks) + text[at:]
         case.harm_line(sheet, line)
         return True
@@ -379,9 +396,13 @@ def _end_with(case: Case, sheet: Sheet, line: Line) -> None:
     at = sheet.lines.index(line)
     for gone in sheet.lines[at + 1 :]:
         for own in gone.owners:
-            if sheet.target == "users" and not any(own in each.owners for each in sheet.lines[: at + 1]):
+            if sheet.target == "users" and not any(
+                own in each.owners for each in sheet.lines[: at + 1]
+            ):
                 case.forget(own)
-            case.truth.get(own, {}).pop("birthDate", None) if sheet.target == "demographics" else None
+            case.truth.get(own, {}).pop(
+                "birthDate", None
+            ) if sheet.target == "demographics" else None
         if sheet.target == "relationships":
             for pair in gone.links:
                 case.links.pop(pair, None)

@@ -93,15 +93,19 @@ def cp1252_line_told(case: Case, draw: Draw) -> bool:
 
 def _odd_line(case: Case, draw: Draw) -> bool:
     sheet = draw.choice(case.of("users"))
-    rows = [line for line in sheet.lines if not sheet.text_of(line).isascii() and line.raw is None]
-    if sheet.encoding != "utf-8" or len(rows) < 2:
+    rows = [line for line in sheet.lines if line.raw is None and _is_ansi(sheet.text_of(line))]
+    if sheet.encoding != "utf-8" or not rows:
         case.options.pop("encoding", None)
         return False
     line = draw.choice(rows)
-    line.raw = sheet.text_of(line).encode("cp1252", "replace")
+    line.raw = sheet.text_of(line).encode("cp1252")
     case.harm_line(sheet, line)
     case.is_refusable = True
     return True
+
+
+def _is_ansi(text: str) -> bool:
+    return not text.isascii() and text.encode("cp1252", "ignore").decode("cp1252") == text
 
 
 @damage(FILE)
@@ -114,7 +118,9 @@ def bytes_of_no_encoding(case: Case, draw: Draw) -> bool:
     line = draw.choice(rows)
     raw = sheet.text_of(line).encode()
     at = draw.randrange(len(raw))
-    line.raw = raw[:at] + draw.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88")) + raw[at:]
+    line.raw = (
+        raw[:at] + draw.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88")) + raw[at:]
+    )
     case.harm_line(sheet, line)
     case.is_refusable = True
     return True
@@ -176,6 +182,7 @@ def marks_twice(case: Case, draw: Draw) -> bool:
     """Two byte order marks: a program has added one to a file that had one."""
     for sheet in case.sheets.values():
         sheet.mark = b"\xef\xbb\xbf" * 2 if sheet.encoding == "utf-8" else sheet.mark
+    case.harm_all()
     case.is_refusable = True
     return True
 
@@ -240,7 +247,9 @@ def _before(case: Case, *texts: str, is_refusable: bool = False) -> bool:
 def sep_line(case: Case, draw: Draw) -> bool:
     """`sep=,` before the header, for Excel (PowerShell#7776)."""
     for sheet in case.of("users", "roles", "demographics"):
-        sheet.preface.append(noise(draw.choice(("sep={}", "SEP={}", '"sep={}"')).format(sheet.delimiter)))
+        sheet.preface.append(
+            noise(draw.choice(("sep={}", "SEP={}", '"sep={}"')).format(sheet.delimiter))
+        )
     return True
 
 
@@ -253,7 +262,9 @@ def blank_before_header(case: Case, draw: Draw) -> bool:
 @damage(TEXT)
 def title_before_header(case: Case, draw: Draw) -> bool:
     """The title of a report before the header."""
-    title = draw.choice(("Student export 2026-01-05", "Students,,,,", "#version 1.1", '"School: Oak, 2026"'))
+    title = draw.choice(
+        ("Student export 2026-01-05", "Students,,,,", "#version 1.1", '"School: Oak, 2026"')
+    )
     return _before(case, title, *[""] * draw.randint(0, 1), is_refusable=True)
 
 
@@ -309,7 +320,7 @@ def header_misspelt(case: Case, draw: Draw) -> bool:
     sheet = draw.choice(case.of(*PEOPLE))
     at = draw.randrange(len(sheet.head.cells))
     name = sheet.head.cells[at]
-    sheet.head.cells[at] = draw.choice((name[:3] + "x" + name[4:], "x_" + name, name + "_1", ""))
+    sheet.head.cells[at] = draw.choice((name[:3] + "x" + name[4:], "x_" + name, name + "_x", ""))
     _column_may_go(case, sheet, at)
     return True
 
@@ -386,7 +397,11 @@ def column_unknown(case: Case, draw: Draw) -> bool:
 def column_not_exported(case: Case, draw: Draw) -> bool:
     """An optional column is not in the file: it says nothing of it."""
     sheet = draw.choice(case.of("users"))
-    free = [f for f in ("email", "phone", "middleName", "identifier", "sms", "password", "userIds") if f in sheet.fields]
+    free = [
+        f
+        for f in ("email", "phone", "middleName", "identifier", "sms", "password", "userIds")
+        if f in sheet.fields
+    ]
     if not free:
         return False
     field = draw.choice(free)

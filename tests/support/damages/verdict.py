@@ -18,8 +18,6 @@ import msgspec
 
 from tests.support.damages.case import ALL, Case
 from tests.support.damages.files import Line
-from timeback_async import AgentLink
-from timeback_async.errors import ConfigError
 from timeback_async.sync import Finding, LeftOut
 
 __all__ = ["NEEDED_CELLS", "RECORD_FIELDS", "Outcome", "Verdict", "facts_of", "judge"]
@@ -58,6 +56,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         people: Facts of each person who is sent, or stored.
         links: The relation of each pair.
         places: File and line that each person was read from; empty if that is not known.
+        open: People whom only a run can tell from others: it looks them up, or says so.
         findings: All findings.
         left_out: All rows left out.
         repeated: Records that are there twice.
@@ -67,6 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     people: dict[str, dict[str, Any]] = {}
     links: dict[tuple[str, str], str] = {}
     places: set[tuple[str, int]] = set()
+    open: set[str] = set()
     findings: list[Finding] = []
     left_out: list[LeftOut] = []
     repeated: list[str] = []
@@ -102,6 +102,8 @@ def facts_of(record: Any) -> dict[str, Any]:
     facts["kind"] = "student"
     if "roles" in facts:
         facts["kind"] = "user"
+        if len({str(role) for role in facts["roles"]}) < len(facts["roles"]):
+            facts["a role twice"] = True
         facts["roles"] = frozenset(
             (role["roleType"], role["role"], role["org"]["sourcedId"])
             + tuple(role[day] for day in ("beginDate", "endDate") if role.get(day))
@@ -113,16 +115,25 @@ def facts_of(record: Any) -> dict[str, Any]:
 class _Told:
     """Finds what the findings say about a person, a field or a link."""
 
-    def __init__(self, case: Case, found: Outcome, places: dict[str, dict[int, list[Line]]]) -> None:
-        self._targets = {name: sheet.target for name, sheet in case.sheets.items()}
+    def __init__(
+        self, case: Case, found: Outcome, places: dict[str, dict[int, list[Line]]]
+    ) -> None:
+        self._targets = case.targets
+        self._heads = case.sheets
         self._by_place: dict[tuple[str, int], list[Finding]] = defaultdict(list)
         self._of_file: dict[str, list[Finding]] = defaultdict(list)
         self._by_id: dict[str, list[Finding]] = defaultdict(list)
         for finding in found.findings:
-            if finding.line:
+            if finding.line and self._targets.get(finding.file) == "orgs":
+                self._of_file[finding.file].append(finding)  # it may be of any of its people
+            elif finding.line:
                 self._by_place[finding.file, finding.line].append(finding)
             elif finding.code not in GENERAL:
                 self._of_file[finding.file].append(finding)
+            if finding.code == "manifest-differs":
+                for name, target in case.targets.items():
+                    if target in finding.detail.split():
+                        self._of_file[name].append(finding)
             if finding.severity == "error" and not finding.code.startswith("agent-"):
                 for word in re.split(r"[\s,;()'\"]+", finding.detail):
                     self._by_id[word].append(finding)
@@ -163,19 +174,37 @@ class _Told:
         for place in self._lines[own]:
             for finding in self._by_place.get(place, ()):
                 is_of_birth = self._targets[place[0]] == "demographics"
+                # A row without its key, or with an error of the whole row, says nothing at all.
+                is_of_row = not finding.field or (
+                    finding.severity == "error" and finding.field in ("sourcedId", "userSourcedId")
+                )
                 if finding.field in names or (
-                    not finding.field and (field == "birthDate" or not is_of_birth)
+                    is_of_row and (field == "birthDate" or not is_of_birth)
                 ):
                     best = max(best, finding.severity, key=ranks.__getitem__)
         for name in (*self._files[own], *self._names("orgs"), *self._names("demographics"), ""):
             for finding in self._of_file.get(name, ()):
                 words = set(re.split(r"[\s,:]+", finding.detail)) | {finding.field}
-                is_whole = finding.severity != "note" and not finding.field
+                names = {field, *FILE_FIELDS.get(field, ()), *self._headers(name, field)}
+                is_whole = finding.severity != "note" and (not finding.field or finding.line > 0)
                 is_part = {"demographics": {"birthDate"}, "orgs": {"org", "roles"}}
                 allowed = is_part.get(self._targets.get(name, ""), {field})
                 if field in allowed and (is_whole or words & names):
                     best = max(best, finding.severity, key=ranks.__getitem__)
         return best
+
+    def _headers(self, name: str, field: str) -> set[str]:
+        """Return what the columns of a field are called in the file, as a finding writes it."""
+        sheet = self._heads.get(name)
+        fields = {field, *FILE_FIELDS.get(field, ())}
+        if sheet is None:
+            return set()
+        found = {
+            head
+            for head, each in zip(sheet.head.cells, sheet.fields, strict=False)
+            if each in fields and head not in fields
+        }
+        return found | {"…"} if found else found
 
     def _names(self, target: str) -> list[str]:
         return [name for name, each in self._targets.items() if each == target]
@@ -184,7 +213,12 @@ class _Told:
         if any(self._by_place.get(place) for place in self._link_lines[pair]):
             return True
         files = {name for name, _ in self._link_lines[pair]} | {""}
-        return any(f.severity != "note" for name in files for f in self._of_file.get(name, ()))
+        return any(
+            finding.severity != "note"
+            or set(finding.detail.split()) & self._headers(name, "agentSourcedIds")
+            for name in files
+            for finding in self._of_file.get(name, ())
+        )
 
 
 def judge(
@@ -212,13 +246,13 @@ def judge(
 
 
 def _judge_people(case: Case, found: Outcome, told: _Told, verdict: Verdict) -> None:
-    for own in found.people.keys() - case.truth.keys():
+    for own in (found.people.keys() | found.open) - case.truth.keys():
         verdict.silent.append(f"invented: person {own!r}")
     for own, truth in case.truth.items():
         harmed = case.harmed.get(own, set())
         sent = found.people.get(own)
         if sent is None:
-            if not told.of_missing(own):
+            if own not in found.open and not told.of_missing(own):
                 verdict.silent.append(f"lost: person {own!r}")
             elif ALL not in harmed:
                 verdict.costly.append(f"left out: person {own!r}, harmed {sorted(harmed)}")
@@ -258,7 +292,7 @@ def _judge_links(case: Case, found: Outcome, told: _Told, verdict: Verdict) -> N
             continue
         is_with_person = any(own not in found.people for own in pair)
         is_told = told.of_link(pair) or (is_with_person and any(map(told.of_missing, pair)))
-        is_allowed = pair in case.harmed_links or any(
+        is_allowed = {pair, pair[::-1]} & case.harmed_links or any(
             case.harmed.get(own, set()) & {ALL, "roles"} for own in pair
         )
         if not is_told:
@@ -278,12 +312,6 @@ def _judge_lines(
             is_row = any(line is not sheet.head and line not in sheet.preface for line in lines)
             if is_blank or not is_row or any(line.is_merged for line in lines):
                 continue
-            if not {(sheet.name, number)} & (told | found.places):
+            spans = {n for n, others in places[sheet.name].items() if set(lines) & set(others)}
+            if not {(sheet.name, each) for each in spans} & (told | found.places):
                 verdict.silent.append(f"uncounted: {sheet.name}:{number}")
-
-
-def refused(error: ConfigError) -> Outcome:
-    return Outcome(refusal=str(error))
-
-
-__all__ += ["AgentLink", "refused"]
