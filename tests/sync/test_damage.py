@@ -25,7 +25,8 @@ from tests.support.damages.all import CATALOGUE, apply
 from tests.support.damages.case import Case
 from tests.support.damages.deltas import bulk_of, changed, delta_of
 from tests.support.damages.reading import MEMORY, Reader, written
-from tests.support.damages.rosters import FORMATS, case_of, families_of
+from tests.support.damages.rosters import FORMATS, case_of
+from tests.support.damages.schools import families_of
 from tests.support.damages.town import Town
 from tests.support.damages.verdict import Outcome, Verdict, judge
 from timeback_async.sync import State
@@ -109,10 +110,14 @@ def test_a_damage_alone_costs_no_more_than_it_must(
             done += 1
             if done == EACH:
                 break
-    print(f"{name}: {dict(counts)}")
+    _show(request, f"{name}: {dict(counts)}")
 
     assert failed == [], f"{len(failed)} of {counts['packages']}, the first:\n  {failed[0]}"
     assert counts["packages"]
+
+
+def _show(request: pytest.FixtureRequest, text: str) -> None:
+    request.node.add_report_section("call", "figures", text)
 
 
 def _count(counts: Counter[str], verdict: Verdict) -> None:
@@ -124,7 +129,9 @@ def _count(counts: Counter[str], verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_damages_combined_are_right_or_told(reader: Reader, group: int) -> None:
+def test_damages_combined_are_right_or_told(
+    reader: Reader, group: int, request: pytest.FixtureRequest
+) -> None:
     counts: Counter[str] = Counter()
     failed = []
     for number in range(group, SEEDS // 2, GROUPS):
@@ -135,7 +142,7 @@ def test_damages_combined_are_right_or_told(reader: Reader, group: int) -> None:
         _count(counts, verdict)
         if faults(verdict, len(names)):
             failed.append(fewest(reader, kind, seed, names))
-    print(f"group {group}: {dict(counts)}")
+    _show(request, f"group {group}: {dict(counts)}")
 
     assert failed == [], f"{len(failed)} of {counts['packages']}, the first:\n  {failed[0]}"
     everybody = counts["people right"] + counts["people told"]
@@ -144,14 +151,16 @@ def test_damages_combined_are_right_or_told(reader: Reader, group: int) -> None:
 
 
 @pytest.mark.skipif("DAMAGE_CASE" not in os.environ, reason="DAMAGE_CASE chooses the package")
-def test_the_chosen_package_is_right_or_told(reader: Reader) -> None:
+def test_the_chosen_package_is_right_or_told(
+    reader: Reader, request: pytest.FixtureRequest
+) -> None:
     kind, seed, names = os.environ["DAMAGE_CASE"].split(":")
     case = damaged(kind, int(seed), names.split(","))
     files, _ = written(case)
     verdict, found = reader.verdict(case)
     for name, content in files.items():
-        print(f"--- {name}\n{content.decode(errors='backslashreplace')}")
-    print("---", *found.findings, sep="\n")
+        _show(request, f"{name}\n{content.decode(errors='backslashreplace')}")
+    _show(request, "\n".join(map(str, found.findings)))
 
     assert faults(verdict, names.count(",") + 1) == []
 

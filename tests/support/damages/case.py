@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.support.damages.fields import NEEDED_CELLS, RECORD_FIELDS
 from tests.support.damages.files import Line, Sheet
 
 __all__ = ["ALL", "Case"]
@@ -72,8 +73,6 @@ class Case:
 
     def harm_cell(self, sheet: Sheet, line: Line, field: str) -> None:
         """One cell may be lost; with a cell that is needed, the row."""
-        from tests.support.damages.verdict import NEEDED_CELLS, RECORD_FIELDS
-
         if field in NEEDED_CELLS.get(sheet.target, ()):
             self.harm_line(sheet, line)
         elif field == "agentSourcedIds":

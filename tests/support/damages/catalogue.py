@@ -84,7 +84,7 @@ def cells_of(
     most: int = 3,
     fits: Callable[[str], bool] = lambda cell: True,
 ) -> list[tuple[Sheet, Line, int, str]]:
-    """Draw one of the fields, and fitting cells of it: sheet, row, index of the cell, field."""  # fmt: skip
+    """Draw one of the fields, and fitting cells of it: sheet, row, index of the cell, field."""
     found: dict[tuple[str, str], list[tuple[Sheet, Line, int, str]]] = {}
     for sheet in case.of(*targets):
         for field in dict.fromkeys(fields):

@@ -4,7 +4,8 @@ import datetime
 import random
 
 from tests.support.damages.case import Case
-from tests.support.damages.rosters import NOW, Family, case_of_family, person_of, put, vary
+from tests.support.damages.rosters import NOW, case_of_family, put, vary
+from tests.support.damages.schools import Family, person_of
 
 __all__ = ["bulk_of", "changed", "delta_of"]
 

@@ -22,7 +22,7 @@ def _change(
     is_number: bool = False,
     fields: tuple[str, ...] = (*IDS, *REFERENCES),
 ) -> bool:
-    """Change ids of one column; each row may be lost, unless the original is certain."""  # fmt: skip
+    """Change ids of one column; each row may be lost, unless the original is certain."""
     fits = str.isdigit if is_number else bool
     chosen = cells_of(case, draw, *fields, targets=TARGETS, fits=fits)
     for sheet, line, place, field in chosen:
@@ -103,7 +103,7 @@ def id_error_word(case: Case, draw: Draw) -> bool:
 
 @damage(CELL)
 def id_invisible(case: Case, draw: Draw) -> bool:
-    """A zero-width space, a mark of direction or a soft hyphen, pasted along (code-dot-org#57818)."""
+    """A zero-width space, a mark of direction or a soft hyphen (code-dot-org#57818)."""
 
     def pasted(text: str) -> str:
         at = draw.choice((0, len(text), len(text) // 2))
@@ -128,7 +128,7 @@ def id_control(case: Case, draw: Draw) -> bool:
 
 @damage(CELL)
 def id_full_width(case: Case, draw: Draw) -> bool:
-    """Digits of a Japanese keyboard: `００１２３`, or Arabic ones."""
+    """Digits of a Japanese keyboard, which are twice as wide, or Arabic ones."""
     start = draw.choice((0xFF10, 0x0660, 0x06F0))
     table = {ord("0") + n: chr(start + n) for n in range(10)}
     return _change(case, draw, lambda text: text.translate(table), is_number=True)
@@ -188,7 +188,7 @@ def id_of_a_path(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_in_another_script(case: Case, draw: Draw) -> bool:
     """A Cyrillic or accented letter that looks like the Latin one."""
-    return _change(case, draw, lambda text: "Ѕ" + text[1:])
+    return _change(case, draw, lambda text: "\u0405" + text[1:])
 
 
 # -- what only one who knows the people of before can notice

@@ -18,7 +18,7 @@ def _write(
     is_read: bool = False,
     least: int = 1,
 ) -> bool:
-    """Write lists in another notation; each must be read if we promise that, else told of."""  # fmt: skip
+    """Write lists in another notation; each must be read if we promise that, else told of."""
     chosen = cells_of(case, draw, *FIELDS, fits=lambda cell: cell.count(",") >= least - 1)
     for sheet, line, place, field in chosen:
         line.cells[place] = form(line.cells[place].split(","))

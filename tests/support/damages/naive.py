@@ -101,7 +101,7 @@ class _Reader:
             if is_nothing and self.fault == "null_is_a_value":
                 continue
             if field not in IDS and (
-                is_nothing or ODD.search(cell.replace("'", "")) and not is_free
+                is_nothing or (ODD.search(cell.replace("'", "")) and not is_free)
             ):
                 return field
         ids = [row["sourcedId"]] if self.fault != "any_id" else []

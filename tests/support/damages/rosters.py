@@ -1,148 +1,17 @@
-"""Valid rosters of five formats, with what TimeBack has to hold when they were read.
+"""Valid rosters of six formats, with what TimeBack has to hold when they were read."""
 
-The truth comes first: people are invented, and each format writes them down in its own way.
-"""
-
-import datetime
 import random
 from typing import Any
 
 from tests.support.damages.case import Case
 from tests.support.damages.files import Line, Sheet
+from tests.support.damages.schools import RELATIONS, Family, families_of
 
-__all__ = [
-    "FORMATS", "NOW", "Family", "case_of", "case_of_family", "families_of", "person_of", "put", "vary",
-]  # fmt: skip
+__all__ = ["FORMATS", "NOW", "case_of", "case_of_family", "put", "vary"]
 
 FORMATS = ("1.1", "1.2", "1.1 delta", "1.2 delta", "SDS v1", "SDS v2.1")
-GIVEN = (
-    "Ada", "José", "Zoë", "Nan", "None", "Łukasz", "O'Neil", "李", "さくら", "Анна", "Mary Jane",
-    "Bjørn", "Ng", "D'Arcy", "Jean-Luc", "True", "Ümit", "Ngọc", "Þóra", "Wm.", 'Robert "Bob"', "E",
-)  # fmt: skip
-SURNAMES = (
-    "Byron", "Muñoz", "Null", "NA", "Müller, Jr.", "O’Brien", "St. John", "Ångström", "王", "van der Berg",
-    "García Márquez", "None", "Smith (Jones)", "Nguyễn", "Çelik", "Active", "Test", "D’Souza", "Blank",
-)  # fmt: skip
-CEDS = ("PK", "KG", "01", "02", "05", "09", "10", "11", "12")
 AT_TIMEBACK = {"PK": "PK", "KG": "K", **{f"{grade:02}": str(grade) for grade in range(1, 13)}}
 NOW = "2026-01-05T06:00:00.000Z"
-RELATIONS = ("parent", "guardian", "relative")
-
-
-class Family:
-    """What is true of a school: its orgs, people and links, before any file is written.
-
-    Attributes:
-        orgs: Type of each org by its id.
-        people: Facts of each person by id; `role` is OneRoster's, `orgs` the best one first.
-        links: The relation of each pair of student and agent.
-    """
-
-    def __init__(self) -> None:
-        self.orgs: dict[str, str] = {}
-        self.people: dict[str, dict[str, Any]] = {}
-        self.links: dict[tuple[str, str], str] = {}
-
-
-def _ids(draw: random.Random, style: int, number: int) -> str:
-    raw = draw.getrandbits(120)
-    match style:
-        case 0:
-            return f"{number:06}"
-        case 1:
-            hexes = f"{raw:032x}"
-            return "-".join((hexes[:8], hexes[8:12], hexes[12:16], hexes[16:20], hexes[20:]))
-        case 2:
-            return f"S{number:05}"
-        case 3:
-            return f"sis.{number}@school_{number % 3}.example"
-        case 4:
-            return f"oak/{number}-{'abc'[raw % 3]}"
-    return f"{number}{raw % 10}E{number % 90 + 10}"  # looks like a number, and is none
-
-
-def person_of(role: str, orgs: list[str], **facts: Any) -> dict[str, Any]:
-    """Return the facts of one person, of whom little is known unless told."""
-    return {
-        "role": role, "orgs": orgs, "status": "active", "enabledUser": "true", "givenName": "Ada",
-        "familyName": "Byron", "middleName": "", "username": "", "email": "", "phone": "",
-        "identifier": "", "grade": "", "birth": None, "secondary": [], **facts,
-    }  # fmt: skip
-
-
-def families_of(seed: int, kind: str) -> Family:
-    """Invent a school with 5 to 40 people, in the ways that a format can express."""
-    draw = random.Random(f"school {seed} {kind}")
-    family = Family()
-    style = draw.randrange(6)
-    schools = [f"{draw.choice(('S-', '00', 'school.'))}{n}" for n in range(draw.randint(1, 3))]
-    family.orgs = {"district-1": "district"} | dict.fromkeys(schools, "school")
-    number = draw.randint(1, 900)
-
-    def add(role: str, orgs: list[str], **facts: Any) -> str:
-        nonlocal number
-        number += draw.randint(1, 9)
-        own = _ids(draw, style, number)
-        has_name = kind.startswith("SDS") or draw.random() < 0.9
-        mails = ("", f"o'user{number}@canary.example", f"u{number}@canary.example")
-        family.people[own] = person_of(
-            role, orgs,
-            givenName=draw.choice(GIVEN), familyName=draw.choice(SURNAMES),
-            middleName=draw.choice(("", "", "Q.", "María")),
-            username=f"user{number}" if has_name else "",
-            email=draw.choice(mails),
-            phone=draw.choice(("", "", f"+1 555 01{number % 90 + 10}")),
-            identifier=draw.choice(("", f"{number:07}")),
-            **facts,
-        )  # fmt: skip
-        return own
-
-    is_microsoft = kind.startswith("SDS")
-    for _ in range(draw.randint(1, 7)):
-        org = draw.choice(schools)
-        agents = []
-        for _ in range(draw.choice((0, 1, 1, 2, 2, 3))):
-            role = draw.choice(RELATIONS)
-            agents.append(add(role, [org]))
-        for _ in range(draw.choice((1, 1, 2, 3))):
-            orgs = [org]
-            if not is_microsoft and len(schools) > 1 and draw.random() < 0.15:
-                orgs.append(draw.choice([each for each in schools if each != org]))
-            if not is_microsoft and draw.random() < 0.15:
-                orgs.append("district-1")
-            child = add(
-                "student", orgs,
-                grade=draw.choice(CEDS),
-                birth=datetime.date(draw.randint(2006, 2020), draw.randint(1, 12), draw.randint(1, 28)),
-                enabledUser="true" if is_microsoft else draw.choice(("true", "true", "false")),
-            )  # fmt: skip
-            for agent in agents:
-                family.links[child, agent] = family.people[agent]["role"]
-    for _ in range(draw.randint(1, 4)):
-        add("teacher", draw.sample(schools, draw.randint(1, 1 if is_microsoft else len(schools))))
-    if not is_microsoft:
-        add(draw.choice(("aide", "proctor")), [draw.choice(schools)])
-        add("administrator", draw.choice((["district-1"], [draw.choice(schools)])))
-    for each in family.people.values():
-        if kind == "SDS v1":
-            is_contact = each["role"] in RELATIONS
-            each |= {"phone": each["phone"] if is_contact else "", "status": "active"}
-            each |= {"middleName": "", "username": "", "identifier": ""} if is_contact else {}
-            each["email"] = each["email"] or (
-                f"{each['givenName'][:1]}{number}@x.example" if is_contact else ""
-            )
-        if kind == "SDS v2.1":
-            each |= {"middleName": "", "identifier": ""}
-    if kind == "SDS v1":  # the e-mail is the key of the two files of contacts
-        for own, each in family.people.items():
-            if each["role"] in RELATIONS:
-                each["email"] = f"c{list(family.people).index(own)}@canary.example"
-    if kind.startswith("1.2"):
-        for own, each in list(family.people.items()):
-            each["role"] = {"administrator": "siteAdministrator"}.get(each["role"], each["role"])
-            if each["role"] == "teacher" and draw.random() < 0.3 and len(schools) > 1:
-                each["secondary"] = [("principal", each["orgs"][-1])]
-    return family
 
 
 # -- the truth, as TimeBack has to hold it
@@ -228,19 +97,23 @@ def _oneroster(family: Family, kind: str, draw: random.Random) -> dict[str, Shee
     base = "sourcedId status dateLastModified"
     only = "enabledUser username" if has_roles else "enabledUser orgSourcedIds role username"
     users = _sheet(
-        "users.csv", "users",
+        "users.csv",
+        "users",
         _own_names(
             f"{base} {only} userIds givenName familyName middleName identifier email sms phone "
-            "agentSourcedIds grades password" + (" primaryOrgSourcedId pronouns" if has_roles else "")
+            "agentSourcedIds grades password"
+            + (" primaryOrgSourcedId pronouns" if has_roles else "")
         ),
-    )  # fmt: skip
+    )
     orgs = _sheet("orgs.csv", "orgs", _own_names(f"{base} name type identifier parentSourcedId"))
     roles = _sheet(
-        "roles.csv", "roles",
+        "roles.csv",
+        "roles",
         _own_names(
-            f"{base} userSourcedId roleType role beginDate endDate orgSourcedId userProfileSourcedId"
+            f"{base} userSourcedId roleType role beginDate endDate orgSourcedId "
+            "userProfileSourcedId"
         ),
-    )  # fmt: skip
+    )
     births = _sheet("demographics.csv", "demographics", _own_names(f"{base} birthDate sex"))
     for org, what in family.orgs.items():
         parent = "" if what == "district" else "district-1"

@@ -1,432 +1,181 @@
-"""Damages of whole files: encodings, delimiters, headers, and what stands before them."""
+"""Damages of names and other texts, and words for nothing."""
 
 from tests.support.damages.case import Case
-from tests.support.damages.catalogue import FILE, TEXT, Draw, damage
-from tests.support.damages.files import Sheet, noise
+from tests.support.damages.catalogue import CELL, Draw, cells_of, damage
+from tests.support.damages.values import change
 
-DATA = ("users", "roles", "demographics", "relationships", "orgs")
-PEOPLE = ("users", "roles")
-
-
-def _fits(sheet: Sheet, encoding: str) -> bool:
-    try:
-        for line in sheet.lines:
-            sheet.text_of(line).encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+NAMES = ("givenName", "familyName")
+TEXTS = (*NAMES, "middleName", "username", "email", "phone", "identifier")
+WORDS = (
+    "NULL", "null", "(null)", "\\N", "None", "NaN", "nan", "<NA>", "N/A", "n/a", "#N/A", "-", "--",
+    "nil", "[NULL]", "<null>", "NaT", "undefined",
+)  # fmt: skip
 
 
-def _encoded(case: Case, encoding: str, *, is_told: bool, is_mixed: bool = False) -> bool:
-    """Write all files in another encoding, where they can be."""
-    sheets = list(case.sheets.values())
-    if any(line.raw is not None for sheet in sheets for line in sheet.lines):
-        return False
-    if not all(_fits(sheet, encoding) for sheet in sheets):
-        return False
-    for sheet in sheets:
-        sheet.encoding, sheet.mark = encoding, b""
-    if is_told:
-        case.options["encoding"] = encoding
-    else:
-        case.is_refusable = True
-    return True
+@damage(CELL)
+def text_control(case: Case, draw: Draw) -> bool:
+    """A NUL, a bell or an escape in a name (turicas/rows#273, sqlite-utils#804)."""
+    letter = draw.choice("\x00\x01\x07\x08\x1b\x7f\x81\x9d\t")
+    return change(case, draw, TEXTS, lambda text: text[:1] + letter + text[1:])
 
 
-def _without(case: Case, encoding: str) -> None:
-    """Give other names to people whose names an encoding lacks."""
-    for sheet in case.of("users"):
-        for line in sheet.rows():
-            for place, cell in enumerate(line.cells):
-                fitting = cell.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"
-                if fitting != cell and cell:
-                    line.cells[place] = fitting
-                    for own in line.owners:
-                        case.truth[own][sheet.fields[place]] = fitting
+@damage(CELL)
+def text_invisible(case: Case, draw: Draw) -> bool:
+    """A zero-width space, a mark of direction or a soft hyphen in a text (code-dot-org#57818)."""
+    letter = draw.choice("\u200b\u2060\ufeff\u00ad\u200e\u202e\u2066\u200f")
+    return change(case, draw, TEXTS, lambda text: text[:1] + letter + text[1:])
 
 
-# -- encodings
+@damage(CELL)
+def text_blanks_around(case: Case, draw: Draw) -> bool:
+    """Cells of fixed width, or no-break spaces around them."""
+    pad = draw.choice((" ", "    ", "\u00a0", "\u3000"))
+    return change(
+        case, draw, (*TEXTS, "role", "status", "enabledUser", "grades"),
+        lambda text: pad + text + pad, is_certain=True,
+    )  # fmt: skip
 
 
-@damage(FILE)
-def cp1252_untold(case: Case, draw: Draw) -> bool:
-    """An ANSI export of Excel (swissgeol-boreholes-suite#2811, sakai PR 9770)."""
-    _without(case, "cp1252")
-    return _encoded(case, "cp1252", is_told=False)
+@damage(CELL)
+def text_letter_lost(case: Case, draw: Draw) -> bool:
+    """U+FFFD: a letter that an earlier program could not read."""
+    return change(case, draw, TEXTS, lambda text: text[:2] + "\ufffd" + text[2:])
 
 
-@damage(FILE)
-def cp1252_told(case: Case, draw: Draw) -> bool:
-    """The same, and its user says so."""
-    _without(case, "cp1252")
-    return _encoded(case, draw.choice(("cp1252", "latin-1")), is_told=True)
+@damage(CELL)
+def text_question_marks(case: Case, draw: Draw) -> bool:
+    """`Mu?oz`: a letter that the code page of the export lacks."""
+    return change(case, draw, NAMES, lambda text: text[:2] + "?" + text[3:])
 
 
-@damage(FILE)
-def other_code_page_told(case: Case, draw: Draw) -> bool:
-    """Shift JIS, GBK or KOI8, and its user says so."""
-    encoding = draw.choice(("shift_jis", "gbk", "koi8-r", "cp1250", "mac-roman"))
-    _without(case, encoding)
-    return _encoded(case, encoding, is_told=True)
+@damage(CELL)
+def text_encoded_twice(case: Case, draw: Draw) -> bool:
+    """`JosÃ©`: UTF-8, read as cp1252 and written again (swissgeol-boreholes-suite#2811)."""
+    chosen = cells_of(case, draw, *NAMES, fits=lambda cell: not cell.isascii())
+    for sheet, line, place, field in chosen:
+        line.cells[place] = line.cells[place].encode().decode("latin-1")
+        case.harm_cell(sheet, line, field)
+    return bool(chosen)
 
 
-@damage(FILE)
-def other_code_page_untold(case: Case, draw: Draw) -> bool:
-    """Shift JIS, GBK or KOI8, and nobody says so."""
-    encoding = draw.choice(("shift_jis", "gbk", "koi8-r", "cp1250", "mac-roman"))
-    _without(case, encoding)
-    return _encoded(case, encoding, is_told=False)
+@damage(CELL)
+def text_of_html(case: Case, draw: Draw) -> bool:
+    """`O&#39;Brien`, `M&uuml;ller`: texts of a web page."""
+    form = draw.choice(("{}&#39;s", "{}&amp;Co", "<b>{}</b>", "{}<br/>", "&nbsp;{}", "M&uuml;{}"))
+    return change(case, draw, NAMES, form.format)
 
 
-@damage(FILE)
-def cp1252_line_untold(case: Case, draw: Draw) -> bool:
-    """One line of an edit by hand in cp1252, in a file of UTF-8."""
-    return _odd_line(case, draw)
+@damage(CELL)
+def text_error_word(case: Case, draw: Draw) -> bool:
+    """`#REF!`: a formula that failed (Excel)."""
+    words = ("#REF!", "#N/A", "#NAME?", "#VALUE!", "########", "#DIV/0!", "#NULL!")
+    return change(case, draw, TEXTS, lambda text: draw.choice(words))
 
 
-@damage(FILE)
-def cp1252_line_told(case: Case, draw: Draw) -> bool:
-    """The same, read with the encoding that the message has advised."""
-    case.options["encoding"] = "cp1252"
-    return _odd_line(case, draw)
+@damage(CELL)
+def text_formula(case: Case, draw: Draw) -> bool:
+    """`="Ada"`, `=PROPER(A2)`: formulas in place of their values."""
+    form = draw.choice(('="{}"', "=PROPER(A2)", '=HYPERLINK("https://x.example","{}")', '=T("{}")'))
+    return change(case, draw, (*NAMES, "username", "email"), form.format)
 
 
-def _odd_line(case: Case, draw: Draw) -> bool:
-    sheet = draw.choice(case.of("users"))
-    rows = [line for line in sheet.lines if line.raw is None and _is_ansi(sheet.text_of(line))]
-    if sheet.encoding != "utf-8" or not rows:
-        case.options.pop("encoding", None)
-        return False
-    line = draw.choice(rows)
-    line.raw = sheet.text_of(line).encode("cp1252")
-    case.harm_line(sheet, line)
-    case.is_refusable = True
-    return True
+@damage(CELL)
+def text_apostrophe(case: Case, draw: Draw) -> bool:
+    """`'0123`: the apostrophe that keeps zeros, in a number that is an optional text."""
+    return change(case, draw, ("identifier",), lambda text: "'" + text)
 
 
-def _is_ansi(text: str) -> bool:
-    return not text.isascii() and text.encode("cp1252", "ignore").decode("cp1252") == text
-
-
-@damage(FILE)
-def bytes_of_no_encoding(case: Case, draw: Draw) -> bool:
-    """Bytes that are no text: a bad disk, or a line of another file."""
-    sheet = draw.choice(case.of("users", "roles"))
-    rows = [line for line in sheet.lines if line.raw is None and line.owners]
-    if sheet.encoding != "utf-8" or not rows:
-        return False
-    line = draw.choice(rows)
-    raw = sheet.text_of(line).encode()
-    at = draw.randrange(len(raw))
-    line.raw = (
-        raw[:at] + draw.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88")) + raw[at:]
+@damage(CELL)
+def text_e_notation(case: Case, draw: Draw) -> bool:
+    """`1.55501E+10`: a number that a spreadsheet has shortened."""
+    return change(
+        case,
+        draw,
+        ("identifier", "phone"),
+        lambda text: draw.choice(("1.55501E+10", "1,23457E+11")),
     )
-    case.harm_line(sheet, line)
-    case.is_refusable = True
-    return True
 
 
-@damage(FILE)
-def utf16_marked(case: Case, draw: Draw) -> bool:
-    """Excel's "Unicode text": UTF-16 with its mark."""
-    encoding, mark = draw.choice((("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")))
-    if not _encoded(case, encoding, is_told=False):
-        return False
-    for sheet in case.sheets.values():
-        sheet.mark = mark
-    case.is_refusable = False
-    return True
-
-
-@damage(FILE)
-def utf16_unmarked(case: Case, draw: Draw) -> bool:
-    """UTF-16 without its mark (genspark-ai/genoffice#438)."""
-    done = _encoded(case, draw.choice(("utf-16-le", "utf-16-be")), is_told=False)
-    case.is_refusable &= not done
-    return done
-
-
-@damage(FILE)
-def utf16_told(case: Case, draw: Draw) -> bool:
-    """UTF-16 without its mark, and its user says so."""
-    return _encoded(case, draw.choice(("utf-16-le", "utf-16-be")), is_told=True)
-
-
-@damage(FILE)
-def utf32(case: Case, draw: Draw) -> bool:
-    """UTF-32, whose mark begins as UTF-16's."""
-    if not _encoded(case, "utf-32-le", is_told=False):
-        return False
-    for sheet in case.sheets.values():
-        sheet.mark = draw.choice((b"", b"\xff\xfe\x00\x00"))
-    return True
-
-
-@damage(FILE)
-def utf16_told_of_utf8(case: Case, draw: Draw) -> bool:
-    """The user says UTF-16, and it is UTF-8."""
-    case.options["encoding"] = draw.choice(("utf-16", "utf-16-le"))
-    case.is_refusable = True
-    return True
-
-
-@damage(FILE)
-def utf8_told(case: Case, draw: Draw) -> bool:
-    """The user says UTF-8, in one of its names, with a mark or without."""
-    case.options["encoding"] = draw.choice(("utf-8", "UTF8", "utf-8-sig"))
-    return True
-
-
-@damage(FILE)
-def marks_twice(case: Case, draw: Draw) -> bool:
-    """Two byte order marks: a program has added one to a file that had one."""
-    for sheet in case.sheets.values():
-        sheet.mark = b"\xef\xbb\xbf" * 2 if sheet.encoding == "utf-8" else sheet.mark
-    case.harm_all()
-    case.is_refusable = True
-    return True
-
-
-# -- delimiters
-
-
-@damage(TEXT)
-def delimiter_semicolon(case: Case, draw: Draw) -> bool:
-    """Semicolons or tabs between the cells, as Excel writes them in much of Europe."""
-    mark = draw.choice(";\t")
-    for sheet in case.of(*DATA):
-        sheet.delimiter = mark
-    return True
-
-
-@damage(TEXT)
-def delimiter_pipe(case: Case, draw: Draw) -> bool:
-    """Pipes or carets between the cells (vscode_rainbow_csv#108)."""
-    mark = draw.choice("|^~")
-    for sheet in case.of(*DATA):
-        sheet.delimiter = mark
-    case.is_refusable = True
-    return True
-
-
-@damage(TEXT)
-def delimiter_of_one_row(case: Case, draw: Draw) -> bool:
-    """Rows with another delimiter than the header: two exports joined."""
-    sheet = draw.choice(case.of(*PEOPLE))
-    rows = sheet.rows()
-    if not rows:
-        return False
-    other = draw.choice([mark for mark in ";\t|," if mark != sheet.delimiter])
-    for line in draw.sample(rows, draw.randint(1, min(3, len(rows)))):
-        line.text = other.join(cell.replace(other, " ") for cell in line.cells)
+@damage(CELL)
+def text_very_long(case: Case, draw: Draw) -> bool:
+    """A whole document pasted into a cell."""
+    for sheet, line, place, field in (chosen := cells_of(case, draw, *TEXTS, most=1)[:1]):
+        line.cells[place] += " x" * draw.choice((200, 5_000, 70_000))
         case.harm_line(sheet, line)
-    return True
-
-
-@damage(TEXT)
-def delimiter_of_the_header(case: Case, draw: Draw) -> bool:
-    """The header has another delimiter than all rows."""
-    for sheet in case.of("users"):
-        sheet.head.text = draw.choice(";\t|").join(sheet.head.cells)
-    case.harm_all()
-    case.is_refusable = True
-    return True
-
-
-# -- before the header
-
-
-def _before(case: Case, *texts: str, is_refusable: bool = False) -> bool:
-    for sheet in case.of("users", "roles", "demographics"):
-        sheet.preface += [noise(text) for text in texts]
-    case.is_refusable |= is_refusable
-    return True
-
-
-@damage(TEXT)
-def sep_line(case: Case, draw: Draw) -> bool:
-    """`sep=,` before the header, for Excel (PowerShell#7776)."""
-    for sheet in case.of("users", "roles", "demographics"):
-        sheet.preface.append(
-            noise(draw.choice(("sep={}", "SEP={}", '"sep={}"')).format(sheet.delimiter))
-        )
-    return True
-
-
-@damage(TEXT)
-def blank_before_header(case: Case, draw: Draw) -> bool:
-    """Blank lines, or lines of commas, before the header (vscode_rainbow_csv#108)."""
-    return _before(case, *[draw.choice(("", ",,,,", "  ", '""'))] * draw.randint(1, 3))
-
-
-@damage(TEXT)
-def title_before_header(case: Case, draw: Draw) -> bool:
-    """The title of a report before the header."""
-    title = draw.choice(
-        ("Student export 2026-01-05", "Students,,,,", "#version 1.1", '"School: Oak, 2026"')
-    )
-    return _before(case, title, *[""] * draw.randint(0, 1), is_refusable=True)
-
-
-# -- headers
-
-
-@damage(TEXT)
-def header_in_another_case(case: Case, draw: Draw) -> bool:
-    """`SOURCEDID`, `sourcedid` (PostgreSQL, Oracle)."""
-    how = draw.choice((str.upper, str.lower))
-    for sheet in case.of(*DATA):
-        sheet.head.cells = [how(name) for name in sheet.head.cells]
-    return True
-
-
-@damage(TEXT)
-def header_by_an_alias(case: Case, draw: Draw) -> bool:
-    """`sourceId`, `agents`, `grade`: names of 1.0, of REST, or misspelt (O365-EDU-Tools#41)."""
-    if case.kind.startswith("SDS"):
-        return False
-    alias = {"sourcedId": "sourceId", "agentSourcedIds": "agents", "grades": "grade", "birthDate": "birthdate",
-             "orgSourcedIds": "orgs", "userIds": "userId", "dateLastModified": "dataLastModified"}  # fmt: skip
-    for sheet in case.of("users", "demographics"):
-        sheet.head.cells = [
-            alias.get(name, name) if draw.random() < 0.6 else name for name in sheet.head.cells
-        ]
-    return True
-
-
-@damage(TEXT)
-def header_blanks(case: Case, draw: Draw) -> bool:
-    """Blanks around the names of columns."""
-    pad = draw.choice((" ", "  ", "\u00a0"))
-    for sheet in case.of(*DATA):
-        sheet.head.cells = [pad + name + pad for name in sheet.head.cells]
-    return True
-
-
-@damage(TEXT)
-def header_invisible(case: Case, draw: Draw) -> bool:
-    """A zero-width letter in the name of a column."""
-    letter = draw.choice("\u200b\u00ad\u2060\ufeff\u200e")
-    for sheet in case.of("users"):
-        at = draw.randrange(len(sheet.head.cells))
-        sheet.head.cells[at] += letter
-        _column_may_go(case, sheet, at)
-    return True
-
-
-@damage(TEXT)
-def header_misspelt(case: Case, draw: Draw) -> bool:
-    """A column by a name that is nobody's: a typing error, or of another program."""
-    sheet = draw.choice(case.of(*PEOPLE))
-    at = draw.randrange(len(sheet.head.cells))
-    name = sheet.head.cells[at]
-    sheet.head.cells[at] = draw.choice((name[:3] + "x" + name[4:], "x_" + name, name + "_x", ""))
-    _column_may_go(case, sheet, at)
-    return True
-
-
-def _column_may_go(case: Case, sheet: Sheet, at: int) -> None:
-    for line in sheet.lines:
-        if line.owners:
-            case.harm_cell(sheet, line, sheet.fields[at])
-    case.is_refusable = True
-
-
-@damage(TEXT)
-def header_twice(case: Case, draw: Draw) -> bool:
-    """Two columns of one name: which one is it?"""
-    sheet = draw.choice(case.of(*PEOPLE))
-    at = draw.randrange(len(sheet.head.cells))
-    sheet.head.cells.append(sheet.head.cells[at])
-    for line in sheet.rows():
-        line.cells.append(draw.choice(("", "x")))
-    _column_may_go(case, sheet, at)
-    return True
-
-
-@damage(TEXT)
-def header_lost(case: Case, draw: Draw) -> bool:
-    """No header at all: the first row stands in its place."""
-    sheet = draw.choice(case.of("users"))
-    if not sheet.lines:
-        return False
-    sheet.head = sheet.lines.pop(0)
-    for line in (sheet.head, *sheet.lines):
-        case.harm_line(sheet, line)
-    case.harm_all()
-    case.is_refusable = True
-    return True
-
-
-@damage(TEXT)
-def header_numbered(case: Case, draw: Draw) -> bool:
-    """A first column of row numbers without a name, or `Unnamed: 0` (pandas)."""
-    name = draw.choice(("", "Unnamed: 0", "#", "Row"))
-    for sheet in case.of("users", "roles"):
-        sheet.head.cells.insert(0, name)
-        sheet.fields.insert(0, "")
-        for number, line in enumerate(sheet.rows()):
-            line.cells.insert(0, str(number))
-    return True
-
-
-@damage(TEXT)
-def columns_of_blanks(case: Case, draw: Draw) -> bool:
-    """Blank columns before or between the others, header and all."""
-    for sheet in case.of("users", "roles"):
-        at = draw.choice((0, 0, len(sheet.fields) // 2))
-        sheet.fields.insert(at, "")
-        for line in (sheet.head, *sheet.rows()):
-            line.cells.insert(at, "")
-    return True
-
-
-@damage(TEXT)
-def column_unknown(case: Case, draw: Draw) -> bool:
-    """A column that only its vendor knows (taoimport)."""
-    for sheet in case.of("users"):
-        at = draw.randint(0, len(sheet.fields))
-        sheet.fields.insert(at, "")
-        sheet.head.cells.insert(at, draw.choice(("ext_vendor_id", "Homeroom", "metadata.bus")))
-        for line in sheet.rows():
-            line.cells.insert(at, draw.choice(("", "7", "x, y")))
-    return True
-
-
-@damage(TEXT)
-def column_not_exported(case: Case, draw: Draw) -> bool:
-    """An optional column is not in the file: it says nothing of it."""
-    sheet = draw.choice(case.of("users"))
-    free = [
-        f
-        for f in ("email", "phone", "middleName", "identifier", "sms", "password", "userIds")
-        if f in sheet.fields
-    ]
-    if not free:
-        return False
-    field = draw.choice(free)
-    if field == "email" and case.kind == "SDS v1":
-        return False  # the key of its contacts
-    at = sheet.fields.index(field)
-    del sheet.fields[at]
-    for line in (sheet.head, *sheet.rows()):
-        del line.cells[at : at + 1]
         for own in line.owners:
-            case.truth[own].pop(field, None)
+            case.truth[own][field] = line.cells[place]
+    return bool(chosen)
+
+
+@damage(CELL)
+def name_in_one_cell(case: Case, draw: Draw) -> bool:
+    """The whole name in the last name, as Clever writes contacts; the first name is blank."""
+    return change(case, draw, NAMES, lambda text: draw.choice(("", " ", "\u00a0")))
+
+
+@damage(CELL)
+def passwords(case: Case, draw: Draw) -> bool:
+    """Passwords in the file; they are never sent."""
+    return change(
+        case, draw, ("password",), lambda text: "CanaryPassword", is_filled=False, is_certain=True
+    )
+
+
+@damage(CELL)
+def null_of_typed(case: Case, draw: Draw) -> bool:
+    """SQL Server's NULL in columns that hold no names (yuniql#77, azuredatastudio#17451)."""
+    word = draw.choice(WORDS)
+    fields = (
+        "status",
+        "dateLastModified",
+        "email",
+        "grades",
+        "agentSourcedIds",
+        "birthDate",
+        "userIds",
+        "primaryOrgSourcedId",
+        "beginDate",
+        "endDate",
+        "userProfileSourcedId",
+    )
+    return change(
+        case, draw, fields, lambda text: word, is_filled=False, is_certain=True,
+        targets=("users", "roles", "demographics"),
+    )  # fmt: skip
+
+
+@damage(CELL)
+def null_everywhere(case: Case, draw: Draw) -> bool:
+    """Every blank cell of the file is NULL, as sqlcmd and pandas write it."""
+    word = draw.choice(("NULL", "NULL", "\\N", "None", "NaN", "(null)"))
+    for sheet in case.of("users"):
+        for line in sheet.rows():
+            for place, field in enumerate(sheet.fields):
+                if not line.cells[place]:
+                    line.cells[place] = word
+                    if field in (
+                        "middleName",
+                        "username",
+                        "phone",
+                        "identifier",
+                        "sms",
+                        "pronouns",
+                    ):
+                        case.harm_cell(sheet, line, field)
     return True
 
 
-@damage(TEXT)
-def columns_swapped(case: Case, draw: Draw) -> bool:
-    """The names of two columns are swapped, so that none of their values fits."""
-    for sheet in case.of("users"):
-        pairs = [pair for pair in (("enabledUser", "role"), ("status", "enabledUser"), ("role", "grades"))
-                 if set(pair) <= set(sheet.fields)]  # fmt: skip
-        if pairs:
-            one, two = map(sheet.fields.index, draw.choice(pairs))
-            cells = sheet.head.cells
-            cells[one], cells[two] = cells[two], cells[one]
-            case.harm_all()
-            case.is_refusable = True
-            return True
-    return False
+@damage(CELL)
+def null_of_texts(case: Case, draw: Draw) -> bool:
+    """A word for nothing in an optional text, where it may be told from a name or not."""
+    word = draw.choice(WORDS)
+    fields = ("middleName", "phone", "identifier", "username")
+    return change(case, draw, fields, lambda text: word, is_filled=False)
+
+
+@damage(CELL)
+def null_of_required(case: Case, draw: Draw) -> bool:
+    """A word for nothing where a value has to be."""
+    word = draw.choice(("NULL", "(null)", "\\N", "#N/A", "<NA>", "n/a", "-"))
+    fields = ("enabledUser", "role", "orgSourcedIds", "orgSourcedId", "roleType")
+    return change(case, draw, fields, lambda text: word, targets=("users", "roles"))

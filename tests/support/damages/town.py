@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-
 from tests.support.config import config
 from tests.support.damages.case import Case
 from tests.support.damages.files import write
