@@ -1,28 +1,70 @@
-"""Mend the text of a cell: what cannot be seen, stray quotes, and words that say "no value".
+"""Mend the text of a cell: what cannot be seen, quotes around it, and words for "no value".
 
 Only what has one meaning is mended. A word for nothing is text in a name: people are called Null.
 """
 
+import html
 import re
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["LIKELY", "NO_VALUE", "STRAY_QUOTE", "is_no_record", "is_no_value", "is_plain", "mended"]
+__all__ = [
+    "LIKELY",
+    "LOST_VALUE",
+    "NAMES",
+    "NO_VALUE",
+    "is_no_record",
+    "is_no_value",
+    "is_plain",
+    "mended",
+]
 
+LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
-# Letters without a shape. The two that join letters of Persian and Hindi names are kept.
-_unseen = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
-_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# Signs by which a text shows that it may need mending, where all of it can be printed.
+SIGNS = ('"', "'", "=", "?", "&", "#", "E+", LOST)
 _garbled = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
-_joiners = re.compile("[\u200c\u200d]")
-STRAY_QUOTE = "row-broken"
-QUOTES = {'"': '"', "\u201c": "\u201d", "\u00ab": "\u00bb"}
+_wrapped = re.compile(
+    r"""=?"([^"]*)"|'([^']*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
+    r"""|'([-+=@\d][^']*)"""  # the mark of a spreadsheet before a number
+).fullmatch
+_formula = re.compile(
+    r"=.*|[-+]?\d+(?:[.,]\d+)?[eE]\+\d+|[-+]?\d+[.,]\d+[eE]-?\d+"
+    r"|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
+).fullmatch
+_question = re.compile(r"\w\?\w|^\?|\?$").search
+
+
+def _letter(found: re.Match[str]) -> str:
+    letter = found[0]
+    if "\x80" <= letter <= "\x9f":
+        return letter.encode("latin-1").decode("cp1252", "ignore")
+    return " " if letter in "\t\n\r\v\f" else ""
+
+
+# Letters without a shape are removed. The two that join letters of Persian and Hindi are kept.
+MENDS: list[tuple[re.Pattern[str], Any, str]] = [
+    (
+        re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"),
+        "",
+        "text-unseen",
+    ),
+    (
+        re.compile(r"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});"),
+        lambda found: html.unescape(found[0]),
+        "text-html",
+    ),
+    (
+        re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"),
+        _letter,
+        "text-control",
+    ),
+]
 
 # What programs write where there is no value, in the forms that no text has by chance.
 CERTAIN = {
     r"\N", "(null)", "(NULL)", "<null>", "<NULL>", "[NULL]", "[null]", "(none)", "(blank)",
-    "undefined", "DBNull", "System.DBNull", "[object Object]", "#N/A", "#N/A N/A", "#NA", "#NULL!",
-    "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#ERROR!", "#NV", "#BEZUG!", "#WERT!",
-    "#SPILL!", "#CALC!",
+    "undefined", "DBNull", "System.DBNull", "[object Object]",
 }  # fmt: skip
 # The same, but some are names: Null, Nan and Nil are people.
 LIKELY = {"NULL", "null", "NIL", "nil", "NONE", "none", "None", "NaN", "nan", "N/A", "n/a", "NaT"}
@@ -45,50 +87,52 @@ _no_record = re.compile(
 
 def is_plain(text: str) -> bool:
     """Whether no part of a text needs `mended`: nearly all are such, and this costs little."""
-    return text.isprintable() and not ('"' in text or LOST in text or _maybe_garbled(text))
-
-
-def _maybe_garbled(text: str) -> bool:
-    return not text.isascii() and _garbled.search(text) is not None
+    return (
+        text.isprintable()
+        and not any(map(text.__contains__, SIGNS))
+        and (text.isascii() or _garbled.search(text) is None)
+    )
 
 
 def mended(text: str) -> tuple[str, str]:
     """Return a cell as it was meant, and the code of the finding; "" if nothing was wrong.
 
     A control character of one byte is the letter that it is in Windows' encoding; others are
-    removed. A lost letter stays lost, and a stray quote makes the whole row doubtful.
+    removed. What is lost stays lost: a letter, and the value that a formula stands for.
     """
-    text, code = text.strip(), ""
-    if _unseen.search(text):
-        text, code = _unseen.sub("", text).strip(), "text-unseen"
-    if len(text) > 1 and QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
-        text, code = text[1:-1].strip(), "text-quoted"
-    if text.count('"') % 2:
-        return text, STRAY_QUOTE
-    if _control.search(text):
-        text, code = _control.sub(_replaced, text).strip(), "text-control"
-    if LOST in text:
+    text = text.strip()
+    if _is_garbled(text):
+        return text, "text-garbled"
+    text, code = _unquoted(text)
+    for pattern, meant, name in MENDS:
+        if pattern.search(text):
+            text, code = pattern.sub(meant, text).strip(), name
+    if _formula(text):
+        return "", LOST_VALUE
+    if LOST in text or _question(text):
         code = "text-lost"
-    elif _is_garbled(text):
-        code = "text-garbled"
     return text, code
 
 
-def _replaced(found: re.Match[str]) -> str:
-    letter = found[0]
-    if "\x80" <= letter <= "\x9f":
-        return letter.encode("latin-1").decode("cp1252", "ignore")
-    return " " if letter in "\t\n\r\v\f" else ""
+def _unquoted(text: str) -> tuple[str, str]:
+    """Return a text without the quotes or the apostrophe that a program has put around it."""
+    found = _wrapped(text)
+    if found is None:
+        return text, ""
+    inner = next(each for each in found.groups() if each is not None)
+    return inner.strip(), "text-quoted"
 
 
 def _is_garbled(text: str) -> bool:
-    """Whether a text is UTF-8 that an earlier program took for Windows' encoding."""
-    if not _maybe_garbled(text):
+    """Whether a text is UTF-8 that an earlier program took for another encoding."""
+    if text.isascii() or _garbled.search(text) is None:
         return False
-    try:
-        return text.encode("cp1252").decode("utf-8") != text
-    except UnicodeError:
-        return False
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            return text.encode(encoding).decode("utf-8") != text
+        except UnicodeError:
+            pass
+    return False
 
 
 def is_no_value(field: str, text: str) -> bool:

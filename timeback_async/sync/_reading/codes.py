@@ -84,6 +84,13 @@ CODES: dict[str, Code] = {
         "note", "the columns are not in the order of the standard", "nothing", "error"
     ),
     "column-absent": _warning("a column of the map is not in the file", "check its spelling"),
+    "column-nameless": _warning(
+        "a column with values has no name, so it was not read", "name it in the header"
+    ),
+    "column-misspelt": _warning(
+        "a column was not read, but its name looks like one of the standard",
+        "correct its name in the header",
+    ),
     "column-unknown": Code("note", "a column is not known and was not read", "nothing", "note"),
     "column-unnamed": Code(
         "note",
@@ -169,6 +176,13 @@ CODES: dict[str, Code] = {
         "a list is written in an unknown way, and was not read", "separate its ids by commas"
     ),
     "text-unseen": _note("invisible characters were removed from a value", "nothing"),
+    "text-html": _warning(
+        "a value is written as on a page of the web, such as &amp; for &", "check the value"
+    ),
+    "text-formula": _warning(
+        "a spreadsheet wrote a formula or a shortened number in place of a value, which is lost",
+        "export it again without opening the file in a spreadsheet",
+    ),
     "text-quoted": _note("quotes around a value were removed", "nothing"),
     "text-control": _warning(
         "characters that are no letters were removed from a value", "check the value"
@@ -230,6 +244,11 @@ CODES: dict[str, Code] = {
     "org-unreadable": _error(
         "the org is neither an id nor a list of ids in a known form",
         "write one id, or several separated by commas; or pass org_map or default_org",
+    ),
+    "org-uncertain": _warning(
+        "the person has several orgs, and none is known as a school; the first one was taken as "
+        "the primary org",
+        "say in orgs.csv which of them are schools",
     ),
     "org-unknown": _warning(
         "the org is not in orgs.csv and is sent as it is", "correct orgs.csv, or pass org_map"

@@ -4,6 +4,7 @@ Source: OneRoster 1.1 and 1.2.1 CSV bindings (columns); misspellings of real exp
 """
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import msgspec
 
@@ -47,6 +48,7 @@ ALIASES = {
     "usersourcedid": "sourcedId",
 }  # fmt: skip
 MAX_HEADERS_SHOWN = 20
+ALIKE = 0.8  # how much of two names has to be the same
 
 # Places by field; findings; and for each field whose column of the map is not there, what to say.
 _Found = tuple[dict[str, int], list[tuple[str, str]], dict[str, str]]
@@ -154,13 +156,18 @@ def _of_oneroster(file: FileLayout, header: Sequence[str]) -> _Found:
             _put(places, name, place, name)
         else:
             later.append((place, name))
+    strange = []
     for place, name in later:
         field = _standard(name, target)
         if field is not None and field not in places:
             places[field] = place
             notes.append(("header-name", f"{_shown(name)} is read as {field}"))
         elif name and not name.startswith("metadata."):
-            notes.append(("column-unknown", _shown(name)))
+            strange.append(name)
+    for name in strange:
+        absent = [field for field in TARGETS[target] if field not in places]
+        like = get_close_matches(name.lower(), [field.lower() for field in absent], 1, ALIKE)
+        notes.append(("column-misspelt" if like else "column-unknown", _shown(name)))
     order = [field for field in TARGETS[target] if field in places]
     if sorted(order, key=lambda field: places[field]) != order:
         notes.append(("header-order", ""))

@@ -34,7 +34,7 @@ _invisible = re.compile(
 _wrapped = re.compile(r"""=?"([^"]*)"|'([^']*)'?""").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.
 _unreadable = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]]|^'|'$"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|'$"
 ).search
 
 

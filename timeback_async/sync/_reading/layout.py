@@ -192,18 +192,19 @@ def layout_for(headers: Mapping[str, Sequence[str]]) -> Layout:
 
     Source: Microsoft School Data Sync, CSV formats v1, v2 and v2.1.
     """
-    users, roles = headers.get("users", ()), headers.get("roles", ())
-    if any("SIS ID" in headers.get(file, ()) for file in ("student", "teacher")):
+    lower = {file: {name.lower() for name in names} for file, names in headers.items()}
+    users, roles = lower.get("users", set()), lower.get("roles", set())
+    if any("sis id" in lower.get(file, ()) for file in ("student", "teacher")):
         return _shipped("sds-v1")
     # Roles of OneRoster have an id and a type; of Microsoft's only some have columns of their own.
-    is_of_microsoft = "userSourcedId" in roles and not {"sourcedId", "roleType"} & {*roles}
-    if {"isPrimary", "sessionSourcedId"} & {*roles} or (
-        is_of_microsoft and "enabledUser" not in users
+    is_of_microsoft = "usersourcedid" in roles and not {"sourcedid", "roletype"} & roles
+    if {"isprimary", "sessionsourcedid"} & roles or (
+        is_of_microsoft and "enableduser" not in users
     ):
         return _shipped("sds-v2-1")
-    if "grade" in users and "status" not in users and "enabledUser" not in users:
+    if "grade" in users and "status" not in users and "enableduser" not in users:
         return _shipped("sds-v2")
-    if "users" not in headers and "SIS ID" in headers.get("user", ()):
+    if "users" not in headers and "sis id" in lower.get("user", ()):
         return _shipped("sds-v1")  # parents and guardians alone
     return ONEROSTER
 

@@ -150,9 +150,10 @@ class Loader:
     ) -> tuple[dict[str, list[RoleRow]], set[str]]:
         """Return the roles of relatives without one, and who of them is held by another file.
 
-        Where not all roles are known, somebody's own may be missing, and nothing is concluded.
+        Where a file of roles holds only changes, nothing is concluded from the others.
         """
-        if not self.relatives.is_complete or not self._roster.has_all_roles:
+        is_whole = self._roster.has_all_roles or self._mode("roles") == "bulk"
+        if not (self.relatives.is_complete and is_whole):
             return {}, set()
         ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
         lonely = [own for own in ids if own not in roles]

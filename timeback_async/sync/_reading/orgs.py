@@ -43,6 +43,7 @@ class Orgs:
         if is_usual(text) or self._is_known(text):
             return [text]
         found, form = listed(text)
+        found = [*dict.fromkeys(found)]
         if form and found:
             report(form, field)
         elif not found:
@@ -57,7 +58,7 @@ class Orgs:
     def _is_known(self, org: str) -> bool:
         return org in (self._types or ()) or org in (self._map or ())
 
-    def _is_id(self, org: str) -> bool:
+    def is_id(self, org: str) -> bool:
         """Whether a text is one id: known, or of the right characters and not several known ids."""
         if self._is_known(org):
             return True
@@ -97,7 +98,7 @@ class Orgs:
             if mapped is None:
                 report("org-unmapped", field, org)
             return mapped
-        if not self._is_id(org):
+        if not self.is_id(org):
             report("org-unreadable" if self._default is None else "value-left-out", field)
             return self._default
         if self._types is not None and org not in self._types:

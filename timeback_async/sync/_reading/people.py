@@ -119,6 +119,8 @@ class PeopleMapper:
         #   none, and the files hold only changes            -> Roleless: TimeBack knows the roles
         #   none                                             -> role-missing; the row is left out
         report = Reporter(add)
+        if "primaryOrgSourcedId" in row:
+            row = self._with_primary_org(row, report)
         if role_rows is None:
             held = self._roles.in_row(row, report)
         else:
@@ -132,12 +134,15 @@ class PeopleMapper:
         if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
         grades = self._grades(row, role_rows, report)
+        has_no_primary_org = "primaryOrgSourcedId" not in row
+        if has_no_primary_org and not held.is_org_certain:
+            report("org-uncertain", "orgSourcedIds")
 
         struct: type[Student | User | Roleless]
         if has_no_roles:
             struct = Roleless
             values |= {"username": row.get("username", UNSET), "grades": grades or UNSET}
-            if "primaryOrgSourcedId" not in row:
+            if has_no_primary_org:
                 values["primary_org"] = UNSET
         elif held.is_student:
             struct = Student
@@ -155,7 +160,7 @@ class PeopleMapper:
         is_kind_open = is_partial and not held.has_primary
         gaps = Gaps(
             birth=birth is None or (birth == "" and not self._has_all_births),
-            org="primaryOrgSourcedId" not in row and (is_partial or not held.is_org_certain),
+            org=has_no_primary_org and (is_partial or not held.is_org_certain),
             roles=is_partial,
             kind=is_kind_open,
             ended=[self._roles.ended(*each) for each in ended],
@@ -179,11 +184,18 @@ class PeopleMapper:
         values["enabled_user"] = self._enabled(row, report)
         values["primary_org"] = org
         if "primaryOrgSourcedId" in row:
-            field = "primaryOrgSourcedId"
-            orgs = self._orgs.read(row[field], field, report)
-            one = orgs[0] if len(orgs) == 1 else row[field]
-            values["primary_org"] = OrgRef(self._orgs.mapped(one, field, report) or "")
+            mapped = self._orgs.mapped(row["primaryOrgSourcedId"], "primaryOrgSourcedId", report)
+            values["primary_org"] = OrgRef(mapped or "")
         return values
+
+    def _with_primary_org(self, row: Mapping[str, str], report: Reporter) -> Mapping[str, str]:
+        """Return a row with its primary org mended, or without one that cannot be read."""
+        field = "primaryOrgSourcedId"
+        orgs = self._orgs.read(row[field], field, report)
+        if len(orgs) == 1 and self._orgs.is_id(orgs[0]):
+            return {**row, field: orgs[0]}
+        report(INVALID, field)
+        return {name: text for name, text in row.items() if name != field}
 
     def _status(self, row: Mapping[str, str], report: Reporter) -> str:
         text = row.get("status", "active")

@@ -46,6 +46,7 @@ class Roles(NamedTuple):
 
     @classmethod
     def of(cls, roles: list[Role], is_in_school: bool) -> Self:
+        roles = [*dict.fromkeys(roles)]  # several orgs of the files may be one at TimeBack
         primary = [role for role in roles if role.role_type == "primary"]
         return cls(
             roles,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .alignment import is_aligned
-from .cells import LIKELY, NAMES, NO_VALUE, STRAY_QUOTE, is_no_record, is_no_value, mended
+from .cells import LIKELY, LOST_VALUE, NAMES, NO_VALUE, is_no_record, is_no_value, mended
 from .columns import NEEDED, UNREAD, Columns
 from .findings import Findings
 from .ids import is_usual, read_id
@@ -22,6 +22,8 @@ IDS = {
     "relationships": ("userSourcedId", "relationshipUserSourcedId"),
 }
 DAMAGED_ID = "id-damaged"
+# Fields of which a blank cell says something, so that a lost value must not become one.
+DECISIVE = {"status", "enabledUser", "role", "roleType", "username"}
 
 
 class Rows:
@@ -56,17 +58,16 @@ class Rows:
         }
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        places, constants, values, ids = (
-            self._places,
-            self.layout.constants,
-            self._values,
-            self._ids,
-        )
+        places, constants, ids = self._places, self.layout.constants, self._ids
+        nameless = [place for place, name in enumerate(self._table.header) if not name]
         for line, cells, oddities in self._table.rows():
             self.read += 1
             if isinstance(cells, Broken):
                 self._leave_out(cells.code, line)
                 continue
+            if nameless and any(cells[place].strip() for place in nameless):
+                self._findings.add("column-nameless", self.file)
+                nameless = []
             row = {
                 field: text
                 for field, place in places
@@ -74,10 +75,8 @@ class Rows:
             }
             if oddities is not None and not self._mend(line, row):
                 continue
-            for field, meanings in values.items():
-                text = row.pop(field, "")
-                if meaning := meanings.get(text.lower(), text):
-                    row[field] = meaning
+            if self._values:
+                self._translate(row)
             if not NO_VALUE.isdisjoint(row.values()):
                 self._drop_no_values(line, row)
             if len(row) < 3 and is_no_record(row.values()):
@@ -93,6 +92,12 @@ class Rows:
                     row |= constants
                 yield line, row
 
+    def _translate(self, row: dict[str, str]) -> None:
+        for field, meanings in self._values.items():
+            text = row.pop(field, "")
+            if meaning := meanings.get(text.lower(), text):
+                row[field] = meaning
+
     def _leave_out(self, code: str, line: int, field: str = "") -> None:
         if code == NO_RECORD:
             self.read -= 1
@@ -103,13 +108,13 @@ class Rows:
     def _mend(self, line: int, row: dict[str, str]) -> bool:
         """Mend the cells of a row; return False if it is left out."""
         for field, text in [*row.items()]:
-            row[field], code = mended(text)
-            if code == STRAY_QUOTE:
-                self._leave_out(code, line, field)
-                return False
             if field.lower().endswith(("sourcedid", "sourcedids")):
-                row[field] = text  # ids have rules of their own
-            elif code:
+                continue  # ids have rules of their own
+            row[field], code = mended(text)
+            if code == LOST_VALUE and field in DECISIVE:
+                self._leave_out("value-invalid", line, field)
+                return False
+            if code:
                 self._findings.add(code, self.file, line, field)
             if not row[field]:
                 del row[field]

@@ -97,8 +97,12 @@ class Table:
                     is_after_broken = False
                     if cells == header or (cells[0][:2] == "--" and is_no_record(cells)):
                         yield line, Broken(NO_RECORD), ()
+                    elif oddities is None or is_plain("".join(cells)):
+                        yield line, cells, odd.get(line)
+                    elif _has_stray_quote(some[line - number], cells):
+                        yield line, Broken("row-broken"), ()
                     else:
-                        yield line, cells, odd.get(line, ()) if odd else oddities
+                        yield line, cells, odd.get(line, ())
             number += len(some)
 
     def _of_other_width(self, line: int, cells: list[str] | Broken, is_whole: bool) -> Row:
@@ -183,3 +187,9 @@ class Table:
             except csv.Error:
                 pass
         return Broken("row-broken")
+
+
+def _has_stray_quote(line: str, cells: Sequence[str]) -> bool:
+    """Whether a quote stands where none belongs. Those that belong are there in pairs."""
+    odd = sum(cell.count('"') % 2 for cell in cells)
+    return odd > 1 or (odd == 1 and line.count('"') % 2 == 1)

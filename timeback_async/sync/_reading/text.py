@@ -16,6 +16,14 @@ __all__ = ["Text"]
 BLOCK = 1 << 20
 HEAD = 200  # bytes at the beginning of a file, nearly all of them of its header
 UTF_8 = "utf-8"
+MOSTLY = 0.7
+# In which of four bytes in a row are zeros, where the text is ASCII.
+ZEROS = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+}
 # The longer mark first: it begins with the shorter one.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -104,11 +112,8 @@ class Text:
         for mark, name in MARKS.items():
             if head.startswith(mark):
                 return name
-        # A header is ASCII, so one of the two bytes of each of its letters is zero.
-        even, odd = head[0::2].count(0), head[1::2].count(0)
-        if even + odd <= len(head) // 3:
-            return ""
-        return "utf-16-le" if odd > even else "utf-16-be"
+        zeros = [head[lane::4].count(0) * 4 > MOSTLY * len(head) for lane in range(4)]
+        return ZEROS.get((zeros[0], zeros[1], zeros[2], zeros[3]), "")
 
     def _tried(self, encoding: str) -> tuple[bool, bool]:
         """Return whether the whole file is in an encoding, and whether it is ASCII."""
