@@ -10,6 +10,7 @@ verdict, which says what counts as told. To see the figures of each damage, and 
 
 import os
 import random
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -159,7 +160,9 @@ def test_the_chosen_package_is_right_or_told(
     files, _ = written(case)
     verdict, found = reader.verdict(case)
     for name, content in files.items():
-        _show(request, f"{name}\n{content.decode(errors='backslashreplace')}")
+        lines = re.split("\r\n|\r|\n", content.decode(errors="backslashreplace"))
+        text = "\n".join(f"{number:3} {line}" for number, line in enumerate(lines, 1))
+        _show(request, f"{name}\n{text}")
     _show(request, "\n".join(map(str, found.findings)))
 
     assert faults(verdict, names.count(",") + 1) == []

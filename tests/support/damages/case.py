@@ -22,6 +22,7 @@ class Case:
         orgs: Ids of orgs that may be sent.
         options: How it is to be read.
         harmed: Fields that may be lost, by person; `ALL` if the person may be.
+        possible_links: Pairs that the files may seem to link.
         harmed_links: Pairs whose link may be lost.
         lost: People of whom the files say nothing any more.
         targets: What each file holds, those that were lost too.
@@ -42,6 +43,7 @@ class Case:
         self.truth, self.links, self.orgs = truth, links, orgs
         self.options: dict[str, Any] = {}
         self.harmed: dict[str, set[str]] = {}
+        self.possible_links: set[tuple[str, str]] = set()
         self.harmed_links: set[tuple[str, str]] = set()
         self.is_refusable = False
         self.others: dict[str, bytes] = {}

@@ -2,7 +2,7 @@
 
 from tests.support.damages.case import Case
 from tests.support.damages.catalogue import FILE, Draw, damage
-from tests.support.damages.files import Sheet
+from tests.support.damages.files import Sheet, Verbatim
 
 
 def _fits(sheet: Sheet, encoding: str) -> bool:
@@ -35,6 +35,8 @@ def _without(case: Case, encoding: str) -> None:
     for sheet in case.of("users"):
         for line in sheet.rows():
             for place, cell in enumerate(line.cells):
+                if isinstance(cell, Verbatim):
+                    continue
                 fitting = cell.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"
                 if fitting != cell and cell:
                     line.cells[place] = fitting

@@ -115,7 +115,8 @@ class Sheet:
 
     def written(self) -> tuple[bytes, dict[int, list[Line]]]:
         """Return the file, and the lines that stand on each physical line, from 1."""
-        parts, places, number = [self.mark], {}, 1
+        parts, number = [self.mark], 1
+        places: dict[int, list[Line]] = {}
         for line, raw, steps in self._pieces():
             parts.append(raw)
             for each in range(number, number + max(steps, 1)):

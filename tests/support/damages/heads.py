@@ -139,7 +139,7 @@ def header_invisible(case: Case, draw: Draw) -> bool:
     """A zero-width letter in the name of a column."""
     letter = draw.choice("\u200b\u00ad\u2060\ufeff\u200e")
     for sheet in case.of("users"):
-        at = draw.randrange(len(sheet.head.cells))
+        at = draw.randrange(len(sheet.fields))
         sheet.head.cells[at] += letter
         _column_may_go(case, sheet, at)
     return True
@@ -149,7 +149,7 @@ def header_invisible(case: Case, draw: Draw) -> bool:
 def header_misspelt(case: Case, draw: Draw) -> bool:
     """A column by a name that is nobody's: a typing error, or of another program."""
     sheet = draw.choice(case.of(*PEOPLE))
-    at = draw.randrange(len(sheet.head.cells))
+    at = draw.randrange(len(sheet.fields))
     name = sheet.head.cells[at]
     sheet.head.cells[at] = draw.choice((name[:3] + "x" + name[4:], "x_" + name, name + "_x", ""))
     _column_may_go(case, sheet, at)
@@ -167,7 +167,7 @@ def _column_may_go(case: Case, sheet: Sheet, at: int) -> None:
 def header_twice(case: Case, draw: Draw) -> bool:
     """Two columns of one name: which one is it?"""
     sheet = draw.choice(case.of(*PEOPLE))
-    at = draw.randrange(len(sheet.head.cells))
+    at = draw.randrange(len(sheet.fields))
     sheet.head.cells.append(sheet.head.cells[at])
     for line in sheet.rows():
         line.cells.append(draw.choice(("", "x")))

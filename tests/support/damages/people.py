@@ -238,6 +238,10 @@ def two_people_of_one_id(case: Case, draw: Draw) -> bool:
     two.cells[place] = one.cells[place]
     case.harm_line(sheet, one)
     case.harm_line(sheet, two)
+    for first, second in ((one, two), (two, one)):  # if the other row cannot be read
+        others = {other for _, other in second.links}
+        case.possible_links |= {(own, other) for own in first.owners for other in others}
+        case.possible_links |= {(other, own) for own in first.owners for other in others}
     two.owners |= one.owners
     one.owners |= two.owners
     return True

@@ -48,10 +48,9 @@ def date_of_nothing(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def date_as_a_number(case: Case, draw: Draw) -> bool:
     """`40275`: the day's number in a spreadsheet, or seconds (aces/Loris#8144)."""
-    form = draw.choice(
-        (lambda days: str(days), lambda days: f"{days}.0", lambda days: str(days * 86400))
-    )
-    return _born(case, draw, lambda day: form((day - datetime.date(1899, 12, 30)).days))
+    form, times = draw.choice((("{}", 1), ("{}.0", 1), ("{}", 86400)))
+    first = datetime.date(1899, 12, 30)
+    return _born(case, draw, lambda day: form.format((day - first).days * times))
 
 
 @damage(CELL)
