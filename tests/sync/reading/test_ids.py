@@ -96,13 +96,16 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "https://sis.example/s1",
         r"a\b",
         "%2e%2e",
+        "\uff11\uff12",
+        "\u0405ak",
+        "李1",
     ],
 )
 def test_an_id_whose_original_is_not_certain_is_lost(text: str) -> None:
     assert read_id(text) == ("", "id-damaged")
 
 
-@pytest.mark.parametrize("text", ["a:1", "a b", "(7)", "{7}", "Zoë", "o'hara@x", "\uff11\uff12"])
+@pytest.mark.parametrize("text", ["a:1", "a b", "(7)", "{7}", "Zoë", "o'hara@x", "éa-1", "李龍"])
 def test_other_ids_are_sent_to_be_checked(text: str) -> None:
     assert read_id(text) == (text, "id-unusual")
 

@@ -274,7 +274,7 @@ def test_rows_that_say_different_birth_dates_say_none(tmp_path: Path) -> None:
     assert wrong(roster) == [
         (
             "value-left-out users.csv:2: birthDate: a value cannot be read, so the person was sent "
-            "without it (several rows have different ones)"
+            "without it (is lost, or several rows have different ones)"
         ),
     ]
 
@@ -290,7 +290,7 @@ def test_profiles_that_say_different_usernames_leave_the_person_out(tmp_path: Pa
     assert wrong(roster) == [
         (
             "value-invalid users.csv:2: username: "
-            "a value is not valid (several rows have different ones)"
+            "a value is not valid (is lost, or several rows have different ones)"
         )
     ]
 

@@ -25,6 +25,11 @@ _is_short = re.compile(r"[^@{}\[\]]{1,20}").fullmatch
 _is_one_word = re.compile(r"\S+").fullmatch
 
 
+def _is_several(text: str) -> object:
+    """Whether quotes may have made a text of several cells. In a name, a blank follows a comma."""
+    return re.search(r"[,;](?! \S)", text)
+
+
 def _is_email(text: str) -> bool:
     return text.count("@") == 1 and _is_one_word(text) is not None
 
@@ -93,7 +98,7 @@ def is_aligned(row: Mapping[str, str], behind_grade: Iterable[str]) -> bool:
     if row.get("role") == "student" and "grades" not in row and any(behind_grade):
         return False
     for field, text in row.items():
-        if field not in LISTS and ("," in text or ";" in text):
+        if field not in LISTS and _is_several(text):
             return False
         if field in CHECKS and not CHECKS[field](text):
             return False

@@ -25,14 +25,14 @@ LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 SIGNS = ('"', "'", "=", "?", "&", "#", "E+", LOST)
 _garbled = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
 _wrapped = re.compile(
-    r"""=?"([^"]*)"|'([^']*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
+    r"""=?"([^"]*)"|'(.*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
     r"""|'([-+=@\d][^']*)"""  # the mark of a spreadsheet before a number
 ).fullmatch
 _formula = re.compile(
     r"=.*|[-+]?\d+(?:[.,]\d+)?[eE]\+\d+|[-+]?\d+[.,]\d+[eE]-?\d+"
     r"|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
 ).fullmatch
-_question = re.compile(r"\w\?\w|^\?|\?$").search
+_question = re.compile(r"\w\?|\?\w").search
 
 
 def _letter(found: re.Match[str]) -> str:
@@ -63,8 +63,8 @@ MENDS: list[tuple[re.Pattern[str], Any, str]] = [
 
 # What programs write where there is no value, in the forms that no text has by chance.
 CERTAIN = {
-    r"\N", "(null)", "(NULL)", "<null>", "<NULL>", "[NULL]", "[null]", "(none)", "(blank)",
-    "undefined", "DBNull", "System.DBNull", "[object Object]",
+    r"\N", "<NA>", "<None>", "<none>", "(null)", "(NULL)", "<null>", "<NULL>", "[NULL]", "[null]",
+    "(none)", "(blank)", "undefined", "DBNull", "System.DBNull", "[object Object]",
 }  # fmt: skip
 # The same, but some are names: Null, Nan and Nil are people.
 LIKELY = {"NULL", "null", "NIL", "nil", "NONE", "none", "None", "NaN", "nan", "N/A", "n/a", "NaT"}

@@ -135,10 +135,14 @@ CODES: dict[str, Code] = {
         "look for a comma or a quote too many, or one that is missing",
     ),
     "row-no-record": _note("a line is a footer, a ruler, or the header again", "nothing"),
-    "row-shorter": _note(
-        "the row ends before the last columns, which were read as blank", "nothing"
+    "row-shorter": _warning(
+        "the row ends before the last columns, which were read as blank",
+        "check whether a comma is missing in the row",
     ),
-    "row-wider": _note("the row ends in blank cells that belong to no column", "nothing"),
+    "row-wider": _warning(
+        "the row ends in blank cells that belong to no column",
+        "check whether there is a comma too many in the row",
+    ),
     "encoding-mixed": _warning(
         "the row is in another encoding than most of its file, and was read in that one",
         "check whether its names are right; export the file as UTF-8",
@@ -232,6 +236,11 @@ CODES: dict[str, Code] = {
         "OneRoster 1.1's administrator became site or district administrator by its org",
         "nothing",
         "note",
+    ),
+    "administrator-uncertain": _warning(
+        "OneRoster 1.1's administrator became a site administrator, because the org is not known "
+        "as a district",
+        "say in orgs.csv which orgs are districts and schools",
     ),
     "role-left-out": Code(
         "warning",

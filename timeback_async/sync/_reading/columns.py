@@ -3,7 +3,7 @@
 Source: OneRoster 1.1 and 1.2.1 CSV bindings (columns); misspellings of real exports.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from difflib import get_close_matches
 
 import msgspec
@@ -136,7 +136,7 @@ def _by_own_names(
         if field in UNREAD or not name or name.startswith("metadata."):
             continue
         if field is None or field in places:
-            notes.append(("column-unknown", _shown(name)))
+            notes.append(_unread(name, file.target, places))
         elif field in file.constants:
             notes.append(("column-overruled", _shown(name)))
         else:
@@ -164,10 +164,7 @@ def _of_oneroster(file: FileLayout, header: Sequence[str]) -> _Found:
             notes.append(("header-name", f"{_shown(name)} is read as {field}"))
         elif name and not name.startswith("metadata."):
             strange.append(name)
-    for name in strange:
-        absent = [field for field in TARGETS[target] if field not in places]
-        like = get_close_matches(name.lower(), [field.lower() for field in absent], 1, ALIKE)
-        notes.append(("column-misspelt" if like else "column-unknown", _shown(name)))
+    notes += [_unread(name, target, places) for name in strange]
     order = [field for field in TARGETS[target] if field in places]
     if sorted(order, key=lambda field: places[field]) != order:
         notes.append(("header-order", ""))
@@ -181,6 +178,15 @@ def _of_oneroster(file: FileLayout, header: Sequence[str]) -> _Found:
                 f"{table}.{field} of the map: there is no such column; {_listed(header)}"
             )
     return places, notes, {}
+
+
+def _unread(name: str, target: str, places: Container[str]) -> tuple[str, str]:
+    """Return the finding of a column that is not read: perhaps its name is a typing error."""
+    absent = [
+        field.lower() for field in TARGETS[target] if field not in {*UNREAD} and field not in places
+    ]
+    like = get_close_matches(name.lower(), absent, 1, ALIKE)
+    return "column-misspelt" if like else "column-unknown", _shown(name)
 
 
 def _standard(name: str, target: str) -> str | None:

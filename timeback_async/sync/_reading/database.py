@@ -24,7 +24,7 @@ from .records import (
     named,
 )
 from .roles import RoleRow
-from .values import DIFFERENT
+from .values import UNREADABLE
 
 __all__ = ["ROLE_FIELDS", "RosterDatabase", "writing"]
 
@@ -246,18 +246,18 @@ class RosterDatabase:
         return found
 
     def birth_dates_of(self, ids: str) -> dict[str, str]:
-        """Return birth dates by id, or DIFFERENT if rows disagree; `ids` is a JSON list."""
+        """Return birth dates by id, or UNREADABLE if rows disagree; `ids` is a JSON list."""
         return self._values_of("demographics", "id", "birth_date", ids)
 
     def usernames_of(self, ids: str) -> dict[str, str]:
-        """Return usernames of profiles by id, or DIFFERENT if they disagree; see above."""
+        """Return usernames of profiles by id, or UNREADABLE if they disagree; see above."""
         return self._values_of("profiles", "user", "username", ids)
 
     def _values_of(self, table: str, key: str, value: str, ids: str) -> dict[str, str]:
         query = f"""SELECT {key}, CASE WHEN min({value}) = max({value}) THEN {value} ELSE ? END
                     FROM {table} WHERE {key} IN (SELECT value FROM json_each(?)) AND {value} <> ''
                     GROUP BY {key}"""  # noqa: S608
-        return dict(self.connection.execute(query, (DIFFERENT, ids)))
+        return dict(self.connection.execute(query, (UNREADABLE, ids)))
 
     def _exists(self, query: str, values: Sequence[object] = ()) -> bool:
         return bool(self.connection.execute(f"SELECT EXISTS ({query})", values).fetchone()[0])

@@ -6,6 +6,7 @@ Source: OneRoster 1.2 CSV binding (characters of a GUID); what spreadsheets make
 """
 
 import re
+import unicodedata
 
 __all__ = ["are_common", "is_usual", "read_id"]
 
@@ -38,6 +39,17 @@ _unreadable = re.compile(
 ).search
 
 
+def _is_of_two_scripts(text: str) -> bool:
+    """Whether some letters only look like the others, as a full-width or a Cyrillic one may."""
+    if unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFC", text):
+        return True
+    if any(letter.isdigit() and not letter.isascii() for letter in text):
+        return True
+    others = [letter for letter in text if letter.isalpha() and not letter.isascii()]
+    is_latin = all(unicodedata.name(letter, "").startswith("LATIN") for letter in others)
+    return not is_latin and any(letter.isascii() and letter.isalnum() for letter in text)
+
+
 def read_id(text: str) -> tuple[str, str]:
     """Return an id as its system gave it, and the code of the finding; "" and a code if it is lost.
 
@@ -56,6 +68,6 @@ def read_id(text: str) -> tuple[str, str]:
         found = (wrapped[1] or wrapped[2] or "").strip()
     if found != text:
         code = "id-mended"
-    if not found or _is_damaged(found) or _unreadable(found):
+    if not found or _is_damaged(found) or _unreadable(found) or _is_of_two_scripts(found):
         return "", "id-damaged"
     return found, code or ("" if is_usual(found) else "id-unusual")

@@ -26,7 +26,7 @@ _element = re.compile(
     r"""(?:\s*(?:[,;|]|\Z)|\s+(?=["']))\s*"""
 ).match
 NOTHING = {"null", "NULL", "None", "nil", "NaN", "nan", "undefined"}
-_guids = re.compile(r"\{[0-9A-Fa-f-]{36}\}(?:\s*,\s*\{[0-9A-Fa-f-]{36}\})*").fullmatch
+_guids = re.compile(r"\{[0-9A-Fa-f-]{36}\}(?:\s*,\s*\{[0-9A-Fa-f-]{36}\})+").fullmatch
 _typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall
 
 

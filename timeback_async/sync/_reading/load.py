@@ -16,7 +16,7 @@ from .relatives import Relatives, gives_role
 from .roles import RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
-from .values import DIFFERENT
+from .values import UNREADABLE
 
 __all__ = ["Loader"]
 
@@ -139,8 +139,6 @@ class Loader:
                 people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
             people.write()
         source.unreadable += rows.broken
-        if not total and not rows.broken:
-            self._report("file-empty", rows.file)
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
@@ -191,7 +189,7 @@ class _People:
         person = self._mapper.person(row, roles, *birth, add, ended)
         self._people.append(
             (sourced_id, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, "" if username == DIFFERENT else username, person.gaps)
+             self._file, line, person.body, "" if username == UNREADABLE else username, person.gaps)
         )  # fmt: skip
         if "agentSourcedIds" in row:
 

@@ -15,6 +15,7 @@ from .reporter import Reporter
 __all__ = ["SCHOOL", "Orgs"]
 
 SCHOOL, OTHER_ORG, NOT_IN_FILE = range(3)  # ranks: a lower one is rather the primary org
+SITE_TYPES = {"school", "department"}
 DISTRICT_TYPES = {"district", "local", "state", "national"}
 _parts = re.compile(r"[._/@-]").split
 
@@ -71,10 +72,12 @@ class Orgs:
         kind = (self._types or {}).get(org)
         return SCHOOL if kind == "school" else OTHER_ORG if kind is not None else NOT_IN_FILE
 
-    def administrator(self, org: str) -> RoleName:
+    def administrator(self, org: str, report: Reporter) -> RoleName:
         """Return the role that OneRoster 1.1's `administrator` of this org has at TimeBack."""
-        is_district = self._types is not None and self._types.get(org) in DISTRICT_TYPES
-        return "districtAdministrator" if is_district else "siteAdministrator"
+        kind = (self._types or {}).get(org)
+        is_known = self._types is None or kind in DISTRICT_TYPES or kind in SITE_TYPES
+        report("role-administrator" if is_known else "administrator-uncertain", "role")
+        return "districtAdministrator" if kind in DISTRICT_TYPES else "siteAdministrator"
 
     def mapped(self, org: str, field: str, report: Reporter) -> str | None:
         """Return TimeBack's id of an org, or None if it has none.

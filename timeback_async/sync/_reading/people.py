@@ -20,11 +20,11 @@ from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import DIFFERENT, INVALID, NO_DAY, boolean, day
+from .values import INVALID, NO_DAY, UNREADABLE, boolean, day
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
-WHY_DIFFERENT = "several rows have different ones"
+WHY_UNREADABLE = "is lost, or several rows have different ones"
 STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
 # Optional texts: the field in the file, and the attribute of the struct.
@@ -138,22 +138,28 @@ class PeopleMapper:
         if has_no_primary_org and not held.is_org_certain:
             report("org-uncertain", "orgSourcedIds")
 
+        username = row.get("username")
+        if username == UNREADABLE:
+            # A student without one would lose the one that TimeBack has.
+            report("value-invalid" if held.is_student else INVALID, "username", WHY_UNREADABLE)
+            username = None
+
         struct: type[Student | User | Roleless]
         if has_no_roles:
             struct = Roleless
-            values |= {"username": row.get("username", UNSET), "grades": grades or UNSET}
+            values |= {"username": username or UNSET, "grades": grades or UNSET}
             if has_no_primary_org:
                 values["primary_org"] = UNSET
         elif held.is_student:
             struct = Student
-            values |= {"username": row.get("username"), "grades": grades}
-            if "username" not in row:
+            values |= {"username": username, "grades": grades}
+            if username is None:
                 report("username-none", "username")
             if held.has_other_roles:
                 report("role-left-out", "role")
         else:
             struct = User
-            values |= {"username": row.get("username", UNSET), "grades": grades or UNSET}
+            values |= {"username": username or UNSET, "grades": grades or UNSET}
             values["roles"] = held.roles
         body = None if report.is_bad else _checked(struct, values, report)
 
@@ -179,8 +185,6 @@ class PeopleMapper:
         values["sourced_id"] = row["sourcedId"]
         values["given_name"] = _required(row, "givenName", report)
         values["family_name"] = _required(row, "familyName", report)
-        if row.get("username") == DIFFERENT:
-            report("value-invalid", "username", WHY_DIFFERENT)
         values["enabled_user"] = self._enabled(row, report)
         values["primary_org"] = org
         if "primaryOrgSourcedId" in row:
@@ -229,12 +233,12 @@ class PeopleMapper:
     ) -> datetime.date | Literal[""] | None:
         """Return a birth date; "" if the text says there is none, None if it cannot be read."""
         form = form or self._date_format
-        found = INVALID if text == DIFFERENT else day(text, form)
+        found = INVALID if text == UNREADABLE else day(text, form)
         if isinstance(found, datetime.date):
             if found.isoformat() != text:
                 report("value-form", "birthDate")
             return found
-        why = WHY_DIFFERENT if text == DIFFERENT else ""
+        why = WHY_UNREADABLE if text == UNREADABLE else ""
         if found == INVALID and not why:
             why = f"is not a date of the form {form}" if form else "is not a date"
         report(found, "birthDate", why)
@@ -250,7 +254,7 @@ class PeopleMapper:
             given = list(dict.fromkeys(each.grade for each in role_rows if each.grade))
         known = self._grade_map
         if known is None:
-            return given
+            return [*dict.fromkeys(given)]
         found = []
         for grade in given:
             mapped = known.get(grade)
@@ -258,7 +262,7 @@ class PeopleMapper:
                 mapped = ceds_grade(grade) if known is CEDS_TO_TIMEBACK else None
                 report("grade-unmapped" if mapped is None else "value-form", "grades")
             found.append(grade if mapped is None else mapped)
-        return found
+        return [*dict.fromkeys(found)]
 
 
 def _checked(

@@ -137,6 +137,7 @@ class _Reader:
         ):
             for rows in opened(target):
                 read(rows)
+                self._report_empty(rows)
         people = list(opened("users", Findings()))  # a first time, for nothing but relationships
         if loader.relatives.is_needed(people):
             for rows in people:
@@ -144,6 +145,11 @@ class _Reader:
             loader.relatives.finish()
         for rows in opened("users"):
             loader.read_people(rows)
+            self._report_empty(rows)
+
+    def _report_empty(self, rows: Rows) -> None:
+        if not rows.read:
+            self._report("file-empty", rows.file)
 
     def _without_people(self, files: dict[str, DataFile], layout: Layout) -> str:
         """Return what is wrong with a package that has no file of people."""

@@ -131,7 +131,6 @@ class RoleMapper:
                 report("value-form", "role")
             return role
         if text.lower() == "administrator":
-            report("role-administrator", "role")
-            return self._orgs.administrator(org)
+            return self._orgs.administrator(org, report)
         report("role-unknown", "role")
         return None

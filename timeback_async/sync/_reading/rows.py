@@ -9,6 +9,7 @@ from .findings import Findings
 from .ids import is_usual, read_id
 from .layout import FileLayout
 from .tables import NO_RECORD, Broken, Table
+from .values import UNREADABLE
 
 __all__ = ["Rows"]
 
@@ -112,8 +113,8 @@ class Rows:
                 continue  # ids have rules of their own
             row[field], code = mended(text)
             if code == LOST_VALUE and field in DECISIVE:
-                self._leave_out("value-invalid", line, field)
-                return False
+                row[field] = UNREADABLE
+                continue
             if code:
                 self._findings.add(code, self.file, line, field)
             if not row[field]:

@@ -92,7 +92,7 @@ class Table:
                     is_whole = not is_after_broken and some[line - number].endswith(ENDS)
                     is_after_broken = is_after_broken or isinstance(cells, Broken)
                     if any(cells):
-                        yield self._of_other_width(line, cells, is_whole)
+                        yield self._of_other_width(line, cells, some[line - number], is_whole)
                 elif any(cells):
                     is_after_broken = False
                     if cells == header or (cells[0][:2] == "--" and is_no_record(cells)):
@@ -105,12 +105,15 @@ class Table:
                         yield line, cells, odd.get(line, ())
             number += len(some)
 
-    def _of_other_width(self, line: int, cells: list[str] | Broken, is_whole: bool) -> Row:
+    def _of_other_width(
+        self, line: int, cells: list[str] | Broken, text: str, is_whole: bool
+    ) -> Row:
         """Return a row with as many cells as the header, where only blank ones differ.
 
         Args:
             line: Where it is.
             cells: At least one of them is not blank.
+            text: The line.
             is_whole: Whether the line has its end, and the one before it is no part of it.
         """
         # Spreadsheets leave out blank cells at the end of a row, and databases add them. Whether
@@ -121,12 +124,18 @@ class Table:
         if is_no_record(cells):
             return line, Broken(NO_RECORD), ()
         if len(cells) > width:
-            if any(cells[width:]):
+            if any(cells[width:]) or self._has_blank_before_cell(text):
                 return line, Broken("row-width"), ()
             return line, cells[:width], ["row-wider"] if len(cells) != self._unnamed else ()
         if not is_whole:
             return line, Broken("row-width"), ()
         return line, cells + [""] * (width - len(cells)), ["row-shorter"]
+
+    def _has_blank_before_cell(self, line: str) -> bool:
+        """Whether a comma of a text (`Byron, Jr.`) may have made two cells of one."""
+        return any(
+            cell.startswith(" ") for cell in next(csv.reader([line], delimiter=self._delimiter))
+        )
 
     # -- lines
 

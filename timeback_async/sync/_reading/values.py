@@ -9,12 +9,12 @@ import datetime
 import re
 from contextlib import suppress
 
-__all__ = ["AMBIGUOUS", "DIFFERENT", "INVALID", "NO_DAY", "boolean", "day"]
+__all__ = ["AMBIGUOUS", "INVALID", "NO_DAY", "UNREADABLE", "boolean", "day"]
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 AMBIGUOUS, INVALID = "date-ambiguous", "value-left-out"
 NO_DAY = "value-none"
-DIFFERENT = "\0"  # in place of a value for which several rows disagree
+UNREADABLE = "\0"  # in place of a value that is lost, or for which several rows disagree
 # What databases and spreadsheets write for "no date": zeros, and the first day that they know.
 _none = re.compile(
     r"0{1,4}([-/.]?)0{1,2}\1(?:0{1,4}|1900)|1900([-/.])0?1\2(?:00|0?1)|0001-01-01|1899-12-3[01]"
