@@ -43,7 +43,7 @@ FOUND = [
         "empty-template",
         "OneRoster 1.1",
         (0, 0, 0, 0),
-        {"manifest-differs": 1, "mode-unclear": 1, "file-empty": 1},
+        {"manifest-differs": 1, "mode-unclear": 1, "file-empty": 3},
     ),
     ("families", WITHOUT_MANIFEST, (2, 2, 2, 0), {"manifest-missing": 1}),
     ("school-of-families/people.csv", WITHOUT_MANIFEST, EVERY_FAMILY, {}),
@@ -73,7 +73,7 @@ FOUND = [
         "loose",
         "OneRoster 1.1",
         (3, 0, 0, 0),
-        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 3},
+        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 3, "file-empty": 1},
     ),
     (
         "sds-v2",

@@ -50,7 +50,7 @@ SAMPLES = [
         "classlink-1p1-empty-template",
         "OneRoster 1.1",
         (0, 0, 0, 0),
-        {"manifest-differs": 1, "mode-unclear": 1, "file-empty": 1},
+        {"manifest-differs": 1, "mode-unclear": 1, "file-empty": 3},
     ),
     (
         NICELION,
@@ -96,7 +96,7 @@ SAMPLES = [
         "taoimport-1p1-loose",
         "OneRoster 1.1",
         (2, 0, 0, 0),
-        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 2},
+        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 2, "file-empty": 1},
     ),
     (
         f"{SDS}/SDS v2",
