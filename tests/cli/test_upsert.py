@@ -366,7 +366,7 @@ def test_links_that_contradict_each_other_are_reported(server: MockServer) -> No
 def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
     server: MockServer, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    def read(*_: object) -> None:
+    def read(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
         time.sleep(0.2)
         raise ConfigError("too late")

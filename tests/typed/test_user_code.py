@@ -133,6 +133,14 @@ async def test_a_transport_of_ones_own() -> None:
     ]
 
 
+def test_every_finding_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(USERS.replace("Ada", "", 1))
+
+    found = user_code.what_is_found(tmp_path / "users.csv", ["value-missing"])
+
+    assert ("value-missing", "error", 2) in found
+
+
 def test_rows_that_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text(USERS.replace("Ada", "", 1))
 

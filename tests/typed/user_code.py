@@ -324,6 +324,18 @@ async def over_a_transport_of_ones_own(config: Config) -> tuple[frozenset[str], 
     return assert_type(scopes, frozenset[str]), transport.paths
 
 
+def what_is_found(path: Path, accept: list[str]) -> list[tuple[str, str, int]]:
+    found: list[tuple[str, str, int]] = []
+
+    def take(finding: Finding) -> None:
+        found.append((assert_type(finding.code, str), finding.severity, finding.line))
+
+    with read_roster(path, ReadOptions(accept=accept), on_finding=take) as roster:
+        assert_type(roster.findings.errors, int)
+        assert_type(roster.findings.unaccepted, int)
+        return found
+
+
 def what_is_left_out(path: Path) -> list[str]:
     with read_roster(path) as roster:
         return [

@@ -8,10 +8,12 @@ import typer
 from ._exit import exit_with_async
 from ._options import (
     DEFAULT_STATE,
+    Accept,
     AsJson,
     DateFormat,
     DefaultOrg,
     Encoding,
+    FindingsPath,
     Grades,
     Layout,
     MaxInFlight,
@@ -20,6 +22,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    accepted,
     check_files,
     given,
 )
@@ -48,6 +51,7 @@ def sync(
     encoding: Encoding = None,
     mode: Mode = None,
     strict: Strict = False,
+    accept: Accept = None,
     deactivate_absent: Annotated[
         bool,
         typer.Option(
@@ -71,6 +75,7 @@ def sync(
     failures: Annotated[
         Path | None, typer.Option(help="Write the records that were not saved to this .jsonl file.")
     ] = None,
+    findings: FindingsPath = None,
     report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
@@ -85,7 +90,10 @@ def sync(
     Only new and changed records are sent. Run the same command every night, and again after a
     crash.
     """
-    check_files([path], {"--state": state, "--failures": failures, "--report": report})
+    written = {
+        "--state": state, "--failures": failures, "--findings": findings, "--report": report
+    }  # fmt: skip
+    check_files([path], written)
     from ..sync import ReadOptions
     from ._sync_run import Comparing, Outputs, run_sync
 
@@ -99,6 +107,7 @@ def sync(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        accept=accepted(accept),
     )
     exit_with_async(
         run_sync(
@@ -108,6 +117,6 @@ def sync(
             given(max_in_flight=max_in_flight, max_rate=max_rate),
             options,
             Comparing(deactivate_absent, unlink_absent, max_removals, resend),
-            Outputs(failures, report, json, log_format, dry_run),
+            Outputs(failures, findings, report, json, log_format, dry_run),
         )
     )

@@ -28,6 +28,7 @@ from ..sync import (
     run,
 )
 from ._exit import EXIT
+from ._findings_file import FindingsFile
 from ._logs import LogFormat, logged
 from ._options_words import as_flags, named_by_flags
 from ._output_files import Failures, ReportFile
@@ -56,6 +57,7 @@ class Outputs(msgspec.Struct, frozen=True):
     """Where a run reports to, and whether it is a dry run."""
 
     failures: Path | None
+    findings: Path | None
     report: Path | None
     json: bool
     log_format: LogFormat | None
@@ -122,10 +124,13 @@ class _Job:
     async def done(self) -> int:
         """Run, report, and return the exit code."""
         outputs = self._outputs
-        with ReportFile.opened(outputs.report) as report_file:
+        with (
+            ReportFile.opened(outputs.report) as report_file,
+            FindingsFile.opened(outputs.findings) as findings,
+        ):
             try:
                 with named_by_flags():
-                    report, error, samples = await self._carried_out()
+                    report, error, samples = await self._carried_out(findings)
             except (TimebackError, asyncio.CancelledError) as refusal:
                 report = SyncReport.refused(self._path.name, str(refusal) or "interrupted")
                 _keep(report, report_file)
@@ -135,20 +140,23 @@ class _Job:
                 raise
             is_kept = _keep(report, report_file)
         code = _exit_code(report, error)
+        is_kept = is_kept and (findings is None or findings.is_whole)
         if code == EXIT.OK and not is_kept:
             code = EXIT.PARTIAL
         _print(report, error, samples, outputs, code)
         return code
 
     async def _carried_out(
-        self,
+        self, findings: FindingsFile | None
     ) -> tuple[SyncReport, TimebackError | None, dict[str, list[str]]]:
         """Return the report, the error that ended the run early, and samples of a dry run."""
         dry_run, settings = self._outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = Config.from_env(**settings)
-        with await asyncio.to_thread(read_roster, self._path, self._options) as roster:
+        take = None if findings is None else findings.add
+        reading = asyncio.to_thread(read_roster, self._path, self._options, on_finding=take)
+        with await reading as roster:
             read = roster.count._asdict()
             log.info("read %s: %s", roster.format, read, extra={"fields": read})
             with _state(self._state_path, config, self._ids, dry_run) as state:
@@ -164,6 +172,8 @@ class _Job:
                     planned,
                     extra={"fields": planned},
                 )
+                if findings is not None:  # whatever happens to the run now
+                    findings.finish()
                 if dry_run:
                     return SyncReport.of(changes, dry_run=True), None, _samples(changes)
                 return *await self._carry_out(config, changes), {}

@@ -1,7 +1,8 @@
 """The output of `sync` at its end: phases, findings and failures, with ids but no names."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,11 +15,7 @@ from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures,
 
 __all__ = ["print_causes", "print_sync_report"]
 
-SEVERITY_LABELS = {
-    "error": "[red]left out:[/]",
-    "warning": "[yellow]warning:[/]",
-    "note": "[dim]note:[/]",
-}
+SEVERITY_LABELS = {"error": "[red]error:[/]", "warning": "[yellow]warning:[/]"}
 KIND_LABELS = {"student": "students", "user": "users", "agent": "links"}
 READ_LABELS = {
     "students": "students",
@@ -103,19 +100,35 @@ def _print_phases(report: SyncReport, samples: dict[str, list[str]]) -> None:
         )
 
 
-def print_causes(causes: Iterable[Cause]) -> None:
-    """Print what was found in the files, and what to do about it."""
+def print_causes(causes: Sequence[Cause]) -> None:
+    """Print what was found in the files, and what to do about it; of notes only how many."""
     out.print("[bold]Findings in the files[/]")
     for cause in causes:
-        first = cause.examples[0]
-        where = f"{first.file}:{first.line}" if first.line else first.file
-        detail = f"({printable(first.detail)})" if first.detail else ""
-        place = " ".join(filter(None, (where, detail)))
-        times = "once" if cause.count == 1 else f"{cause.count:,} times"
+        if cause.severity != "note":
+            _print_cause(cause)
+    notes: Counter[str] = Counter()
+    for cause in causes:
+        if cause.severity == "note":
+            notes[cause.code] += cause.count
+    if notes:
+        kinds = ", ".join(f"{code} {number:,}" for code, number in notes.items())
         out.print(
-            f"{SEVERITY_LABELS[cause.severity]} {times} {escape(str(cause))}; first: "
-            f"{escape(place) or 'the package'}. {escape(_advice(cause))}."
+            f"[dim]notes:[/] {notes.total():,} of what was understood all the same ({kinds}). "
+            "--findings OUT.csv lists them."
         )
+
+
+def _print_cause(cause: Cause) -> None:
+    first = cause.examples[0]
+    where = f"{first.file}:{first.line}" if first.line else first.file
+    detail = f"({printable(first.detail)})" if first.detail else ""
+    place = " ".join(filter(None, (where, detail)))
+    times = "once" if cause.count == 1 else f"{cause.count:,} times"
+    label = "[dim]accepted:[/]" if cause.is_accepted else SEVERITY_LABELS[cause.severity]
+    out.print(
+        f"{label} {times} {escape(str(cause))}; first: {escape(place) or 'the package'}. "
+        f"{escape(_advice(cause))}. {escape(f'[{cause.code}]')}"
+    )
 
 
 def _advice(cause: Cause) -> str:

@@ -7,10 +7,12 @@ import typer
 
 from ._exit import exit_with_async
 from ._options import (
+    Accept,
     AsJson,
     DateFormat,
     DefaultOrg,
     Encoding,
+    FindingsPath,
     Grades,
     Layout,
     MaxInFlight,
@@ -19,6 +21,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    accepted,
     check_files,
     given,
 )
@@ -47,6 +50,7 @@ def upsert(
     encoding: Encoding = None,
     mode: Mode = None,
     strict: Strict = False,
+    accept: Accept = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, send nothing.")
     ] = False,
@@ -57,6 +61,7 @@ def upsert(
             "again. It includes records that were never read because the run ended early."
         ),
     ] = None,
+    findings: FindingsPath = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -65,7 +70,7 @@ def upsert(
 
     Every record gets one result.
     """
-    check_files(files, {"--failures": failures})
+    check_files(files, {"--failures": failures, "--findings": findings})
     if primary_org is not None and (org_map is not None or default_org is not None):
         raise typer.BadParameter("--primary-org leaves nothing for --org-map and --default-org")
     from ..sync import ReadOptions
@@ -82,6 +87,7 @@ def upsert(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        accept=accepted(accept),
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
-    exit_with_async(run_upsert(files, options, settings, dry_run, failures, json))
+    exit_with_async(run_upsert(files, options, settings, dry_run, failures, findings, json))

@@ -15,6 +15,7 @@ from ..errors import RecordError
 from ..sync import Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
 from ..sync._running.completion import as_read, completed
 from ._exit import EXIT
+from ._findings_file import FindingsFile
 from ._options_words import named_by_flags
 from ._output_files import Failures
 from ._run import Run
@@ -33,6 +34,7 @@ async def run_upsert(
     settings: dict[str, Any],
     dry_run: bool,
     failures_path: Path | None,
+    findings_path: Path | None,
     json: bool,
 ) -> int:
     """Read, send and report; return the exit code.
@@ -55,12 +57,17 @@ async def run_upsert(
     with ExitStack() as opened:
         try:
             opened.enter_context(interruptible(stop, err.print))
+            findings = opened.enter_context(FindingsFile.opened(findings_path))
             with named_by_flags():
                 config = Config.from_env(**settings)
-                batch = await _read(opened, paths, options)
+                batch = await _read(opened, paths, options, findings)
             failures = opened.enter_context(Failures.opened(failures_path))
 
+            others_failed = 0
+
             def keep(failed: Change | LeftOut, result: ItemResult) -> None:
+                nonlocal others_failed
+                others_failed += not isinstance(failed, LeftOut)
                 if failures is None:
                     return
                 if isinstance(failed, LeftOut):  # even where the run did not come to it
@@ -78,19 +85,30 @@ async def run_upsert(
                 )
         except asyncio.CancelledError:  # interrupted before anything was sent
             return EXIT.INTERRUPTED
-        if code == EXIT.OK and batch.errors:  # such as a column that is missing
+        if run.error is None and not run.interrupted:
+            # Of what the files leave out the findings decide: they may be accepted, and some are
+            # of no row, such as a column that is missing.
+            code = EXIT.PARTIAL if batch.unaccepted or others_failed else EXIT.OK
+        if code == EXIT.OK and findings is not None and not findings.is_whole:
             code = EXIT.PARTIAL
         _report(run, batch, code, failures_path, json)
     return code
 
 
-async def _read(opened: ExitStack, paths: Sequence[Path], options: ReadOptions) -> "_Batch":
+async def _read(
+    opened: ExitStack, paths: Sequence[Path], options: ReadOptions, findings: FindingsFile | None
+) -> "_Batch":
     """Read all files, and compare them with nothing: so they are planned as a first `sync`."""
+    take = None if findings is None else findings.add
     rosters = [
-        opened.enter_context(await asyncio.to_thread(read_roster, path, options)) for path in paths
+        opened.enter_context(await asyncio.to_thread(read_roster, path, options, on_finding=take))
+        for path in paths
     ]
     empty = opened.enter_context(State(None, ids="plain"))
-    return _Batch(rosters, [await asyncio.to_thread(plan, roster, empty) for roster in rosters])
+    plans = [await asyncio.to_thread(plan, roster, empty) for roster in rosters]
+    if findings is not None:  # whatever happens to the run now
+        findings.finish()
+    return _Batch(rosters, plans)
 
 
 class _Batch:
@@ -99,6 +117,7 @@ class _Batch:
     Attributes:
         total: How many there are.
         errors: How many findings left something out.
+        unaccepted: How many of these are not accepted.
         has_gaps: Whether the files leave something open that TimeBack may know.
     """
 
@@ -107,6 +126,7 @@ class _Batch:
         self.total = sum(1 for _ in self._left_out()) + sum(each.total() for each in plans)
         self.has_gaps = any(each.has_gaps for each in plans)
         self.errors = sum(roster.findings.errors for roster in rosters)
+        self.unaccepted = sum(roster.findings.unaccepted for roster in rosters)
 
     def places(self) -> Iterator[Change | LeftOut]:
         """Yield where each of them stands."""

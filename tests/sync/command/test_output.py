@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ def test_a_report_is_written_as_a_page(server: MockServer) -> None:
     html = Path("report.html").read_text("utf-8")
     assert done.exit_code == 0
     assert "5 of 5 changes are at the server" in html
+    assert stat.S_IMODE(Path("report.html").stat().st_mode) == 0o600
 
 
 def test_a_report_that_cannot_be_written_is_exit_code_2_before_anything_is_sent(

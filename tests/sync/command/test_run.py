@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import REFUSING, family, figures, sync, words
-from tests.support.rosters import FAMILY, child, folder, users
+from tests.support.rosters import FAMILY, child, folder, role, users
 from timeback_async.testing import Faults, MockServer
 
 
@@ -63,7 +63,7 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
 
     found = {each["code"]: each for each in report["findings"]}
     assert (done.exit_code, report["exit"], report["left_out"]) == (1, 1, 2)
-    assert "left out: once users.csv: familyName: a required value is blank" in done.stdout
+    assert "error: once users.csv: familyName: a required value is blank" in done.stdout
     assert "users.csv:3" in done.stdout
     assert "To do: fill it in." in done.stdout
     assert found["value-missing"]["first"] == "users.csv:3: familyName: a required value is blank"
@@ -72,9 +72,12 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
 
 
 def test_a_finding_without_anything_to_do_says_so(server: MockServer) -> None:
-    done = sync(family(child("s-1", userId="1")), "--dry-run")
+    pupil = {name: cell for name, cell in child("s-1").items() if name != "role"}
+    roles = [role("s-1"), role("s-1", "aide", "secondary")]
 
-    assert "No action needed." in words(done.stdout)
+    done = sync(family(pupil, version="1.2", roles=roles), "--dry-run")
+
+    assert "No action needed, or give the person two" in words(done.stdout)
     assert "To do: nothing" not in words(done.stdout)
 
 

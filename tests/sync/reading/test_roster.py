@@ -667,27 +667,46 @@ def test_nothing_personal_stands_in_any_finding(tmp_path: Path) -> None:
 # -- findings
 
 
-def test_findings_are_grouped_by_cause_and_causes_come_before_consequences() -> None:
+def test_findings_are_grouped_by_cause_the_worst_first_and_causes_before_consequences() -> None:
     findings = Findings()
     for line in range(1500):
         findings.add("agent-unknown", "users.csv", line, "agentSourcedIds", f"u-{line}")
         findings.add("value-form", "users.csv", line, "role")
+    findings.add("value-missing", "users.csv", 8, "familyName")
     findings.add("org-unknown", "users.csv", 7, "orgSourcedIds", "gone")
     findings.add("name-prefix", detail="x_")
 
     assert [(each.code, each.count) for each in findings.causes] == [
+        ("value-missing", 1),
+        ("agent-unknown", 1500),
+        ("org-unknown", 1),
         ("name-prefix", 1),
         ("value-form", 1500),
-        ("org-unknown", 1),
-        ("agent-unknown", 1500),
     ]
     assert len(findings.causes[-1].examples) == 1000
-    assert findings.errors == 1500
-    assert str(findings.causes[-1]) == "users.csv: agentSourcedIds: an agent is not in users.csv"
-    assert str(findings.causes[0]) == "the file names begin with a common prefix"
-    assert str(findings.causes[0].examples[0]) == (
+    assert findings.errors == 1501
+    assert findings.severities == {"error": 1501, "warning": 1, "note": 1501}
+    assert str(findings.causes[1]) == "users.csv: agentSourcedIds: an agent is not in users.csv"
+    assert str(findings.causes[3]) == "the file names begin with a common prefix"
+    assert str(findings.causes[3].examples[0]) == (
         "package: the file names begin with a common prefix (x_)"
     )
+
+
+def test_accepted_findings_are_counted_and_come_after_the_others_of_their_severity() -> None:
+    findings = Findings(accepted=["row-width"])
+    for line in (2, 3):
+        findings.add("row-width", "users.csv", line)
+    findings.add("agent-unknown", "users.csv", 4)
+    findings.add("name-prefix")
+
+    assert [(each.code, each.is_accepted) for each in findings.causes] == [
+        ("agent-unknown", False),
+        ("row-width", True),
+        ("name-prefix", False),
+    ]
+    assert (findings.errors, findings.unaccepted) == (3, 1)
+    assert findings.causes[1].examples[0].is_accepted
 
 
 def test_a_finding_says_where_and_what() -> None:

@@ -275,11 +275,11 @@ def test_causes_stand_before_their_consequences_each_with_what_to_do_and_where()
 
     rows = [each["data-severity"] for each in shown.all("tr") if "data-severity" in each]
     text = shown.text
-    assert rows == ["error", "note", "error"]
+    assert rows == ["error", "error", "note"]
     assert "left out 2 users.csv: familyName: a required value is blank. What to do: fill" in text
     assert "users.csv:7: familyName: a required value is blank" in text
     assert "users.csv:9: agentSourcedIds: a link is left out because one of its people" in text
-    assert text.index("users.csv:8") < text.index("users.csv:3") < text.index("(u-7)")
+    assert text.index("users.csv:8") < text.index("(u-7)") < text.index("users.csv:3")
 
 
 def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counted() -> None:

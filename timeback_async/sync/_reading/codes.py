@@ -3,11 +3,12 @@
 Causes are listed first: correcting an early one may make later ones disappear.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-__all__ = ["CODES", "RANK", "Code", "Severity"]
+__all__ = ["CODES", "RANK", "SEVERITIES", "Code", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst first
 
 
 class Code(NamedTuple):

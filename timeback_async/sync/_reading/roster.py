@@ -1,6 +1,6 @@
 """What was read: students, users and links, each with its place, and the findings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -71,9 +71,14 @@ class Roster(Closing):
         has_all_roles: Whether the files hold all roles, and not only changed ones.
     """
 
-    def __init__(self, name: str, options: LoadedOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: LoadedOptions,
+        on_finding: Callable[[Finding], None] | None = None,
+    ) -> None:
         self.name, self.format = name, ""
-        self.findings = Findings(options.strict, self._leave_out)
+        self.findings = Findings(options.strict, self._leave_out, on_finding, options.accept)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self._is_planned = False

@@ -102,6 +102,7 @@ class RunFacts(msgspec.Struct, kw_only=True):
     phases: dict[Phase, PhaseReport] = {}
     causes: list[Cause] = []
     left_out: int = 0
+    unaccepted: int = 0
     requests: int = 0
     retries: int = 0
     throttled: int = 0
@@ -141,7 +142,7 @@ class RunFacts(msgspec.Struct, kw_only=True):
     def ok(self) -> bool:
         """Whether everything in the files is at the server now, or could be after a dry run."""
         return (
-            not self.left_out and not self.stopped and (self.dry_run or self.done == self.planned)
+            not self.unaccepted and not self.stopped and (self.dry_run or self.done == self.planned)
         )
 
     def examples(self, number: int) -> list[Failure]:

@@ -26,6 +26,7 @@ class SyncReport(RunFacts, kw_only=True):
         phases: The result of each phase.
         causes: The findings in the files, by cause.
         left_out: Findings that left something out.
+        unaccepted: Those of them whose code `ReadOptions.accept` does not name.
         requests, retries, throttled, token_requests: Numbers of the whole run.
         began: When it began, in seconds since 1970.
         elapsed: Seconds.
@@ -48,6 +49,7 @@ class SyncReport(RunFacts, kw_only=True):
             phases={phase: PhaseReport(plan.total(phase)) for phase in PHASES},
             causes=plan.roster.findings.causes,
             left_out=plan.roster.findings.errors,
+            unaccepted=plan.roster.findings.unaccepted,
             **facts,
         )
 
