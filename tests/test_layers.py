@@ -34,7 +34,8 @@ WINGS = [
         "json_lines", "load", "links", "read",
     ]),
     ("sync._planning", [
-        "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",
+        "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "id_forms",
+        "new_ids", "compare",
     ]),
     ("sync._running", [
         "", "completion", "deactivation", "facts", "journal", "page", "sync_report", "job",

@@ -26,6 +26,7 @@ OPTIONS = {
     "deactivate_absent": "--deactivate-absent",
     "unlink_absent": "--unlink-absent",
     "max_removals": "--max-removals",
+    "allow_new_ids": "--allow-new-ids",
     "resend": "--resend",
 }
 _any = "|".join(OPTIONS)
@@ -60,4 +61,5 @@ def named_by_flags() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise type(error)(as_flags(str(error))) from None
+        error.args = (as_flags(str(error)),)
+        raise

@@ -175,6 +175,10 @@ CODES: dict[str, Code] = {
         "a link is left out because one of its people is", "correct the person's row first"
     ),
     # compared with what earlier runs wrote
+    "id-other-form": _warning(
+        "a new sourcedId is that of somebody who is gone, written in another form",
+        "check whether it is the same person; if so, write the sourcedId as before",
+    ),
     "options-changed": _warning(
         "the mapping options have changed, and a delta does not hold all records they change",
         "send a full set",

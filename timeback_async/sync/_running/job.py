@@ -30,7 +30,7 @@ from ...errors import (
     SessionError,
     TimebackError,
 )
-from .._planning.plan import Change, Plan
+from .._planning.plan import Change, Plan, PlanRefusedError
 from .._planning.state import StateError
 from .completion import as_read, completed
 from .deactivation import deactivated, people_at_server
@@ -263,7 +263,10 @@ def run(
         is its `error` and is not raised.
 
     Raises:
+        PlanRefusedError: The plan was refused when it was made.
         ConfigError: The plan's state is another endpoint's or client's.
     """
+    if plan.refusal:
+        raise PlanRefusedError(plan)
     plan.state.claim(session.config)
     return SyncRun(session, plan, on_result)
