@@ -149,7 +149,7 @@ def test_a_value_that_is_not_valid_leaves_the_person_out(
 
     roster = read(tmp_path, files)
 
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
     assert [text for text in wrong(roster) if text.startswith(message)]
 
 
@@ -263,7 +263,7 @@ def test_a_1_2_role_that_is_not_known_leaves_the_person_out(tmp_path: Path) -> N
     roster = read(tmp_path, school(modern(), version="1.2", roles=[role("s-1", "ext:coach")]))
 
     assert list(codes(roster)) == ["role-unknown"]
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
 
 
 def test_demographics_of_nobody_are_told(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_a_role_that_timeback_does_not_know_leaves_the_person_out(
 ) -> None:
     roster = read(tmp_path, school(adult(role=text)))
 
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
     assert wrong(roster) == [
         "role-unknown users.csv:2: role: the role is not one that TimeBack knows"
     ]
@@ -425,7 +425,7 @@ def test_who_is_a_student_only_besides_is_none(tmp_path: Path) -> None:
 
     roster = read(tmp_path, school(modern(), version="1.2", roles=rows))
 
-    assert roster.count == (0, 1, 0, 0)
+    assert roster.count[:4] == (0, 1, 0, 0)
 
 
 def test_a_1_2_user_without_roles_is_left_out_and_roles_of_nobody_are_told(tmp_path: Path) -> None:
@@ -463,7 +463,7 @@ def test_a_role_that_is_not_valid_leaves_the_person_out(
     roster = read(tmp_path, school(modern(), version="1.2", roles=[role("s-1") | cells]))
 
     assert wrong(roster) == [message]
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
 
 
 def test_a_1_2_username_may_stand_in_the_profile(tmp_path: Path) -> None:
@@ -574,7 +574,7 @@ def test_who_has_a_student_among_several_primary_roles_is_a_student(tmp_path: Pa
 
     roster = read(tmp_path, school(modern(), version="1.2", roles=rows))
 
-    assert roster.count == (1, 0, 0, 0)
+    assert roster.count[:4] == (1, 0, 0, 0)
 
 
 def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:

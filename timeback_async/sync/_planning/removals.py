@@ -48,7 +48,8 @@ class Removals:
         """
         # Three signs that something else is wrong, the surest one first:
         #   an empty roster, the state of another roster, and a count above the limit
-        if self.count and not any(roster.count[:3]):
+        records = roster.count.students + roster.count.users + roster.count.links
+        if self.count and not records:
             return (
                 f"{roster.name}: holds no people, so everybody would be removed. Nothing was "
                 "sent. Is the export complete?"

@@ -136,7 +136,8 @@ class Loader:
                 people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
             people.write()
         source.unreadable += rows.broken
-        if not total and not rows.broken:
+        source.rows = total + rows.broken
+        if not source.rows:
             self._report("file-empty", rows.file)
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
