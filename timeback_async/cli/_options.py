@@ -18,6 +18,7 @@ __all__ = [
     "FindingsPath",
     "Grades",
     "Layout",
+    "LogFormatName",
     "MaxInFlight",
     "MaxRate",
     "Mode",
@@ -41,6 +42,10 @@ FINDINGS_COLUMNS = (
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 FaultsName = Annotated[
     Literal["none", "some", "storm"], typer.Option("--faults", help="How often the server fails.")
+]
+LogFormatName = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option("--log-format", help="Log lines on stderr instead of progress bars."),
 ]
 MaxInFlight = Annotated[int | None, typer.Option(help="The most requests at once.")]
 MaxRate = Annotated[float | None, typer.Option(help="The most requests per second.")]

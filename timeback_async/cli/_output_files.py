@@ -1,7 +1,8 @@
-"""The files that a run writes: the records that were not saved, and the report."""
+"""The files that a run writes: the records that were not saved, the plan, and the report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,13 +10,15 @@ import msgspec
 
 from .._results import ItemResult, Outcome
 from ..errors import RecordError
-from ..sync import Change, LeftOut
+from ..sync import Change, LeftOut, Plan
 from ..sync._reading.gaps import NONE
 from ..sync._reading.json_lines import FAILURE, record_in, written
 from ..sync._reading.roster import RECORDS
 from ._private_file import PrivateFile
 
-__all__ = ["Failures", "ReportFile"]
+__all__ = ["Failures", "PlanFile", "ReportFile"]
+
+LINES_AT_ONCE = 500
 
 
 class Failures:
@@ -97,6 +100,40 @@ def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] 
     return {failed.kind: msgspec.Raw(content)}, {"gaps": gaps} if is_open else {}
 
 
+class PlanFile:
+    """A file of all changes of a plan, one per line: ids and places, and no values."""
+
+    def __init__(self, file: PrivateFile) -> None:
+        self._file = file
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path | None) -> Iterator[Self | None]:
+        """Open the file before anything is read; without a path there is no file.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        if path is None:
+            yield None
+            return
+        with PrivateFile.opened(path, "; the file does not hold the whole plan") as file:
+            yield cls(file)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds the whole plan."""
+        return not self._file.is_full
+
+    def write(self, plan: Plan) -> None:
+        """Write all changes of a plan; it blocks."""
+        with plan.roster.database.lock:
+            changes = iter(plan)
+            while some := list(islice(changes, LINES_AT_ONCE)):
+                rows = (msgspec.json.encode(plan.described(change)) for change in some)
+                self._file.write(b"\n".join(rows) + b"\n")
+
+
 class ReportFile:
     """The file that holds the page of a report."""
 
@@ -117,6 +154,11 @@ class ReportFile:
         with PrivateFile.opened(path) as file:
             yield cls(file)
 
-    def write(self, page: str) -> bool:
-        """Write the page and return True; print an error and return False where that fails."""
-        return self._file.write(page.encode(errors="replace"))
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds the page."""
+        return not self._file.is_full
+
+    def write(self, page: str) -> None:
+        """Write the page."""
+        self._file.write(page.encode(errors="replace"))

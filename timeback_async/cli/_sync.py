@@ -16,6 +16,7 @@ from ._options import (
     FindingsPath,
     Grades,
     Layout,
+    LogFormatName,
     MaxInFlight,
     MaxRate,
     Mode,
@@ -65,6 +66,14 @@ def sync(
     max_removals: Annotated[
         str, typer.Option(help="Limit for removed people, and for removed links: N or P%.")
     ] = "5%",
+    allow_new_ids: Annotated[
+        bool,
+        typer.Option(
+            "--allow-new-ids",
+            help="Send a full file though most known people are absent and most of its people are "
+            "new, as when ids have changed their form.",
+        ),
+    ] = False,
     resend: Annotated[
         bool,
         typer.Option("--resend", help="Send all records, including those that have not changed."),
@@ -76,11 +85,15 @@ def sync(
         Path | None, typer.Option(help="Write the records that were not saved to this .jsonl file.")
     ] = None,
     findings: FindingsPath = None,
-    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
-    log_format: Annotated[
-        Literal["text", "json"] | None,
-        typer.Option(help="Log lines on stderr instead of progress bars."),
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the whole plan, a change per line, to this .jsonl file, also if the plan "
+            "is refused."
+        ),
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
+    log_format: LogFormatName = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -91,7 +104,8 @@ def sync(
     crash.
     """
     written = {
-        "--state": state, "--failures": failures, "--findings": findings, "--report": report
+        "--state": state, "--failures": failures, "--findings": findings, "--plan": plan,
+        "--report": report,
     }  # fmt: skip
     check_files([path], written)
     from ..sync import ReadOptions
@@ -116,7 +130,7 @@ def sync(
             state_ids,
             given(max_in_flight=max_in_flight, max_rate=max_rate),
             options,
-            Comparing(deactivate_absent, unlink_absent, max_removals, resend),
-            Outputs(failures, findings, report, json, log_format, dry_run),
+            Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend),
+            Outputs(failures, findings, plan, report, json, log_format, dry_run),
         )
     )

@@ -15,6 +15,7 @@ from ._options import (
     FindingsPath,
     Grades,
     Layout,
+    LogFormatName,
     MaxInFlight,
     MaxRate,
     Mode,
@@ -62,6 +63,7 @@ def upsert(
         ),
     ] = None,
     findings: FindingsPath = None,
+    log_format: LogFormatName = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -74,7 +76,7 @@ def upsert(
     if primary_org is not None and (org_map is not None or default_org is not None):
         raise typer.BadParameter("--primary-org leaves nothing for --org-map and --default-org")
     from ..sync import ReadOptions
-    from ._upsert_run import run_upsert
+    from ._upsert_run import Outputs, run_upsert
 
     options = ReadOptions(
         strict=strict,
@@ -90,4 +92,5 @@ def upsert(
         accept=accepted(accept),
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
-    exit_with_async(run_upsert(files, options, settings, dry_run, failures, findings, json))
+    outputs = Outputs(failures, findings, json, log_format, dry_run)
+    exit_with_async(run_upsert(files, options, settings, outputs))

@@ -30,8 +30,15 @@ def test_json_has_every_figure_and_stands_alone_on_stdout(server: MockServer) ->
 
     nothing = {"planned": 0}
     assert report["ok"]
-    assert report["exit"] == report["left_out"] == report["unchanged"] == report["retries"] == 0
-    assert report["read"] == {"students": 2, "users": 1, "links": 2, "left_out": 0}
+    assert report["exit"] == report["unchanged"] == report["retries"] == report["not_reached"] == 0
+    assert report["read"] == {
+        "rows": 3, "students": 2, "users": 1, "links": 2, "repeated": 0, "left_out": 0
+    }  # fmt: skip
+    assert report["severities"] == {"error": 0, "warning": 0, "note": 0}
+    assert report["actions"] == {"create": 3, "link": 2}
+    assert (report["planned"], report["saved"], report["deleted"], report["failed"]) == (5, 5, 0, 0)
+    assert 0 < report["sending"] < report["elapsed"]
+    assert report["rate"] == pytest.approx(5 / report["sending"], rel=0.1)
     assert report["phases"] == {
         "people": {"planned": 3, "saved": 3},
         "links": {"planned": 2, "saved": 2},
@@ -62,7 +69,9 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
     done, report = sync(path), figures(path)
 
     found = {each["code"]: each for each in report["findings"]}
-    assert (done.exit_code, report["exit"], report["left_out"]) == (1, 1, 2)
+    assert (done.exit_code, report["exit"], report["severities"]["error"]) == (1, 1, 2)
+    assert report["read"]["left_out"] == 1
+    assert "3 rows read, 1 left out" in done.stdout
     assert "error: once users.csv: familyName: a required value is blank" in done.stdout
     assert "users.csv:3" in done.stdout
     assert "To do: fill it in." in done.stdout
@@ -201,6 +210,8 @@ def test_a_refusal_is_told_to_machines_and_takes_the_place_of_an_older_report(
     assert done.exit_code == told["exit"] == 2
     assert "but only 0 may be" in told["error"] == told["stopped"]
     assert not told["ok"]
+    assert told["refused"]
+    assert told["actions"] == {"deactivate": 1}
     assert "all is well" not in Path("report.html").read_text("utf-8")
     assert "but only 0 may be" in Path("report.html").read_text("utf-8")
 

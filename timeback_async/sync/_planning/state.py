@@ -148,6 +148,19 @@ class State(Closing):
         found: tuple[bytes | None, str, str] | None = self._db.execute(query, (key,)).fetchone()
         return found
 
+    def find(self, sourced_id: str) -> Entry | None:
+        """Return what is known of a person, by the sourcedId or by the id as it is kept here."""
+        self.settle()
+        query = "SELECT * FROM records WHERE id IN (?, ?) AND kind <> 'agent'"
+        found = self._db.execute(query, (self.id_of(sourced_id), sourced_id)).fetchone()
+        return found and Entry._make(found)
+
+    def links_of(self, person: Entry) -> list[Entry]:
+        """Return what is known of the links of a person."""
+        self.settle()
+        query = "SELECT * FROM records WHERE ? IN (student, user) ORDER BY id"
+        return list(map(Entry._make, self._db.execute(query, (person.id,))))
+
     def entries(self) -> Iterator[Entry]:
         """Yield what is known of every record."""
         self.settle()

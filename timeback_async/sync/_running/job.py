@@ -105,10 +105,11 @@ class SyncRun:
         finally:
             self._journal.close()
             await _whole(writer)
-            self.report.elapsed = time.monotonic() - self._started
+            self.report.sending = time.monotonic() - self._started
             if self._done:
                 self._draw(self.report.trace.end)
             await _whole(asyncio.create_task(self._conclude()))
+            self.report.elapsed = time.monotonic() - self._plan.roster.started
             self._state.is_in_use = False
         return self.report
 
@@ -236,7 +237,7 @@ class SyncRun:
         except StateError as error:
             if self.error is None:
                 self._end(error)
-        log.info("%s in %.1f s", self.report, self.report.elapsed)
+        log.info("%s in %.1f s", self.report, self.report.sending)
 
 
 async def _whole(task: asyncio.Task[None]) -> None:
