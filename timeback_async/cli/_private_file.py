@@ -61,8 +61,6 @@ class PrivateFile:
 
     def fail(self, error: OSError) -> None:
         """Print why the file is not whole, and write no more."""
-        if self.is_full:
-            return
         self.is_full = True
         with suppress(OSError):  # a device has no end to cut off
             self._file.truncate(self._size)

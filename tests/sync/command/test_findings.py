@@ -57,7 +57,7 @@ def test_every_finding_is_a_line_what_was_left_out_first(
         "field": "agentSourcedIds",
         "detail": "u-9",
         "says": "an agent is not in users.csv",
-        "advice": "add the agent, or remove the reference",
+        "advice": "add that parent or guardian there, or remove the id",
     }
     assert "anary" not in Path("all.jsonl").read_text("utf-8")
     assert stat.S_IMODE(Path("all.jsonl").stat().st_mode) == 0o600

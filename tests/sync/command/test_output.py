@@ -138,6 +138,7 @@ def test_what_the_server_ends_is_the_last_line_of_the_log_with_the_figures(
     ("arguments", "environ", "said"),
     [
         (["gone.zip"], {}, "gone.zip: No such file or directory"),
+        (["family", "--report", "no/such.html"], {}, "no/such.html: No such file or directory"),
         (["family"], {"TIMEBACK_CLIENT_SECRET": "wrong"}, "check client_id, client_secret"),
     ],
 )

@@ -210,7 +210,7 @@ def test_json_lines_are_judged_where_they_are_a_full_set(
     tmp_path: Path, state: State, mode: Any
 ) -> None:
     def wire(ids: Sequence[object]) -> str:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"sourcedId": str(each), "username": None, "givenName": "A", "familyName": "B",
              "grades": [], "primaryOrg": {"sourcedId": "o"}}
             for each in ids

@@ -227,6 +227,18 @@ def test_a_birth_date_in_another_form_is_read_only_in_one_way(
     assert "Canary" not in str(wrong(roster))
 
 
+@pytest.mark.parametrize("form", [None, "%m/%d/%Y"])
+def test_a_date_that_cannot_be_read_names_the_form_that_was_tried(
+    tmp_path: Path, form: str | None
+) -> None:
+    births = [{"sourcedId": "s-1", "birthDate": "Canary"}]
+
+    roster = read(tmp_path, school(child(), demographics=births), date_format=form)
+
+    (said,) = wrong(roster)
+    assert said.endswith(f"(is not a date; tried {form or 'yyyy-mm-dd'})")
+
+
 def test_rows_that_say_different_birth_dates_leave_the_person_out(tmp_path: Path) -> None:
     births = [
         {"sourcedId": own, "birthDate": text}
@@ -308,7 +320,10 @@ def test_a_grade_without_a_counterpart_is_sent_as_it_is_with_a_warning(
     assert isinstance(found, Student)
     assert found.grades == [cell]
     assert wrong(roster) == [
-        "grade-unmapped users.csv:2: grades: a grade is not in the grade map and is sent as it is"
+        (
+            "grade-unmapped users.csv:2: grades: "
+            "a grade is not one that TimeBack is known to use, and is sent as it is"
+        )
     ]
 
 
@@ -453,7 +468,10 @@ def test_a_1_2_user_without_roles_is_left_out_and_roles_of_nobody_are_told(tmp_p
         ),
         (
             {"endDate": "Canary"},
-            "value-invalid users.csv:2: endDate: a value is not valid (is not a date)",
+            (
+                "value-invalid users.csv:2: endDate: "
+                "a value is not valid (is not a date; tried yyyy-mm-dd)"
+            ),
         ),
     ],
 )
@@ -547,7 +565,10 @@ def test_a_primary_org_that_is_not_in_the_map_leaves_the_person_out(tmp_path: Pa
     roster = read(tmp_path, school(row, version="1.2", roles=[role("s-1")]), org_map=pairs)
 
     assert wrong(roster) == [
-        "org-unmapped users.csv:2: primaryOrgSourcedId: the org is not in the org map (other)"
+        (
+            "org-unmapped users.csv:2: primaryOrgSourcedId: "
+            "the org (a school) is not in the org map, the list of what TimeBack calls each (other)"
+        )
     ]
 
 

@@ -18,7 +18,7 @@ from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import DIFFERENT, boolean, day, listed
+from .values import DIFFERENT, boolean, day, listed, not_a_date
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
@@ -213,9 +213,10 @@ class PeopleMapper:
         if text == DIFFERENT:
             report("value-invalid", "birthDate", "several rows have different ones")
             return UNSET
-        found = day(text, form or self._date_format)
+        form = form or self._date_format
+        found = day(text, form)
         if isinstance(found, str):
-            report(found, "birthDate", "" if found == "date-ambiguous" else "is not a date")
+            report(found, "birthDate", "" if found == "date-ambiguous" else not_a_date(form))
             return UNSET
         if found.isoformat() != text:
             report("value-form", "birthDate")

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import msgspec
 
-__all__ = ["AMBIGUOUS", "DIFFERENT", "boolean", "day", "listed", "user_ids"]
+__all__ = ["AMBIGUOUS", "DIFFERENT", "boolean", "day", "listed", "not_a_date", "user_ids"]
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 AMBIGUOUS = "date-ambiguous"
@@ -72,6 +72,11 @@ def day(text: str, form: str | None) -> datetime.date | str:
             return _date(year, one, two)
         return _date(year, two, one) if int(one) > 12 else AMBIGUOUS
     return "value-invalid"
+
+
+def not_a_date(form: str | None) -> str:
+    """Return the rule that a text breaks which is no date."""
+    return f"is not a date; tried {form or 'yyyy-mm-dd'}"
 
 
 def _date(year: str, month: str, day_: str) -> datetime.date | str:

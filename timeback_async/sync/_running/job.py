@@ -69,6 +69,8 @@ class SyncRun:
         plan: Plan,
         on_result: Callable[[Change, ItemResult], None] | None = None,
     ) -> None:
+        if plan.refusal:
+            raise PlanRefusedError(plan)
         self._session, self._plan, self._state = session, plan, plan.state
         self._on_result = on_result
         self._journal = Journal(plan.state)
@@ -267,7 +269,5 @@ def run(
         PlanRefusedError: The plan was refused when it was made.
         ConfigError: The plan's state is another endpoint's or client's.
     """
-    if plan.refusal:
-        raise PlanRefusedError(plan)
     plan.state.claim(session.config)
     return SyncRun(session, plan, on_result)

@@ -35,7 +35,9 @@ def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
     others = [cause for cause in report.causes if cause.severity != "note"]
     is_sent = not (report.dry_run or report.is_refused)
     mark, headline = _headline(report)
-    tiles = {TILES.get(name, name): number for name, number in report.read.items()}
+    tiles: dict[str, float] = {
+        TILES.get(name, name): number for name, number in report.read.items()
+    }
     tiles["unchanged"] = report.unchanged
     if is_sent:
         tiles |= {
