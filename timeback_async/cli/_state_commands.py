@@ -80,7 +80,7 @@ def _show(path: Path, as_json: bool) -> int:
 
 def _find(path: Path, ids: list[str], as_json: bool) -> int:
     from ..sync import State
-    from ._screen import print_json, print_table
+    from ._screen import out, print_json
 
     records = []
     with State(path, create=False) as state:
@@ -90,27 +90,32 @@ def _find(path: Path, ids: list[str], as_json: bool) -> int:
             known = {"id": state.id_of(each)} if entry is None else _as_dict(entry)
             linked = [_as_dict(link) for link in links]
             records.append({"asked": each, "known": entry is not None, **known, "links": linked})
+    code = EXIT.OK if all(each["known"] for each in records) else EXIT.PARTIAL
     if as_json:
         print_json({"records": records})
-    else:
-        rows = [
-            (
-                each["asked"], each["kind"], each["outcome"], each["time"], each["source"],
-                _counted(each["links"]), each["id"],
-            )
-            if each["known"]
-            else (each["asked"], "", "not known", "", "", "", each["id"])
-            for each in records
-        ]  # fmt: skip
-        headings = ("asked for", "kind", "outcome", "when", "file", "links", "id in the state")
-        print_table(str(path), headings, rows)
-    return EXIT.OK if all(each["known"] for each in records) else EXIT.PARTIAL
+        return code
+    for record in records:
+        out.print(_in_words(record), markup=False, soft_wrap=True)
+    return code
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    """Return one line about what is known of a person."""
+    from ._screen import printable
+
+    asked, kept = printable(record["asked"]), f"its id in the state is {record['id']}"
+    if not record["known"]:
+        return f"{asked}: not known; {kept}"
+    return (
+        f"{asked}: {record['kind']}, {record['outcome']} at {record['time']}, file "
+        f"{record['source']}, links: {_counted(record['links'])}; {kept}"
+    )
 
 
 def _counted(links: list[dict[str, Any]]) -> str:
     """Return how many links have each outcome."""
     outcomes = Counter(link["outcome"] for link in links)
-    return ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+    return ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()) or "none"
 
 
 def _as_dict(entry: "Entry") -> dict[str, Any]:

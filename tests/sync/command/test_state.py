@@ -53,13 +53,15 @@ def test_what_is_known_of_an_id_is_found_though_only_its_hash_is_kept(
 ) -> None:
     sync(family(), "--state-ids", ids)
 
-    done = run("state", "find", "s-1", "u-1", "s-9", COLUMNS="200")
+    done = run("state", "find", "s-1", "u-1", "s-9")
     told = json.loads(run("state", "find", "u-1", "s-9", "--json").stdout)["records"]
 
+    child, parent, nobody = done.stdout.splitlines()
     assert done.exit_code == 1
-    assert re.search(r"s-1 +│ student │ saved +│ \d{4}-.*Z │ users +│ 1 saved │", done.stdout)
-    assert re.search(r"u-1 +│ user +│ saved +│ .* │ 2 saved │", done.stdout)
-    assert re.search(r"s-9 +│ +│ not known │", done.stdout)
+    assert re.match(r"s-1: student, saved at \d{4}-.*Z, file users, links: 1 saved; its", child)
+    assert re.match(r"u-1: user, saved at .*, links: 2 saved; its id in the state is ", parent)
+    assert nobody.startswith("s-9: not known; its id in the state is ")
+    assert nobody.endswith(told[1]["id"])
     assert [each["known"] for each in told] == [True, False]
     assert (told[0]["kind"], told[0]["source"]) == ("user", "users")
     assert [each["outcome"] for each in told[0]["links"]] == ["saved"] * 2
@@ -75,11 +77,13 @@ def test_an_id_is_found_by_the_hash_that_a_dry_run_prints(server: MockServer) ->
     assert found is not None
 
     by_hash = run("state", "find", found[1], "--json")
+    shown = run("state", "find", "s-2")
     by_id = run("state", "find", "s-2", "--json")
 
     assert by_hash.exit_code == by_id.exit_code == 0
     assert json.loads(by_hash.stdout)["records"][0]["id"] == found[1]
     assert json.loads(by_id.stdout)["records"][0]["id"] == found[1]
+    assert found[1] in shown.stdout
     assert "`state find ID…` prints the hash of an id" in words(dry.stdout)
 
 

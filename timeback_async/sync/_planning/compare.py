@@ -230,7 +230,7 @@ class _Planner:
             if is_unreadable:
                 self._report("absence-doubtful", file)
             elif not self._is_removable[entry.kind]:
-                self._report("absent", file, detail=entry.kind)
+                self._report("absent", file, detail=self._named(entry))
             elif entry.kind == "agent":
                 self._unlink(entry)
             else:
@@ -269,6 +269,12 @@ class _Planner:
         """
         student, user = self._tables.present(link.student), self._tables.present(link.user)
         return student is not None and not student.is_left_out and not (user and user.is_left_out)
+
+    def _named(self, entry: Entry) -> str:
+        """Return the kind of what is absent; of a person, also the id as the state keeps it."""
+        if entry.kind == "agent":
+            return entry.kind
+        return f"{entry.kind} {'hashed id ' if self._state.ids == 'hashed' else ''}{entry.id}"
 
     def _unlink(self, entry: Entry) -> None:
         student = self._tables.present(entry.student)
