@@ -35,7 +35,8 @@ WINGS = [
         "load", "links", "read",
     ]),
     ("sync._planning", [
-        "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",
+        "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "id_forms",
+        "new_ids", "compare",
     ]),
     ("sync._running", [
         "", "completion", "deactivation", "facts", "journal", "page", "sync_report", "job",
@@ -43,9 +44,9 @@ WINGS = [
     ("sync", [""]),
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_screen", "_signals", "_chart",
-        "_exit", "_output_files", "_progress", "_agents", "_check", "_mock_server", "_run",
-        "_state_commands", "_sync_screen", "_demo_run", "_sync_run", "_upsert_run", "_demo",
-        "_sync", "_upsert", "_app", "",
+        "_exit", "_private_file", "_findings_file", "_output_files", "_progress", "_agents",
+        "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
+        "_sync_run", "_upsert_batch", "_upsert_run", "_demo", "_sync", "_upsert", "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]

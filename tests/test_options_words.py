@@ -55,4 +55,5 @@ def test_every_option_of_the_library_has_a_flag() -> None:
 def test_a_finding_names_options_by_the_readers_name_for_them(code: str) -> None:
     for text in (CODES[code].says, CODES[code].advice):
         assert "--" not in text
+        assert "see the detail" not in text
         assert not re.search(r"[a-z]+_[a-z]+|[a-z]=", as_flags(text))

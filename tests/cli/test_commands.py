@@ -18,7 +18,7 @@ from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
 from timeback_async import __version__
 from timeback_async._flow.token import Token, TokenStore
-from timeback_async.cli import _demo_run, _signals, _upsert_run, main
+from timeback_async.cli import _demo_run, _signals, _upsert_batch, main
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
@@ -72,7 +72,7 @@ def test_all_saved_is_exit_code_0_and_json_for_a_machine(
 
     report = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert (report["submitted"], report["saved"], report["exit"]) == (5, 5, 0)
+    assert (report["planned"], report["saved"], report["exit"]) == (5, 5, 0)
     assert server.peak_in_flight <= 2
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
         yield next(batch.places()), student()
         raise ValueError("canary")
 
-    monkeypatch.setattr(_upsert_run._Batch, "as_read", records)
+    monkeypatch.setattr(_upsert_batch.Batch, "as_read", records)
 
     done = run("upsert", student_file(tmp_path / "a.jsonl", 2))
 
@@ -219,8 +219,8 @@ def test_the_first_ctrl_c_finishes_what_is_in_flight(server: MockServer, tmp_pat
 
     report = json.loads(done.stdout)
     assert done.exit_code == 75
-    assert report["submitted"] == report["saved"] == len(server.students) < 2000
-    assert report["unread"] == 2000 - report["submitted"]
+    assert report["saved"] == len(server.students) < report["planned"] == 2000
+    assert report["not_reached"] == 2000 - report["saved"]
     assert not report["ok"]
     assert "Ctrl-C again" in done.stderr
 
@@ -252,7 +252,7 @@ def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_pat
     report = json.loads(done.stdout)
     outcomes = [json.loads(line)["_failure"]["outcome"] for line in out.read_text().splitlines()]
     assert done.exit_code == 75
-    assert (report["unknown"], report["unread"]) == (4, 1996)
+    assert (report["unknown"], report["not_reached"]) == (4, 1996)
     assert outcomes == ["unknown"] * 4 + ["not_sent"] * 1996
 
 

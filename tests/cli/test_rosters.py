@@ -19,10 +19,10 @@ def test_a_school_of_families_arrives_whole_through_faults(server: MockServer) -
 
     report = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert report["saved"] == report["submitted"] == 1187 + 812 + 2390
+    assert report["saved"] == report["planned"] == 1187 + 812 + 2390
     assert report["retries"] > 0
     assert server.token_requests == 1
-    assert server.requests == report["attempts"]
+    assert server.requests == report["requests"]
     stored = (len(server.students), len(server.users), len(server.agents))
     assert stored == (1187, 812, 2390)
 
@@ -71,10 +71,10 @@ def test_sixty_families_arrive_whole_through_faults(server: MockServer, tmp_path
 
     report = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert report["saved"] == report["submitted"] == 150 + 120 + 300
+    assert report["saved"] == report["planned"] == 150 + 120 + 300
     assert report["retries"] > 0
     assert server.token_requests == 1
-    assert server.requests == report["attempts"]
+    assert server.requests == report["requests"]
     assert (len(server.students), len(server.users), len(server.agents)) == (150, 120, 300)
 
 

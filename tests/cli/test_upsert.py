@@ -19,7 +19,7 @@ from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text, school, zipped
 from timeback_async import Student, TimebackSession, User
 from timeback_async._wire import validate
-from timeback_async.cli import _upsert_run
+from timeback_async.cli import _upsert_batch, _upsert_run
 from timeback_async.cli._run import Run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import LeftOut
@@ -54,7 +54,7 @@ def test_a_zip_of_a_package_is_sent_whole(server: MockServer) -> None:
 
     report = figures(zipped(Path("export.zip"), school(*people)))
 
-    assert (report["exit"], report["submitted"], report["saved"]) == (0, 3, 3)
+    assert (report["exit"], report["planned"], report["saved"]) == (0, 3, 3)
     assert (len(server.students), len(server.users), len(server.agents)) == (1, 1, 1)
 
 
@@ -156,7 +156,7 @@ def test_a_dry_run_looks_nothing_up_and_needs_no_credentials(server: MockServer)
 
     report = figures(delta, "--dry-run", TIMEBACK_CLIENT_ID="", TIMEBACK_CLIENT_SECRET="")
 
-    assert (report["exit"], report["submitted"], report["not_sent"]) == (0, 1, 1)
+    assert (report["exit"], report["planned"], report["not_sent"]) == (0, 1, 1)
     assert server.requests == server.token_requests == 0
 
 
@@ -180,7 +180,7 @@ def test_a_delta_that_was_interrupted_is_completed_when_its_failures_are_sent(
     assert all(
         "demographics" in each["student"] or each["_failure"]["gaps"]["birth"] for each in kept
     )
-    assert again["submitted"] == len(kept)
+    assert again["planned"] == len(kept)
     assert all(each["demographics"] for each in server.students.values())
 
 
@@ -243,7 +243,7 @@ def test_failures_beside_the_file_they_come_from_are_sent_twice_and_no_harm(
 
     report = figures(people, "failures.jsonl")
 
-    assert (report["exit"], report["submitted"], report["saved"]) == (0, 4, 4)
+    assert (report["exit"], report["planned"], report["saved"]) == (0, 4, 4)
 
 
 @pytest.mark.parametrize("command", ["upsert", "sync"])
@@ -293,7 +293,7 @@ def test_failures_with_one_first_place_are_all_kept(server: MockServer) -> None:
     run("upsert", "a/records.jsonl", "b/records.jsonl", "--failures", "1.jsonl")
     report = figures("1.jsonl", "--failures", "2.jsonl")
 
-    assert (report["submitted"], report["invalid"]) == (2, 2)
+    assert (report["planned"], report["invalid"], report["read"]["left_out"]) == (0, 0, 2)
     assert lines(Path("1.jsonl")) == lines(Path("2.jsonl"))
 
 
@@ -308,7 +308,7 @@ def test_a_look_up_that_ends_the_run_leaves_every_record_in_the_failures(
     again = figures("failures.jsonl")
 
     assert report["error"].startswith("HTTP 403")
-    assert (report["submitted"], report["unread"]) == (0, 5)
+    assert (report["saved"], report["planned"], report["not_reached"]) == (0, 5, 5)
     assert (again["exit"], again["saved"]) == (0, 5)
 
 
@@ -366,12 +366,12 @@ def test_links_that_contradict_each_other_are_reported(server: MockServer) -> No
 def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
     server: MockServer, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    def read(*_: object) -> None:
+    def read(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
         time.sleep(0.2)
         raise ConfigError("too late")
 
-    monkeypatch.setattr(_upsert_run, "read_roster", read)
+    monkeypatch.setattr(_upsert_batch, "read_roster", read)
 
     done = run("upsert", "users.csv")
 

@@ -73,17 +73,17 @@ async def account(it: Case, child: asyncio.subprocess.Process, path: Path) -> di
     kept = {line["student"]["sourcedId"]: line["_failure"]["outcome"] for line in lines}
     ended = Counter(kept.values())
     assert child.returncode == report["exit"] == 75
-    assert report["submitted"] + report["unread"] == RECORDS
-    outcomes = ("saved", "failed", "invalid", "not_sent", "unknown")
-    assert sum(report[outcome] for outcome in outcomes) == report["submitted"]
+    assert report["planned"] == RECORDS
+    outcomes = ("saved", "failed", "invalid", "not_sent", "unknown", "not_reached")
+    assert sum(report[outcome] for outcome in outcomes) == RECORDS
     assert ended == Counter(
         failed=report["failed"],
-        not_sent=report["not_sent"] + report["unread"],
+        not_sent=report["not_sent"] + report["not_reached"],
         unknown=report["unknown"],
     )
     assert kept.keys() | it.server.students.keys() == it.versions.keys()
     assert len(kept) + report["saved"] == RECORDS
-    assert report["attempts"] >= it.server.requests
+    assert report["requests"] >= it.server.requests
     assert report["saved"] + report["unknown"] >= len(it.server.students) >= report["saved"]
     for text in (out.decode(), err.decode()):
         assert "Traceback" not in text
@@ -140,7 +140,7 @@ async def test_ctrl_c_while_a_token_is_renewed_loses_sight_of_no_record(
         is_well.set()
 
         assert b"Ctrl-C again" in said
-        assert report["unread"] > 0
+        assert report["not_reached"] > 0
         assert report["seconds"] < 20
         what = f"Ctrl-C {'once' if times == 1 else 'twice'} while a token is renewed"
         figure(f"{what}: seconds to exit", round(report["seconds"], 2))

@@ -8,9 +8,19 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.support.districts import District
 from tests.support.rosters import adult, child, folder, school
 from timeback_async import ItemResult, TimebackSession
-from timeback_async.sync import Change, State, SyncRun, plan, read_roster, run
+from timeback_async.sync import (
+    Change,
+    PlanRefusedError,
+    State,
+    SyncReport,
+    SyncRun,
+    plan,
+    read_roster,
+    run,
+)
 from timeback_async.testing import Faults, MockServer
 
 STUDENTS = 200
@@ -135,6 +145,30 @@ async def test_a_web_backend_stops_its_sync_in_order_and_goes_on_later(
     assert own.running.report.ok
     assert own.running.report.unchanged == sent
     assert server.requests == STUDENTS + 6
+
+
+async def test_a_plan_that_was_refused_is_looked_at_and_never_sent(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(school(*(child(f"0{n}") for n in range(5))))
+    sent = server.requests
+    path = folder(district.path / "again", school(*(child(str(n)) for n in range(5))))
+
+    with State(district.state_path, district.config()) as state, read_roster(path) as roster:
+        with pytest.raises(PlanRefusedError) as refused:
+            plan(roster, state)
+        found = refused.value.plan
+        async with TimebackSession(district.config()) as session:
+            with pytest.raises(PlanRefusedError, match="lost their leading zeros"):
+                run(session, found)
+        looked_at = [found.described(change) for change in found]
+        report = SyncReport.of(found)
+
+    assert [(each["action"], each["id"]) for each in looked_at] == [
+        ("create", str(n)) for n in range(5)
+    ]
+    assert (report.is_refused, report.planned, report.stopped) == (True, 5, str(refused.value))
+    assert server.requests == sent
 
 
 async def test_a_plan_is_looked_at_before_it_is_carried_out(

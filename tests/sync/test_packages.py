@@ -73,7 +73,13 @@ FOUND = [
         "loose",
         "OneRoster 1.1",
         (3, 0, 0, 0),
-        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 3, "file-empty": 1},
+        {
+            "header-name": 4,
+            "header-order": 1,
+            "column-unknown": 8,
+            "value-form": 3,
+            "file-empty": 1,
+        },
     ),
     (
         "sds-v2",
@@ -99,7 +105,7 @@ def test_a_roster_of_a_known_shape_has_the_right_counts_and_findings(
 ) -> None:
     roster = opened(package(name, tmp_path))
 
-    assert (roster.format, roster.count) == (form, count)
+    assert (roster.format, roster.count[:4]) == (form, count)
     assert codes(roster) == found
 
 
@@ -151,7 +157,7 @@ def test_an_org_map_of_another_school_leaves_out_every_family_for_that_one_cause
 
     roster = opened(package("school-of-families/people.csv", tmp_path), org_map=pairs)
 
-    assert roster.count == (0, 0, 0, 270)
+    assert roster.count[:4] == (0, 0, 0, 270)
     assert codes(roster) == {"org-unmapped": 270, "agent-left-out": 300}
 
 
@@ -165,7 +171,7 @@ def test_an_org_map_or_a_default_org_brings_every_family_in(tmp_path: Path) -> N
             each.primary_org.sourced_id for each in roster.records() if isinstance(each, Student)
         }
         assert orgs == {"T-1"}
-        assert roster.count == EVERY_FAMILY
+        assert roster.count[:4] == EVERY_FAMILY
 
 
 def test_unknown_roles_of_school_data_sync_are_named_by_their_lines(tmp_path: Path) -> None:

@@ -96,7 +96,13 @@ SAMPLES = [
         "taoimport-1p1-loose",
         "OneRoster 1.1",
         (2, 0, 0, 0),
-        {"header-name": 4, "header-order": 1, "column-unknown": 8, "value-form": 2, "file-empty": 1},
+        {
+            "header-name": 4,
+            "header-order": 1,
+            "column-unknown": 8,
+            "value-form": 2,
+            "file-empty": 1,
+        },
     ),
     (
         f"{SDS}/SDS v2",
@@ -131,7 +137,7 @@ def test_a_roster_from_the_wild_has_the_right_counts_and_findings(
 ) -> None:
     roster = opened(DATA / path)
 
-    assert (roster.format, roster.count) == (form, count)
+    assert (roster.format, roster.count[:4]) == (form, count)
     assert codes(roster) == found
 
 
@@ -173,7 +179,7 @@ def test_an_org_map_of_another_school_leaves_everybody_out_for_that_one_cause(
 
     roster = opened(DATA / NICELION / "test-csv.csv", org_map=pairs)
 
-    assert roster.count == (0, 0, 0, 1999)
+    assert roster.count[:4] == (0, 0, 0, 1999)
     assert codes(roster) == {"org-unmapped": 1999, "agent-left-out": 2390}
 
 
@@ -187,7 +193,7 @@ def test_an_org_map_or_a_default_org_brings_everybody_in(tmp_path: Path) -> None
             each.primary_org.sourced_id for each in roster.records() if isinstance(each, Student)
         }
         assert orgs == {"T-1"}
-        assert roster.count == (1187, 812, 2390, 0)
+        assert roster.count[:4] == (1187, 812, 2390, 0)
 
 
 def test_unknown_roles_are_named_by_their_lines() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from timeback_async import Config, TimebackSession
+from timeback_async.sync import State, read_roster
 from timeback_async.testing import Faults, MockServer
 
 from . import user_code
@@ -131,6 +132,23 @@ async def test_a_transport_of_ones_own() -> None:
         "PUT /rostering/1.0/students",
         "closed",
     ]
+
+
+def test_every_finding_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(USERS.replace("Ada", "", 1))
+
+    found = user_code.what_is_found(tmp_path / "users.csv", ["value-missing"])
+
+    assert ("value-missing", "error", 2) in found
+
+
+def test_a_plan_is_described_also_if_it_is_refused(tmp_path: Path) -> None:
+    heading, student, _ = USERS.splitlines()
+    (tmp_path / "users.csv").write_text(f"{heading}\n{student}\n")
+    with State(tmp_path / "state.db") as state, read_roster(tmp_path / "users.csv") as roster:
+        (change,) = user_code.what_is_refused(roster, state)
+
+    assert (change["action"], change["id"]) == ("create", "s-1")
 
 
 def test_rows_that_are_left_out(tmp_path: Path) -> None:

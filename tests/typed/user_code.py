@@ -51,6 +51,7 @@ from timeback_async.sync import (
     Failure,
     Finding,
     Plan,
+    PlanRefusedError,
     ReadOptions,
     Roster,
     State,
@@ -322,6 +323,28 @@ async def over_a_transport_of_ones_own(config: Config) -> tuple[frozenset[str], 
         scopes = await timeback.check_token("everything")
         await timeback.upsert_student(student(1))
     return assert_type(scopes, frozenset[str]), transport.paths
+
+
+def what_is_found(path: Path, accept: list[str]) -> list[tuple[str, str, int]]:
+    found: list[tuple[str, str, int]] = []
+
+    def take(finding: Finding) -> None:
+        found.append((assert_type(finding.code, str), finding.severity, finding.line))
+
+    with read_roster(path, ReadOptions(accept=accept), on_finding=take) as roster:
+        assert_type(roster.findings.errors, int)
+        assert_type(roster.findings.unaccepted, int)
+        return found
+
+
+def what_is_refused(roster: Roster, state: State) -> list[dict[str, Any]]:
+    """Return the changes of a plan, also of one that is refused."""
+    try:
+        found = plan(roster, state, allow_new_ids=False)
+    except PlanRefusedError as refused:
+        found = assert_type(refused.plan, Plan)
+        assert_type(found.refusal, str)
+    return [assert_type(found.described(change), dict[str, Any]) for change in found]
 
 
 def what_is_left_out(path: Path) -> list[str]:

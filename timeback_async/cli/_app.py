@@ -9,7 +9,7 @@ from ._agents import agents
 from ._check import check
 from ._demo import demo
 from ._mock_server import mock_server
-from ._state_commands import export, forget, show
+from ._state_commands import export, find, forget, show
 from ._sync import sync
 from ._upsert import upsert
 
@@ -30,7 +30,7 @@ app = typer.Typer(
 state_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Show or edit the state that `sync` keeps.",
+    help="Show, search or edit the state that `sync` keeps.",
 )
 
 app.command()(demo)
@@ -38,6 +38,7 @@ app.command()(upsert)
 app.command()(sync)
 app.add_typer(state_app, name="state")
 state_app.command()(show)
+state_app.command()(find)
 state_app.command()(forget)
 state_app.command()(export)
 app.command()(agents)

@@ -8,13 +8,17 @@ import typer
 
 __all__ = [
     "DEFAULT_STATE",
+    "FINDINGS_COLUMNS",
+    "Accept",
     "AsJson",
     "DateFormat",
     "DefaultOrg",
     "Encoding",
     "FaultsName",
+    "FindingsPath",
     "Grades",
     "Layout",
+    "LogFormatName",
     "MaxInFlight",
     "MaxRate",
     "Mode",
@@ -23,16 +27,25 @@ __all__ = [
     "Seed",
     "StatePath",
     "Strict",
+    "accepted",
     "check_files",
     "given",
 ]
 
 DEFAULT_STATE = Path("timeback-state.db")
 DATA_SUFFIXES = (".csv", ".parquet")  # what is read of a folder
+# Of a file of findings as CSV.
+FINDINGS_COLUMNS = (
+    "severity", "accepted", "code", "file", "line", "field", "detail", "says", "advice"
+)  # fmt: skip
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 FaultsName = Annotated[
     Literal["none", "some", "storm"], typer.Option("--faults", help="How often the server fails.")
+]
+LogFormatName = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option("--log-format", help="Log lines on stderr instead of progress bars."),
 ]
 MaxInFlight = Annotated[int | None, typer.Option(help="The most requests at once.")]
 MaxRate = Annotated[float | None, typer.Option(help="The most requests per second.")]
@@ -47,6 +60,32 @@ StatePath = Annotated[Path, typer.Option("--state", help="The state file of `syn
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that have a value: the others keep the library's defaults."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+# -- what was found in the files
+
+FindingsPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--findings",
+        help="Write every finding, one a line, to this .csv or .jsonl file: what was left out, "
+        "what to check, and notes.",
+    ),
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="CODE",
+        help="Findings of this code are known: they do not make the exit code 1. Can be repeated.",
+    ),
+]
+
+
+def accepted(codes: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the codes of `--accept`, which may hold several with commas between them."""
+    parts = (part.strip() for text in codes or () for part in text.split(","))
+    return tuple(part for part in parts if part)
 
 
 # -- how files are read
@@ -78,6 +117,15 @@ Strict = Annotated[
 ]
 
 
+def _is_data(path: Path) -> bool:
+    """Whether a file in a folder may be a part of the roster, and not the findings of a run."""
+    if path.suffix.lower() not in DATA_SUFFIXES or not path.is_file():
+        return False
+    header = ",".join(FINDINGS_COLUMNS).encode()
+    with path.open("rb") as file:
+        return file.read(len(header)) != header
+
+
 def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> None:
     """Refuse an output file that is part of the input, or the file of another option.
 
@@ -89,7 +137,7 @@ def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> Non
     for path in read:
         taken[path.resolve()] = "one of the files read"
         if path.is_dir():
-            inside = (each for each in path.iterdir() if each.suffix.lower() in DATA_SUFFIXES)
+            inside = (each for each in path.iterdir() if _is_data(each))
             taken |= {each.resolve(): f"part of {path}" for each in inside}
     for option, file in written.items():
         if file is not None:

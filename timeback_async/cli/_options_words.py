@@ -22,9 +22,11 @@ OPTIONS = {
     "relationship": "--relationship",
     "date_format": "--date-format",
     "mode": "--mode",
+    "accept": "--accept",
     "deactivate_absent": "--deactivate-absent",
     "unlink_absent": "--unlink-absent",
     "max_removals": "--max-removals",
+    "allow_new_ids": "--allow-new-ids",
     "resend": "--resend",
 }
 _any = "|".join(OPTIONS)
@@ -59,4 +61,5 @@ def named_by_flags() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise type(error)(as_flags(str(error))) from None
+        error.args = (as_flags(str(error)),)
+        raise

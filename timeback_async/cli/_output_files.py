@@ -1,24 +1,24 @@
-"""The files that a run writes: the records that were not saved, and the report."""
+"""The files that a run writes: the records that were not saved, the plan, and the report."""
 
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from .._results import ItemResult, Outcome
-from ..errors import ConfigError, RecordError
-from ..sync import Change, LeftOut
+from ..errors import RecordError
+from ..sync import Change, LeftOut, Plan
 from ..sync._reading.gaps import NONE
 from ..sync._reading.json_lines import FAILURE, record_in, written
 from ..sync._reading.roster import RECORDS
-from ._screen import print_error
+from ._private_file import PrivateFile
 
-__all__ = ["Failures", "ReportFile"]
+__all__ = ["Failures", "PlanFile", "ReportFile"]
+
+LINES_AT_ONCE = 500
 
 
 class Failures:
@@ -27,9 +27,8 @@ class Failures:
     It holds whole records, so only its owner may read it. `upsert` and `sync` can send it again.
     """
 
-    def __init__(self, path: Path, file: RawIOBase) -> None:
-        self._path, self._file = path, file
-        self._is_full = False
+    def __init__(self, file: PrivateFile) -> None:
+        self._file = file
 
     @classmethod
     @contextmanager
@@ -42,14 +41,13 @@ class Failures:
         if path is None:
             yield None
             return
-        try:
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from None
-        with os.fdopen(number, "wb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(number).st_mode):  # it may have been there before
-                path.chmod(0o600)
-            yield cls(path, file)
+        with PrivateFile.opened(path, "; the file does not hold every failure") as file:
+            yield cls(file)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds every failure so far."""
+        return not self._file.is_full
 
     def write_left_out(self, row: LeftOut) -> None:
         """Add a row of a roster that is left out, with the reason for that."""
@@ -60,9 +58,9 @@ class Failures:
         self.write(row, invalid)
 
     def write(self, failed: Change | LeftOut, result: ItemResult) -> None:
-        """Add a record as a line that can be read again. A full disk does not end the run."""
+        """Add a record as a line that can be read again."""
         content = _content(failed)
-        if content is None or self._is_full:
+        if content is None:
             return
         record, more = content
         error = result.error
@@ -77,13 +75,7 @@ class Failures:
             "request_id": result.request_id,
             **more,
         }
-        rest = msgspec.json.encode({**record, FAILURE: failure}) + b"\n"
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as problem:
-            self._is_full = True
-            print_error(f"{self._path}: {problem.strerror}; the file does not hold every failure")
+        self._file.write(msgspec.json.encode({**record, FAILURE: failure}) + b"\n")
 
 
 def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -108,11 +100,45 @@ def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] 
     return {failed.kind: msgspec.Raw(content)}, {"gaps": gaps} if is_open else {}
 
 
+class PlanFile:
+    """A file of all changes of a plan, one per line: ids and places, and no values."""
+
+    def __init__(self, file: PrivateFile) -> None:
+        self._file = file
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path | None) -> Iterator[Self | None]:
+        """Open the file before anything is read; without a path there is no file.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        if path is None:
+            yield None
+            return
+        with PrivateFile.opened(path, "; the file does not hold the whole plan") as file:
+            yield cls(file)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds the whole plan."""
+        return not self._file.is_full
+
+    def write(self, plan: Plan) -> None:
+        """Write all changes of a plan; it blocks."""
+        with plan.roster.database.lock:
+            changes = iter(plan)
+            while some := list(islice(changes, LINES_AT_ONCE)):
+                rows = (msgspec.json.encode(plan.described(change)) for change in some)
+                self._file.write(b"\n".join(rows) + b"\n")
+
+
 class ReportFile:
     """The file that holds the page of a report."""
 
-    def __init__(self, path: Path, file: RawIOBase) -> None:
-        self._path, self._file = path, file
+    def __init__(self, file: PrivateFile) -> None:
+        self._file = file
 
     @classmethod
     @contextmanager
@@ -125,20 +151,14 @@ class ReportFile:
         if path is None:
             yield None
             return
-        try:
-            file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from None
-        with file:
-            yield cls(path, file)
+        with PrivateFile.opened(path) as file:
+            yield cls(file)
 
-    def write(self, page: str) -> bool:
-        """Write the page and return True; print an error and return False where that fails."""
-        rest = page.encode(errors="replace")
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            print_error(f"{self._path}: {error.strerror}")
-            return False
-        return True
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds the page."""
+        return not self._file.is_full
+
+    def write(self, page: str) -> None:
+        """Write the page."""
+        self._file.write(page.encode(errors="replace"))

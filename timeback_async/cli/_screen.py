@@ -40,12 +40,13 @@ COLOURS = {
 }
 
 
-def print_report(report: Report, unread: int = 0) -> None:
+def print_report(report: Report, unread: int = 0, elapsed: float | None = None) -> None:
     """Print the figures of a bulk run as a table.
 
     Args:
         report: The report of the run.
         unread: Number of records that were never read.
+        elapsed: Seconds of all work, with that before the run; None for those of the run.
     """
     table = Table(title="Report", title_justify="left", show_header=False)
     table.add_column()
@@ -62,7 +63,9 @@ def print_report(report: Report, unread: int = 0) -> None:
     table.add_row("retries", f"{report.retries:,}")
     table.add_row("throttled", f"{report.throttled:,}")
     table.add_row("token requests", f"{report.token_requests:,}")
-    table.add_row("seconds", f"{report.elapsed:.1f}")
+    if elapsed is not None:
+        table.add_row("seconds", f"{elapsed:.1f}")
+    table.add_row("seconds of sending", f"{report.elapsed:.1f}")
     table.add_row("records/s", f"{report.rate:,.0f}")
     if report.latency.p50 is not None:
         times = (report.latency.p50, report.latency.p95, report.latency.p99)

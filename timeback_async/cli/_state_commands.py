@@ -1,15 +1,19 @@
-"""`state`: show, export or forget what `sync` remembers."""
+"""`state`: show, find, export or forget what `sync` remembers."""
 
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ._exit import EXIT, exit_with
 from ._options import DEFAULT_STATE, AsJson, StatePath
 
-__all__ = ["export", "forget", "show"]
+if TYPE_CHECKING:
+    from ..sync import Entry
+
+__all__ = ["export", "find", "forget", "show"]
 
 
 def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
@@ -18,6 +22,21 @@ def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
     Also prints the endpoint, and when the state was created and last used.
     """
     exit_with(lambda: _show(state, json))
+
+
+def find(
+    ids: Annotated[
+        list[str],
+        typer.Argument(help="sourcedIds of people, or hashes of them as a dry run prints them."),
+    ],
+    state: StatePath = DEFAULT_STATE,
+    json: AsJson = False,
+) -> None:
+    """Print what the state knows of people: when and how each was sent, and their links.
+
+    Works although the state keeps hashes of ids. Exit code 1 if one of them is not known.
+    """
+    exit_with(lambda: _find(state, ids, json))
 
 
 def forget(
@@ -59,6 +78,52 @@ def _show(path: Path, as_json: bool) -> int:
     return EXIT.OK
 
 
+def _find(path: Path, ids: list[str], as_json: bool) -> int:
+    from ..sync import State
+    from ._screen import out, print_json
+
+    records = []
+    with State(path, create=False) as state:
+        for each in ids:
+            entry = state.find(each)
+            links = [] if entry is None else state.links_of(entry)
+            known = {"id": state.id_of(each)} if entry is None else _as_dict(entry)
+            linked = [_as_dict(link) for link in links]
+            records.append({"asked": each, "known": entry is not None, **known, "links": linked})
+    code = EXIT.OK if all(each["known"] for each in records) else EXIT.PARTIAL
+    if as_json:
+        print_json({"records": records})
+        return code
+    for record in records:
+        out.print(_in_words(record), markup=False, soft_wrap=True)
+    return code
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    """Return one line about what is known of a person."""
+    from ._screen import printable
+
+    asked, kept = printable(record["asked"]), f"its id in the state is {record['id']}"
+    if not record["known"]:
+        return f"{asked}: not known; {kept}"
+    return (
+        f"{asked}: {record['kind']}, {record['outcome']} at {record['time']}, file "
+        f"{record['source']}, links: {_counted(record['links'])}; {kept}"
+    )
+
+
+def _counted(links: list[dict[str, Any]]) -> str:
+    """Return how many links have each outcome."""
+    outcomes = Counter(link["outcome"] for link in links)
+    return ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()) or "none"
+
+
+def _as_dict(entry: "Entry") -> dict[str, Any]:
+    """Return an entry as JSON types, without its hash."""
+    row = {name: value for name, value in entry._asdict().items() if name != "hash"}
+    return row | {"time": _when(entry.time)}
+
+
 def _forget(path: Path, sourced_ids: list[str]) -> int:
     from ..sync import State
     from ._screen import out
@@ -75,8 +140,7 @@ def _export(path: Path) -> int:
 
     with State(path, create=False) as state:
         for entry in state.entries():
-            row = {name: value for name, value in entry._asdict().items() if name != "hash"}
-            print_json(row | {"time": _when(entry.time)})
+            print_json(_as_dict(entry))
     return EXIT.OK
 
 

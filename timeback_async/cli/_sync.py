@@ -8,18 +8,22 @@ import typer
 from ._exit import exit_with_async
 from ._options import (
     DEFAULT_STATE,
+    Accept,
     AsJson,
     DateFormat,
     DefaultOrg,
     Encoding,
+    FindingsPath,
     Grades,
     Layout,
+    LogFormatName,
     MaxInFlight,
     MaxRate,
     Mode,
     OrgMap,
     Relationship,
     Strict,
+    accepted,
     check_files,
     given,
 )
@@ -48,6 +52,7 @@ def sync(
     encoding: Encoding = None,
     mode: Mode = None,
     strict: Strict = False,
+    accept: Accept = None,
     deactivate_absent: Annotated[
         bool,
         typer.Option(
@@ -61,6 +66,14 @@ def sync(
     max_removals: Annotated[
         str, typer.Option(help="Limit for removed people, and for removed links: N or P%.")
     ] = "5%",
+    allow_new_ids: Annotated[
+        bool,
+        typer.Option(
+            "--allow-new-ids",
+            help="Send a full file though most known people are absent and most of its people are "
+            "new, as when ids have changed their form.",
+        ),
+    ] = False,
     resend: Annotated[
         bool,
         typer.Option("--resend", help="Send all records, including those that have not changed."),
@@ -71,11 +84,16 @@ def sync(
     failures: Annotated[
         Path | None, typer.Option(help="Write the records that were not saved to this .jsonl file.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
-    log_format: Annotated[
-        Literal["text", "json"] | None,
-        typer.Option(help="Log lines on stderr instead of progress bars."),
+    findings: FindingsPath = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the whole plan, a change per line, to this .jsonl file, also if the plan "
+            "is refused."
+        ),
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
+    log_format: LogFormatName = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -85,7 +103,11 @@ def sync(
     Only new and changed records are sent. Run the same command every night, and again after a
     crash.
     """
-    check_files([path], {"--state": state, "--failures": failures, "--report": report})
+    written = {
+        "--state": state, "--failures": failures, "--findings": findings, "--plan": plan,
+        "--report": report,
+    }  # fmt: skip
+    check_files([path], written)
     from ..sync import ReadOptions
     from ._sync_run import Comparing, Outputs, run_sync
 
@@ -99,6 +121,7 @@ def sync(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        accept=accepted(accept),
     )
     exit_with_async(
         run_sync(
@@ -107,7 +130,7 @@ def sync(
             state_ids,
             given(max_in_flight=max_in_flight, max_rate=max_rate),
             options,
-            Comparing(deactivate_absent, unlink_absent, max_removals, resend),
-            Outputs(failures, report, json, log_format, dry_run),
+            Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend),
+            Outputs(failures, findings, plan, report, json, log_format, dry_run),
         )
     )

@@ -18,7 +18,9 @@ from ..sync import (
     Change,
     Ids,
     Plan,
+    PlanRefusedError,
     ReadOptions,
+    Roster,
     State,
     StateError,
     SyncReport,
@@ -28,9 +30,10 @@ from ..sync import (
     run,
 )
 from ._exit import EXIT
+from ._findings_file import FindingsFile
 from ._logs import LogFormat, logged
 from ._options_words import as_flags, named_by_flags
-from ._output_files import Failures, ReportFile
+from ._output_files import Failures, PlanFile, ReportFile
 from ._progress import PhaseMeter
 from ._screen import err, print_error, print_json, printable
 from ._signals import interruptible
@@ -49,6 +52,7 @@ class Comparing(msgspec.Struct, frozen=True):
     deactivate_absent: bool
     unlink_absent: bool
     max_removals: str
+    allow_new_ids: bool
     resend: bool
 
 
@@ -56,10 +60,28 @@ class Outputs(msgspec.Struct, frozen=True):
     """Where a run reports to, and whether it is a dry run."""
 
     failures: Path | None
+    findings: Path | None
+    plan: Path | None
     report: Path | None
     json: bool
     log_format: LogFormat | None
     dry_run: bool
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a run ended.
+
+    Attributes:
+        report: Its figures.
+        error: What ended it early or refused it, or None.
+        samples: Descriptions of some changes of each phase, if they were not sent.
+        kept: The file that holds all failures, or None if none does.
+    """
+
+    report: SyncReport
+    error: TimebackError | None = None
+    samples: dict[str, list[str]] = {}
+    kept: Path | None = None
 
 
 async def run_sync(
@@ -74,21 +96,18 @@ async def run_sync(
     """Read, plan, send and report; return the exit code.
 
     Raises:
-        TimebackError: The run failed before anything was sent.
+        TimebackError: An output file cannot be written.
     """
     job = _Job(path, state_path, ids, settings, options, comparing, outputs)
     say = log.warning if outputs.log_format else err.print
-    try:
-        with logged(outputs.log_format), interruptible(job.stop, say):
+    with logged(outputs.log_format), interruptible(job.stop, say):
+        try:
             return await job.done()
-    except TimebackError as error:
-        if outputs.log_format is None:
-            raise
-        with logged(outputs.log_format):
+        except TimebackError as error:
+            if outputs.log_format is None:
+                raise
             log.error("%s", error)  # noqa: TRY400 - a traceback would not help
-        return EXIT.NOTHING_SENT
-    except asyncio.CancelledError:  # interrupted before anything was sent
-        return EXIT.INTERRUPTED
+            return EXIT.NOTHING_SENT
 
 
 class _Job:
@@ -120,57 +139,75 @@ class _Job:
             self._task.cancel()
 
     async def done(self) -> int:
-        """Run, report, and return the exit code."""
+        """Run, report, and return the exit code.
+
+        Raises:
+            TimebackError: An output file cannot be written.
+        """
         outputs = self._outputs
-        with ReportFile.opened(outputs.report) as report_file:
+        with (
+            ReportFile.opened(outputs.report) as page,
+            FindingsFile.opened(outputs.findings) as findings,
+            PlanFile.opened(outputs.plan) as plan_file,
+        ):
             try:
                 with named_by_flags():
-                    report, error, samples = await self._carried_out()
-            except (TimebackError, asyncio.CancelledError) as refusal:
-                report = SyncReport.refused(self._path.name, str(refusal) or "interrupted")
-                _keep(report, report_file)
-                if outputs.json:
-                    code = EXIT.NOTHING_SENT if str(refusal) else EXIT.INTERRUPTED
-                    _print_json(report, refusal, {}, code)
-                raise
-            is_kept = _keep(report, report_file)
-        code = _exit_code(report, error)
-        if code == EXIT.OK and not is_kept:
+                    ended = await self._carried_out(findings, plan_file)
+            except TimebackError as refusal:
+                ended = Ended(SyncReport.refused(self._path.name, str(refusal)), refusal)
+            except asyncio.CancelledError:  # interrupted before anything was sent
+                ended = Ended(SyncReport.refused(self._path.name, "interrupted"))
+                ended.report.is_refused = False
+            code = _exit_code(ended)
+            if page is not None:
+                page.write(ended.report.as_html(as_flags))
+            is_whole = all(file.is_whole for file in (page, findings, plan_file) if file)
+        if code == EXIT.OK and not is_whole:
             code = EXIT.PARTIAL
-        _print(report, error, samples, outputs, code)
+        _print(ended, outputs, code)
         return code
 
     async def _carried_out(
-        self,
-    ) -> tuple[SyncReport, TimebackError | None, dict[str, list[str]]]:
-        """Return the report, the error that ended the run early, and samples of a dry run."""
+        self, findings: FindingsFile | None, plan_file: PlanFile | None
+    ) -> Ended:
         dry_run, settings = self._outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = Config.from_env(**settings)
-        with await asyncio.to_thread(read_roster, self._path, self._options) as roster:
+        take = None if findings is None else findings.add
+        reading = asyncio.to_thread(read_roster, self._path, self._options, on_finding=take)
+        with await reading as roster:
             read = roster.count._asdict()
             log.info("read %s: %s", roster.format, read, extra={"fields": read})
             with _state(self._state_path, config, self._ids, dry_run) as state:
-                changes = await asyncio.to_thread(
-                    plan,
-                    roster,
-                    state,
-                    **msgspec.structs.asdict(self._comparing),
-                )
-                planned = {"planned": changes.total(), "unchanged": changes.unchanged}
-                log.info(
-                    "planned %(planned)d changes, %(unchanged)d unchanged",
-                    planned,
-                    extra={"fields": planned},
-                )
-                if dry_run:
-                    return SyncReport.of(changes, dry_run=True), None, _samples(changes)
-                return *await self._carry_out(config, changes), {}
+                changes, refusal = await self._planned(roster, state)
+                if findings is not None:  # whatever happens to the run now
+                    findings.finish()
+                if plan_file is not None:
+                    await asyncio.to_thread(plan_file.write, changes)
+                if dry_run or refusal is not None:
+                    report = SyncReport.of(changes, dry_run=dry_run)
+                    report.stopped = str(refusal or "")  # with the command's names of options
+                    return Ended(report, refusal, _samples(changes))
+                return await self._carry_out(config, changes)
 
-    async def _carry_out(
-        self, config: Config, changes: Plan
-    ) -> tuple[SyncReport, TimebackError | None]:
+    async def _planned(self, roster: Roster, state: State) -> tuple[Plan, PlanRefusedError | None]:
+        """Return the plan, and why it must not be carried out, if that is so."""
+        refusal, how = None, msgspec.structs.asdict(self._comparing)
+        try:
+            with named_by_flags():
+                changes = await asyncio.to_thread(plan, roster, state, **how)
+        except PlanRefusedError as error:
+            changes, refusal = error.plan, error
+        planned = {"planned": changes.total(), "unchanged": changes.unchanged}
+        log.info(
+            "planned %(planned)d changes, %(unchanged)d unchanged",
+            planned,
+            extra={"fields": planned},
+        )
+        return changes, refusal
+
+    async def _carry_out(self, config: Config, changes: Plan) -> Ended:
         visible = not self._outputs.json and self._outputs.log_format is None
         planned: dict[str, int] = {phase: changes.total(phase) for phase in PHASES}
         async with TimebackSession(config) as session:
@@ -188,7 +225,8 @@ class _Job:
                     self._running = running = run(session, changes, on_result=take)
                     with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
                         await running
-        return running.report, running.error
+            kept = self._outputs.failures if failures is None or failures.is_whole else None
+        return Ended(running.report, running.error, kept=kept)
 
 
 def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
@@ -198,12 +236,8 @@ def _state(path: Path, config: Config, ids: Ids | None, dry_run: bool) -> State:
     return State(path, config, ids)
 
 
-def _keep(report: SyncReport, file: ReportFile | None) -> bool:
-    """Write the page of the report, if there is a file for it; return False if that failed."""
-    return file is None or file.write(report.as_html(as_flags))
-
-
-def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
+def _exit_code(ended: Ended) -> int:
+    report, error = ended.report, ended.error
     if isinstance(error, StateError):
         return EXIT.INTERRUPTED
     if error is not None:
@@ -213,28 +247,23 @@ def _exit_code(report: SyncReport, error: TimebackError | None) -> int:
     return EXIT.OK if report.ok else EXIT.PARTIAL
 
 
-def _print(
-    report: SyncReport,
-    error: TimebackError | None,
-    samples: dict[str, list[str]],
-    outputs: Outputs,
-    code: int,
-) -> None:
-    if error is not None and outputs.log_format is not None:
-        log.error("%s", error)
+def _print(ended: Ended, outputs: Outputs, code: int) -> None:
+    report, error, samples = ended.report, ended.error, ended.samples
+    has_plan = bool(report.format)  # otherwise it was refused before there was one
     if outputs.json:
-        _print_json(report, error, samples, code)
+        told = str(error) if error else ""
+        print_json(report.as_dict() | {"samples": samples, "error": told, "exit": code})
+    elif has_plan:
+        print_sync_report(report, samples, ended.kept)
+    if outputs.log_format is None:
+        if error is not None:
+            print_error(error)
         return
-    print_sync_report(report, samples, outputs.failures)
-    if error is not None and outputs.log_format is None:
-        print_error(error)
-
-
-def _print_json(
-    report: SyncReport, error: BaseException | None, samples: dict[str, list[str]], code: int
-) -> None:
-    ended = str(error) if error else ""
-    print_json(report.as_dict() | {"samples": samples, "error": ended, "exit": code})
+    fields = report.figures() | {"exit": code}
+    if error is not None:
+        log.error("%s", error, extra={"fields": fields})
+    else:
+        log.info("exit code %d: %s", code, report, extra={"fields": fields})
 
 
 def _samples(changes: Plan) -> dict[str, list[str]]:
@@ -242,7 +271,7 @@ def _samples(changes: Plan) -> dict[str, list[str]]:
     is_hashed = changes.state.ids == "hashed"
 
     def described(change: Change) -> str:
-        secret = "hashed id " if is_hashed and change.record is None else ""
+        secret = "hashed id " if is_hashed and change.content is None else ""
         return f"{change.action} {change.kind} {secret}{printable(change.who)}"
 
     return {

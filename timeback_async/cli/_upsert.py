@@ -7,18 +7,22 @@ import typer
 
 from ._exit import exit_with_async
 from ._options import (
+    Accept,
     AsJson,
     DateFormat,
     DefaultOrg,
     Encoding,
+    FindingsPath,
     Grades,
     Layout,
+    LogFormatName,
     MaxInFlight,
     MaxRate,
     Mode,
     OrgMap,
     Relationship,
     Strict,
+    accepted,
     check_files,
     given,
 )
@@ -47,6 +51,7 @@ def upsert(
     encoding: Encoding = None,
     mode: Mode = None,
     strict: Strict = False,
+    accept: Accept = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, send nothing.")
     ] = False,
@@ -57,6 +62,8 @@ def upsert(
             "again. It includes records that were never read because the run ended early."
         ),
     ] = None,
+    findings: FindingsPath = None,
+    log_format: LogFormatName = None,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -65,11 +72,11 @@ def upsert(
 
     Every record gets one result.
     """
-    check_files(files, {"--failures": failures})
+    check_files(files, {"--failures": failures, "--findings": findings})
     if primary_org is not None and (org_map is not None or default_org is not None):
         raise typer.BadParameter("--primary-org leaves nothing for --org-map and --default-org")
     from ..sync import ReadOptions
-    from ._upsert_run import run_upsert
+    from ._upsert_run import Outputs, run_upsert
 
     options = ReadOptions(
         strict=strict,
@@ -82,6 +89,8 @@ def upsert(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        accept=accepted(accept),
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
-    exit_with_async(run_upsert(files, options, settings, dry_run, failures, json))
+    outputs = Outputs(failures, findings, json, log_format, dry_run)
+    exit_with_async(run_upsert(files, options, settings, outputs))

@@ -1,50 +1,65 @@
 """The work of `upsert`: read as `sync` does, compare with nothing, send everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from .._config import Config
-from .._results import ItemResult
+from .._report import Report
+from .._results import ItemResult, Outcome
 from .._session import TimebackSession
-from .._wire.codec import Encoded
-from ..errors import RecordError
-from ..sync import Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
-from ..sync._running.completion import as_read, completed
+from ..errors import TimebackError
+from ..sync import Change, LeftOut, ReadOptions
 from ._exit import EXIT
+from ._findings_file import FindingsFile
+from ._logs import LogFormat, logged
 from ._options_words import named_by_flags
 from ._output_files import Failures
 from ._run import Run
 from ._screen import err, out, print_error, print_failures, print_json, print_report
 from ._signals import interruptible
-from ._sync_screen import print_causes
+from ._sync_screen import print_causes, print_read
+from ._upsert_batch import Batch, read_batch
 
-__all__ = ["run_upsert"]
+__all__ = ["Outputs", "run_upsert"]
 
-Pair = tuple[Change | LeftOut, object]
+_Run = Run[Change | LeftOut]
+
+log = logging.getLogger("timeback_async.sync")
+
+
+class Outputs(msgspec.Struct, frozen=True):
+    """Where a run reports to, and whether it is a dry run."""
+
+    failures: Path | None
+    findings: Path | None
+    json: bool
+    log_format: LogFormat | None
+    dry_run: bool
 
 
 async def run_upsert(
-    paths: Sequence[Path],
-    options: ReadOptions,
-    settings: dict[str, Any],
-    dry_run: bool,
-    failures_path: Path | None,
-    json: bool,
+    paths: Sequence[Path], options: ReadOptions, settings: dict[str, Any], outputs: Outputs
 ) -> int:
     """Read, send and report; return the exit code.
 
     Raises:
         TimebackError: The run failed before anything was sent.
     """
-    if dry_run:  # a dry run needs no credentials
+    started = time.monotonic()
+    if outputs.dry_run:  # a dry run needs no credentials
         settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
     task = asyncio.current_task()
     assert task is not None
-    runs: list[Run[Change | LeftOut]] = []
+    runs: list[_Run] = []
 
     def stop() -> None:
         if runs:
@@ -52,116 +67,151 @@ async def run_upsert(
         else:
             task.cancel()
 
+    say = log.warning if outputs.log_format else err.print
     with ExitStack() as opened:
+        opened.enter_context(logged(outputs.log_format))
         try:
-            opened.enter_context(interruptible(stop, err.print))
+            opened.enter_context(interruptible(stop, say))
+            findings = opened.enter_context(FindingsFile.opened(outputs.findings))
             with named_by_flags():
                 config = Config.from_env(**settings)
-                batch = await _read(opened, paths, options)
-            failures = opened.enter_context(Failures.opened(failures_path))
-
-            def keep(failed: Change | LeftOut, result: ItemResult) -> None:
-                if failures is None:
-                    return
-                if isinstance(failed, LeftOut):  # even where the run did not come to it
-                    failures.write_left_out(failed)
-                else:
-                    failures.write(failed, result)
-
+                batch = await read_batch(opened, paths, options, findings)
+            failures = opened.enter_context(Failures.opened(outputs.failures))
+            tally = _Tally(failures)
             async with TimebackSession(config) as session:
-                run = Run(session, keep)
+                run = Run(session, tally.take)
                 runs.append(run)
-                is_whole = dry_run or not batch.has_gaps
+                is_whole = outputs.dry_run or not batch.has_gaps
                 records = batch.as_read() if is_whole else batch.completed(session)
                 code = await run(
-                    batch.places, records, total=batch.total, visible=not json, dry_run=dry_run
+                    batch.places,
+                    records,
+                    total=batch.total,
+                    visible=not outputs.json and outputs.log_format is None,
+                    dry_run=outputs.dry_run,
                 )
         except asyncio.CancelledError:  # interrupted before anything was sent
+            _refused("interrupted", EXIT.INTERRUPTED, outputs)
             return EXIT.INTERRUPTED
-        if code == EXIT.OK and batch.errors:  # such as a column that is missing
+        except TimebackError as error:
+            _refused(str(error), EXIT.NOTHING_SENT, outputs)
+            if outputs.log_format is None:
+                raise
+            return EXIT.NOTHING_SENT
+        if run.error is None and not run.interrupted:
+            # Of what the files leave out the findings decide: they may be accepted, and some are
+            # of no row, such as a column that is missing.
+            code = EXIT.PARTIAL if batch.unaccepted or tally.failed else EXIT.OK
+        is_whole = all(file.is_whole for file in (findings, failures) if file)
+        if code == EXIT.OK and not is_whole:
             code = EXIT.PARTIAL
-        _report(run, batch, code, failures_path, json)
+        kept = outputs.failures if failures is None or failures.is_whole else None
+        _report(run, batch, tally, code, kept, time.monotonic() - started, outputs)
     return code
 
 
-async def _read(opened: ExitStack, paths: Sequence[Path], options: ReadOptions) -> "_Batch":
-    """Read all files, and compare them with nothing: so they are planned as a first `sync`."""
-    rosters = [
-        opened.enter_context(await asyncio.to_thread(read_roster, path, options)) for path in paths
-    ]
-    empty = opened.enter_context(State(None, ids="plain"))
-    return _Batch(rosters, [await asyncio.to_thread(plan, roster, empty) for roster in rosters])
-
-
-class _Batch:
-    """What is sent: of all files the rows that are left out, then people, links and the deleted.
+class _Tally:
+    """Keeps what was not saved, and counts it: records apart from what the files leave out.
 
     Attributes:
-        total: How many there are.
-        errors: How many findings left something out.
-        has_gaps: Whether the files leave something open that TimeBack may know.
+        failed: Number of records that were not saved.
+        left_out: Number of rows left out, by outcome: `invalid`, or `not_sent` if the run ended
+            before it came to them.
     """
 
-    def __init__(self, rosters: Sequence[Roster], plans: Sequence[Plan]) -> None:
-        self.rosters, self._plans = rosters, plans
-        self.total = sum(1 for _ in self._left_out()) + sum(each.total() for each in plans)
-        self.has_gaps = any(each.has_gaps for each in plans)
-        self.errors = sum(roster.findings.errors for roster in rosters)
+    def __init__(self, failures: Failures | None) -> None:
+        self._failures = failures
+        self.failed = 0
+        self.left_out: Counter[Outcome] = Counter()
 
-    def places(self) -> Iterator[Change | LeftOut]:
-        """Yield where each of them stands."""
-        return chain(self._left_out(), self._changes())
+    def take(self, place: Change | LeftOut, result: ItemResult) -> None:
+        """Take a record, or a row, that was not saved."""
+        if isinstance(place, LeftOut):
+            self.left_out[result.outcome] += 1
+            if self._failures is not None:  # with its own reason
+                self._failures.write_left_out(place)
+        else:
+            self.failed += 1
+            if self._failures is not None:
+                self._failures.write(place, result)
 
-    def as_read(self) -> Iterator[Pair]:
-        """Yield each with its record as it is in the files."""
-        yield from self._refused()
-        for change, record in as_read(self._changes()):
-            if change.kind == "person":  # in a dry run: only TimeBack knows whether it is a student
-                record = Encoded("user", change.sourced_id, b"")
-            yield change, record
+    def of_records(self, report: Report) -> Report:
+        """Return a report without the rows that the files leave out."""
+        number = self.left_out[Outcome.INVALID]
+        counts = report.counts | {Outcome.INVALID: report.invalid - number}
+        return replace(report, submitted=report.submitted - number, counts=counts)
 
-    async def completed(self, session: TimebackSession) -> AsyncIterator[Pair]:
-        """Yield each with its record, what the files leave open looked up."""
-        for pair in self._refused():
-            yield pair
-        async for change, record in completed(session, self._changes()):
-            yield change, record
 
-    def _refused(self) -> Iterator[Pair]:
-        return ((row, RecordError(row.field, row.reason)) for row in self._left_out())
-
-    def _left_out(self) -> Iterator[LeftOut]:
-        return chain.from_iterable(roster.left_out() for roster in self.rosters)
-
-    def _changes(self) -> Iterator[Change]:
-        # A later file has the last word on a person, also on one that an earlier file deletes.
-        for each in self._plans:
-            yield from each.changes("people")
-            yield from each.changes("deactivations")
-        for each in self._plans:
-            yield from each.changes("links")
+def _refused(reason: str, code: int, outputs: Outputs) -> None:
+    """Tell a program and the log why nothing was sent."""
+    fields = {"ok": False, "exit": code, "stopped": reason}
+    if outputs.json:
+        print_json(fields | {"error": reason})
+    if outputs.log_format is not None:
+        log.error("%s", reason, extra={"fields": fields})
 
 
 def _report(
-    run: "Run[Change | LeftOut]", batch: _Batch, code: int, kept: Path | None, json: bool
+    run: _Run,
+    batch: Batch,
+    tally: _Tally,
+    code: int,
+    kept: Path | None,
+    elapsed: float,
+    outputs: Outputs,
 ) -> None:
     assert run.report is not None
-    causes = [cause for roster in batch.rosters for cause in roster.findings.causes]
-    if json:
-        facts = {
-            "unread": run.unread,
-            "failures": [row.as_dict() for row in run.failures.values()],
-            "findings": [cause.as_dict() for cause in causes],
-            "left_out": batch.errors,
-            "error": str(run.error) if run.error else "",
-            "exit": code,
-            "ok": code == EXIT.OK,
-        }
-        print_json(run.report.as_dict() | facts)
-        return
-    print_report(run.report, run.unread)
-    if causes:
-        print_causes(causes)
+    report = tally.of_records(run.report)
+    not_reached = run.unread - tally.left_out[Outcome.NOT_SENT]
+    figures = {
+        "ok": code == EXIT.OK,
+        "read": batch.read,
+        "severities": batch.severities,
+        "planned": sum(batch.actions.values()),
+        "actions": batch.actions,
+        "unchanged": 0,
+        **{outcome.value: report.counts[outcome] for outcome in Outcome},
+        "not_reached": not_reached,
+        "requests": report.attempts,
+        "retries": report.retries,
+        "throttled": report.throttled,
+        "token_requests": report.token_requests,
+        "elapsed": round(elapsed, 3),
+        "sending": round(report.elapsed, 3),
+        "rate": round(report.rate, 1),
+        "dry_run": report.dry_run,
+        "stopped": report.stopped,
+    }
+    if outputs.json:
+        print_json(
+            figures
+            | {
+                "latency": msgspec.structs.asdict(report.latency),
+                "failures": [row.as_dict() for row in run.failures.values()],
+                "findings": [cause.as_dict() for cause in batch.causes],
+                "error": str(run.error or ""),
+                "exit": code,
+            }
+        )
+    else:
+        _print(run, report, batch, not_reached, kept, elapsed)
+    if outputs.log_format is None:
+        if run.error is not None and not outputs.json:
+            print_error(run.error)
+    elif run.error is not None:
+        log.error("%s", run.error, extra={"fields": figures | {"exit": code}})
+    else:
+        log.info("exit code %d: %s", code, report, extra={"fields": figures | {"exit": code}})
+
+
+def _print(
+    run: _Run, report: Report, batch: Batch, not_reached: int, kept: Path | None, elapsed: float
+) -> None:
+    for roster in batch.rosters:
+        print_read(f"{roster.name}, {roster.format}", roster.count._asdict())
+    print_report(report, not_reached, elapsed)
+    if batch.causes:
+        print_causes(batch.causes)
     if run.failures:
         print_failures(run.failures.values(), run.failed - len(run.failures))
     if run.failed + run.unread > len(run.failures):
@@ -170,5 +220,3 @@ def _report(
             if kept
             else "--failures OUT.jsonl writes all of them to a file."
         )
-    if run.error is not None:
-        print_error(run.error)

@@ -12,7 +12,7 @@ the outcome of each record, and hashes instead of its content; the next run cont
 from ._planning.compare import plan
 from ._planning.entry import Entry
 from ._planning.keys import Ids
-from ._planning.plan import PHASES, Change, Plan
+from ._planning.plan import PHASES, Change, Plan, PlanRefusedError
 from ._planning.state import State, StateError
 from ._reading.codes import CODES
 from ._reading.findings import Cause, Finding, Findings
@@ -37,6 +37,7 @@ __all__ = [
     "LeftOut",
     "PhaseReport",
     "Plan",
+    "PlanRefusedError",
     "ReadOptions",
     "Roster",
     "State",

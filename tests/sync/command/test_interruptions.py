@@ -78,7 +78,7 @@ def test_a_process_told_to_end_exits_with_75_and_a_state_to_go_on_from(
 def test_ctrl_c_while_reading_is_exit_code_75(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(*_: object) -> None:
+    def read(*_: object, **__: object) -> None:
         interrupt()
         time.sleep(0.2)
         raise ConfigError("too late")

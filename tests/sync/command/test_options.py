@@ -20,7 +20,7 @@ def test_every_option_of_reading_gets_to_the_reader(
 ) -> None:
     given: list[Any] = []
 
-    def read(*arguments: Any) -> None:
+    def read(*arguments: Any, **_: object) -> None:
         given.extend(arguments)
         raise ConfigError("enough")
 
@@ -29,7 +29,8 @@ def test_every_option_of_reading_gets_to_the_reader(
     sync(
         "family", "--strict", "--encoding", "cp1252", "--map", "a.toml", "--org-map", "b.toml",
         "--default-org", "org-1", "--grades", "c.toml", "--relationship", "guardian",
-        "--date-format", "%d/%m/%Y", "--mode", "delta",
+        "--date-format", "%d/%m/%Y", "--mode", "delta", "--accept", "agent-role, absent",
+        "--accept", "role-missing",
     )  # fmt: skip
 
     assert given == [
@@ -44,6 +45,7 @@ def test_every_option_of_reading_gets_to_the_reader(
             relationship="guardian",
             date_format="%d/%m/%Y",
             mode="delta",
+            accept=("agent-role", "absent", "role-missing"),
         ),
     ]
 
@@ -54,7 +56,7 @@ def test_every_option_that_a_finding_advises_exists() -> None:
 
     helped = run("sync", "--help", COLUMNS="200").output
 
-    assert len(advised) == 9
+    assert len(advised) == 10
     assert {name for name in advised if name not in helped} == set()
 
 

@@ -4,19 +4,23 @@ import io
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from tests.support.command import family, interrupt, sync, when
+from tests.support.command import family, interrupt, run, sync, when
+from tests.support.records import wire_student
 from tests.support.rosters import FAMILY, adult, child
 from tests.support.trace import Clock, statistics
 from timeback_async._trace import Trace
 from timeback_async.cli import _chart, _progress
+from timeback_async.sync._reading.people import PeopleMapper
 from timeback_async.testing import Faults, MockServer
 
 
@@ -26,6 +30,7 @@ def test_a_report_is_written_as_a_page(server: MockServer) -> None:
     html = Path("report.html").read_text("utf-8")
     assert done.exit_code == 0
     assert "5 of 5 changes are at the server" in html
+    assert stat.S_IMODE(Path("report.html").stat().st_mode) == 0o600
 
 
 def test_a_report_that_cannot_be_written_is_exit_code_2_before_anything_is_sent(
@@ -52,10 +57,89 @@ def test_a_log_of_json_lines_has_nothing_else_on_stderr(server: MockServer) -> N
     assert "left out" in done.stdout
 
 
+def without_time(figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in figures.items() if name not in ("elapsed", "sending", "rate")
+    }
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_the_last_line_of_the_log_has_each_figure_once_as_json_has_it(
+    server: MockServer, dry: tuple[str, ...]
+) -> None:
+    people = child("s-1", "u-1"), child("s-2", familyName=""), adult("u-1"), adult("u-1")
+    by_command = {}
+
+    for command in ("upsert", "sync"):
+        done = run(command, family(*people), "--log-format", "json", "--json", *dry)
+        last = json.loads(done.stderr.splitlines()[-1])
+        told = json.loads(done.stdout)
+        figures = {name: last[name] for name in last if name in told}
+        assert set(last) - set(figures) == {"time", "level", "logger", "message"}
+        assert figures == {name: told[name] for name in figures}
+        assert (last["exit"], last["level"]) == (1, "info")
+        by_command[command] = figures
+
+    upsert, sync_ = by_command.values()
+    assert set(upsert) == set(sync_)
+    is_dry = bool(dry)  # where a bulk run counts valid records as not sent, and sync does not
+    assert without_time(upsert) | {"not_sent": 0} == without_time(sync_) | {"not_sent": 0}
+    assert sync_["read"] == {
+        "rows": 4, "students": 1, "users": 1, "links": 1, "repeated": 1, "left_out": 1
+    }  # fmt: skip
+    assert sync_["severities"] == {"error": 1, "warning": 0, "note": 1}
+    assert (sync_["planned"], sync_["saved"]) == (3, 0 if is_dry else 3)
+
+
+@pytest.mark.parametrize("command", ["sync", "upsert"])
+def test_the_time_of_reading_is_part_of_the_whole(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    read = PeopleMapper.person
+
+    def slowly(self: PeopleMapper, *arguments: Any, **more: Any) -> Any:
+        time.sleep(0.3)
+        return read(self, *arguments, **more)
+
+    monkeypatch.setattr(PeopleMapper, "person", slowly)
+
+    done = run(command, family(child("s-1")), "--json")
+    report = json.loads(done.stdout)
+
+    assert report["elapsed"] >= report["sending"] + 0.3
+    assert report["rate"] == pytest.approx(1 / report["sending"], rel=0.1)
+
+
+@pytest.mark.parametrize("command", ["sync", "upsert"])
+def test_a_refusal_is_the_last_line_of_the_log_and_one_object(
+    server: MockServer, command: str
+) -> None:
+    done = run(command, "gone.zip", "--log-format", "json", "--json")
+
+    last, told = json.loads(done.stderr.splitlines()[-1]), json.loads(done.stdout)
+    assert (done.exit_code, told["exit"], told["ok"]) == (2, 2, False)
+    assert (last["level"], last["exit"]) == ("error", 2)
+    assert last["message"] == told["error"] == told["stopped"]
+
+
+@pytest.mark.parametrize("command", ["sync", "upsert"])
+def test_what_the_server_ends_is_the_last_line_of_the_log_with_the_figures(
+    server: MockServer, command: str
+) -> None:
+    server.faults = Faults(statuses={403: 1.0})
+
+    done = run(command, family(), "--log-format", "json", "--json")
+
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["level"], last["exit"], last["planned"]) == ("error", 1, 5)
+    assert "403" in last["message"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
         (["gone.zip"], {}, "gone.zip: No such file or directory"),
+        (["family", "--report", "no/such.html"], {}, "no/such.html: No such file or directory"),
         (["family"], {"TIMEBACK_CLIENT_SECRET": "wrong"}, "check client_id, client_secret"),
     ],
 )
@@ -157,13 +241,14 @@ def test_each_phase_with_something_to_do_has_a_bar(
 def test_ids_that_would_move_the_cursor_or_change_colour_are_shown_as_text(
     server: MockServer,
 ) -> None:
-    people = child("s[red]x", "u\x1b[2J"), child("s\u202ex")
+    path = Path("people.jsonl")
+    people = [wire_student(own) for own in ("s[red]x", "s\u202ex")]
+    path.write_text("\n".join((json.dumps({"student": each}) for each in people)))
 
-    done = sync(family(*people), "--dry-run")
+    done = sync(path, "--dry-run")
 
     assert "create student s[red]x" in done.stdout
     assert r"create student 's\u202ex'" in done.stdout
-    assert r"'u\x1b[2J'" in done.stdout
     assert not {"\x1b", "\u202e"} & set(done.output)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import REFUSING, family, figures, sync, words
-from tests.support.rosters import FAMILY, child, folder, users
+from tests.support.rosters import FAMILY, child, folder, role, users
 from timeback_async.testing import Faults, MockServer
 
 
@@ -30,8 +30,15 @@ def test_json_has_every_figure_and_stands_alone_on_stdout(server: MockServer) ->
 
     nothing = {"planned": 0}
     assert report["ok"]
-    assert report["exit"] == report["left_out"] == report["unchanged"] == report["retries"] == 0
-    assert report["read"] == {"students": 2, "users": 1, "links": 2, "left_out": 0}
+    assert report["exit"] == report["unchanged"] == report["retries"] == report["not_reached"] == 0
+    assert report["read"] == {
+        "rows": 3, "students": 2, "users": 1, "links": 2, "repeated": 0, "left_out": 0
+    }  # fmt: skip
+    assert report["severities"] == {"error": 0, "warning": 0, "note": 0}
+    assert report["actions"] == {"create": 3, "link": 2}
+    assert (report["planned"], report["saved"], report["deleted"], report["failed"]) == (5, 5, 0, 0)
+    assert 0 < report["sending"] < report["elapsed"]
+    assert report["rate"] == pytest.approx(5 / report["sending"], rel=0.1)
     assert report["phases"] == {
         "people": {"planned": 3, "saved": 3},
         "links": {"planned": 2, "saved": 2},
@@ -62,8 +69,10 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
     done, report = sync(path), figures(path)
 
     found = {each["code"]: each for each in report["findings"]}
-    assert (done.exit_code, report["exit"], report["left_out"]) == (1, 1, 2)
-    assert "left out: once users.csv: familyName: a required value is blank" in done.stdout
+    assert (done.exit_code, report["exit"], report["severities"]["error"]) == (1, 1, 2)
+    assert report["read"]["left_out"] == 1
+    assert "3 rows read, 1 left out" in done.stdout
+    assert "error: once users.csv: familyName: a required value is blank" in done.stdout
     assert "users.csv:3" in done.stdout
     assert "To do: fill it in." in done.stdout
     assert found["value-missing"]["first"] == "users.csv:3: familyName: a required value is blank"
@@ -72,9 +81,12 @@ def test_what_the_files_leave_out_is_exit_code_1_and_named_with_what_to_do(
 
 
 def test_a_finding_without_anything_to_do_says_so(server: MockServer) -> None:
-    done = sync(family(child("s-1", userId="1")), "--dry-run")
+    pupil = {name: cell for name, cell in child("s-1").items() if name != "role"}
+    roles = [role("s-1"), role("s-1", "aide", "secondary")]
 
-    assert "No action needed." in words(done.stdout)
+    done = sync(family(pupil, version="1.2", roles=roles), "--dry-run")
+
+    assert "No action needed, or give the person two" in words(done.stdout)
     assert "To do: nothing" not in words(done.stdout)
 
 
@@ -198,6 +210,8 @@ def test_a_refusal_is_told_to_machines_and_takes_the_place_of_an_older_report(
     assert done.exit_code == told["exit"] == 2
     assert "but only 0 may be" in told["error"] == told["stopped"]
     assert not told["ok"]
+    assert told["refused"]
+    assert told["actions"] == {"deactivate": 1}
     assert "all is well" not in Path("report.html").read_text("utf-8")
     assert "but only 0 may be" in Path("report.html").read_text("utf-8")
 

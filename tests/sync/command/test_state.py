@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import family, figures, run, sync
+from tests.support.command import family, figures, run, sync, words
+from tests.support.rosters import FAMILY
 from timeback_async import Config
 from timeback_async.sync import State
 from timeback_async.testing import MockServer
@@ -46,6 +47,52 @@ def test_the_state_is_exported_without_hashes(server: MockServer) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("ids", ["hashed", "plain"])
+def test_what_is_known_of_an_id_is_found_though_only_its_hash_is_kept(
+    server: MockServer, ids: str
+) -> None:
+    sync(family(), "--state-ids", ids)
+
+    done = run("state", "find", "s-1", "u-1", "s-9")
+    told = json.loads(run("state", "find", "u-1", "s-9", "--json").stdout)["records"]
+
+    child, parent, nobody = done.stdout.splitlines()
+    assert done.exit_code == 1
+    assert re.match(r"s-1: student, saved at \d{4}-.*Z, file users, links: 1 saved; its", child)
+    assert re.match(r"u-1: user, saved at .*, links: 2 saved; its id in the state is ", parent)
+    assert nobody.startswith("s-9: not known; its id in the state is ")
+    assert nobody.endswith(told[1]["id"])
+    assert [each["known"] for each in told] == [True, False]
+    assert (told[0]["kind"], told[0]["source"]) == ("user", "users")
+    assert [each["outcome"] for each in told[0]["links"]] == ["saved"] * 2
+    assert told[1]["links"] == []
+    assert "hash" not in told[0]
+
+
+def test_an_id_is_found_by_the_hash_that_a_dry_run_prints(server: MockServer) -> None:
+    sync(family())
+    path = family(FAMILY[0], FAMILY[2])
+    dry = sync(path, "--deactivate-absent", "--max-removals", "9", "--dry-run")
+    found = re.search(r"hashed id ([0-9a-f]{32})", dry.stdout)
+    assert found is not None
+
+    by_hash = run("state", "find", found[1], "--json")
+    shown = run("state", "find", "s-2")
+    by_id = run("state", "find", "s-2", "--json")
+
+    assert by_hash.exit_code == by_id.exit_code == 0
+    assert json.loads(by_hash.stdout)["records"][0]["id"] == found[1]
+    assert json.loads(by_id.stdout)["records"][0]["id"] == found[1]
+    assert found[1] in shown.stdout
+    assert "`state find ID…` prints the hash of an id" in words(dry.stdout)
+
+
+def test_a_link_is_no_person(server: MockServer) -> None:
+    sync(family(), "--state-ids", "plain")
+
+    assert run("state", "find", "s-1\nu-1").exit_code == 1
+
+
 def test_who_is_forgotten_leaves_no_row_and_is_sent_again_while_in_the_files(
     server: MockServer,
 ) -> None:
@@ -62,7 +109,7 @@ def test_who_is_forgotten_leaves_no_row_and_is_sent_again_while_in_the_files(
     assert again["phases"]["people"]["planned"] == 2
 
 
-@pytest.mark.parametrize("command", [["show"], ["export"], ["forget", "s-1"]])
+@pytest.mark.parametrize("command", [["show"], ["find", "s-1"], ["export"], ["forget", "s-1"]])
 def test_a_state_that_is_not_there_or_none_is_exit_code_2(command: list[str]) -> None:
     Path("text.db").write_text("Dear state,")
 
@@ -77,10 +124,12 @@ def test_a_state_in_use_is_nobody_elses(server: MockServer) -> None:
     family()
 
     with State("timeback-state.db", Config.from_env()):
-        others = [sync("family"), run("state", "show"), run("state", "forget", "s-1")]
+        others = [sync("family")]
+        others += [run("state", *more) for more in (["show"], ["find", "s"], ["forget", "s-1"])]
 
-    assert [done.exit_code for done in others] == [2, 2, 2]
+    assert [done.exit_code for done in others] == [2, 2, 2, 2]
     assert all("is in use by another run" in done.stderr for done in others)
+    assert all("wait until that ends" in done.stderr for done in others)
     assert server.requests == 0
 
 

@@ -42,6 +42,7 @@ class Night(NamedTuple):
     changing: list[str]
     moved: list[tuple[str, str]]
     plan_has_gaps: bool
+    said_absent: list[str]
 
     @property
     def said(self) -> list[str]:
@@ -59,7 +60,9 @@ def compared(
     with read(path, files, **options or {}) as roster:
         found = plan(roster, state, **how)
         ids = list(found.changing()), list(found.changed_source())
-        return Night(list(found), found, codes(roster), *ids, found.has_gaps)
+        absent = [each for each in roster.findings.causes if each.code == "absent"]
+        named = [finding.detail for cause in absent for finding in cause.examples]
+        return Night(list(found), found, codes(roster), *ids, found.has_gaps, named)
 
 
 def night(state: State, path: Path, files: Files, **how: Any) -> Night:
@@ -212,6 +215,12 @@ def test_absence_removes_nothing_by_itself(tmp_path: Path, state: State) -> None
     assert tonight.said == []
     assert tonight.plan.absent == {"student": 1, "user": 1, "agent": 1}
     assert tonight.codes["absent"] == 3
+    secret = "hashed id " if state.ids == "hashed" else ""
+    assert tonight.said_absent == [
+        "agent",
+        f"student {secret}{state.id_of('s-2')}",
+        f"user {secret}{state.id_of('u-1')}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -181,12 +181,12 @@ def test_a_damaged_cell_is_told_by_its_field_and_never_quoted(tmp_path: Path) ->
     assert (one.given_name, two.given_name) == ("Ada", "Ada")
     assert three.email == "canary@canary.example"
     findings = [str(each) for cause in roster.findings.causes for each in cause.examples]
-    assert [finding.split(": ")[:2] for finding in findings] == [
-        ["users.csv:4", "email"],
-        ["users.csv:3", "givenName"],
-        ["users.csv:2", "givenName"],
-        ["users.csv:2", "familyName"],
-    ]
+    assert {tuple(finding.split(": ")[:2]) for finding in findings} == {
+        ("users.csv:4", "email"),
+        ("users.csv:3", "givenName"),
+        ("users.csv:2", "givenName"),
+        ("users.csv:2", "familyName"),
+    }
     assert "Ada" not in str(findings)
 
 

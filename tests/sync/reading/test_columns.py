@@ -87,7 +87,7 @@ def test_a_status_that_the_map_forgets_is_not_lost(tmp_path: Path, header: str) 
     assert isinstance(found, Student)
     assert found.status == "tobedeleted"
     assert details(gone, "column-unnamed") == [f"{header} is read as status"]
-    assert left.count == (0, 0, 0, 1)
+    assert left.count[:4] == (0, 0, 0, 1)
     assert codes(left)["value-invalid"] == 1
 
 

@@ -154,7 +154,7 @@ def test_a_column_that_every_person_needs_is_missed_once_as_the_cause(tmp_path: 
 
     assert wrong(roster)[0].startswith("column-missing users.csv: familyName: a column that every")
     assert codes(roster) == {"column-missing": 1, "value-missing": 3}
-    assert roster.count == (0, 0, 0, 3)
+    assert roster.count[:4] == (0, 0, 0, 3)
 
 
 def test_a_file_that_is_another_than_its_name_says_is_not_read(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_school_data_sync_1_is_known_by_its_headers(tmp_path: Path) -> None:
     roster = opened(folder(tmp_path / "sds", files))
 
     assert roster.format == "School Data Sync v1"
-    assert (roster.count, wrong(roster)) == ((1, 1, 0, 0), [])
+    assert (roster.count[:4], wrong(roster)) == ((1, 1, 0, 0), [])
     found = records(roster)["13001"]
     assert isinstance(found, Student)
     assert str(found.demographics.birth_date) == "2000-04-02"  # type: ignore[union-attr]

@@ -75,7 +75,7 @@ def test_a_relative_without_a_role_is_what_the_relationship_says(
 
     assert roles_of(roster) == {"g-1": [("primary", name.lower(), "school")]}
     assert links_of(roster) == {"s-1+g-1": name.lower()}
-    assert (codes(roster), roster.count) == ({"role-related": 1}, (1, 1, 1, 0))
+    assert (codes(roster), roster.count[:4]) == ({"role-related": 1}, (1, 1, 1, 0))
 
 
 def test_a_relationship_that_names_the_relative_first_is_the_same(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_many_relationships_are_all_read(tmp_path: Path) -> None:
 
     roster = two_point_one(tmp_path, [*people, *(f"g-{own}" for own in people)], roles, relations)
 
-    assert roster.count == (600, 600, 600, 0)
+    assert roster.count[:4] == (600, 600, 600, 0)
 
 
 @pytest.mark.parametrize("columns", ["userSourcedId,orgSourcedId,role", "isPrimary"])
@@ -286,7 +286,7 @@ def test_the_parent_files_of_school_data_sync_1_give_people_and_links(tmp_path: 
         "p-2": [("primary", "relative", "10")],
     }
     assert links_of(roster) == {"s-1+p-1": "parent", "s-2+p-1": "guardian", "s-1+p-2": "relative"}
-    assert (codes(roster), roster.count) == ({"role-related": 2}, (2, 3, 3, 0))
+    assert (codes(roster), roster.count[:4]) == ({"role-related": 2}, (2, 3, 3, 0))
     (first,) = [each for each in roster.records() if getattr(each, "sourced_id", "") == "p-1"]
     assert isinstance(first, User)
     assert (first.email, first.phone) == ("A@canary.example", "1")

@@ -32,6 +32,7 @@ from timeback_async.errors import ConfigError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import CODES, Finding, Findings, ReadOptions, read_roster
 from timeback_async.sync._reading import database as _database
+from timeback_async.sync._reading.roster import RosterCount
 
 DATED = {"status": "active", "dateLastModified": "2024-01-01T00:00:00.000Z"}
 
@@ -68,7 +69,7 @@ def test_a_link_is_one_whichever_side_names_the_other(tmp_path: Path, people: An
     assert records(roster)["s-1+u-1"] == AgentLink(
         "s-1", "u-1", "parent", agent_id_of("s-1", "u-1")
     )
-    assert (roster.count, codes(roster)) == ((1, 1, 1, 0), {})
+    assert (roster.count[:4], codes(roster)) == ((1, 1, 1, 0), {})
 
 
 def test_families_are_sets_of_links(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_the_links_of_a_student_who_is_left_out_follow_from_that(
     first, *others = wrong(roster)
     assert not first.startswith("agent")
     assert [each.split()[0] for each in others] == ["agent-left-out", "agent-left-out"]
-    assert roster.count == (0, 1, 0, 1)
+    assert roster.count[:4] == (0, 1, 0, 1)
 
 
 def test_the_links_of_an_agent_who_is_left_out_follow_from_that(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_who_is_to_be_deleted_has_no_links(tmp_path: Path, gone: str) -> None:
 
     roster = read(tmp_path, school(*people))
 
-    assert (roster.count, wrong(roster)) == ((1, 1, 0, 0), [])
+    assert (roster.count[:4], wrong(roster)) == ((1, 1, 0, 0), [])
 
 
 def test_an_agent_who_is_not_in_a_delta_may_be_known_from_before(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_an_agent_who_is_not_in_a_delta_may_be_known_from_before(tmp_path: Path)
     roster = read(tmp_path, school(*people, mode="delta"))
 
     assert wrong(roster) == []
-    assert roster.count == (2, 0, 0, 0)
+    assert roster.count[:4] == (2, 0, 0, 0)
 
 
 RELATED = """
@@ -227,12 +228,14 @@ def test_two_people_who_are_related_in_two_ways_are_told(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("row", "code"), [("s-1\n", "row-width"), ("s-1,,x\n", "id-missing"), (",u-1,\n", "id-missing")]
 )
-def test_a_relation_that_cannot_be_read_counts_as_one(tmp_path: Path, row: str, code: str) -> None:
+def test_a_relation_that_cannot_be_read_counts_as_one_and_costs_no_person(
+    tmp_path: Path, row: str, code: str
+) -> None:
     roster = related(tmp_path, row, child("s-1"), adult("u-1"))
 
     assert list(codes(roster)) == [code]
     assert roster.sources["relationships.csv"].unreadable == 1
-    assert roster.count == (1, 1, 0, 1)
+    assert roster.count == RosterCount(students=1, users=1, rows=2)
 
 
 # -- duplicates
@@ -243,7 +246,7 @@ def test_the_same_row_twice_counts_once(tmp_path: Path) -> None:
 
     roster = read(tmp_path, school(*twice, adult("u-1")))
 
-    assert roster.count == (1, 1, 1, 0)
+    assert roster.count[:4] == (1, 1, 1, 0)
     assert codes(roster) == {"duplicate-same": 1}
     (cause,) = roster.findings.causes
     assert str(cause.examples[0]) == (
@@ -284,7 +287,7 @@ def test_several_ids_of_what_may_be_one_person_are_noted_and_not_merged(tmp_path
     details = [each.detail for cause in roster.findings.causes for each in cause.examples]
     assert codes(roster)["same-person"] == 3
     assert sorted(filter(None, details)) == ["s-1 and 1 more", "s-3 and 1 more", "s-3 and 1 more"]
-    assert roster.count == (5, 1, 0, 0)
+    assert roster.count[:4] == (5, 1, 0, 0)
 
 
 # -- manifests and modes
@@ -384,7 +387,7 @@ def test_what_the_manifest_does_not_speak_of_is_as_told(tmp_path: Path) -> None:
 def test_a_manifest_alone_says_that_nothing_has_changed(tmp_path: Path) -> None:
     roster = read(tmp_path, {"manifest.csv": csv_text(manifest("1.2", users="absent"))})
 
-    assert (roster.count, wrong(roster), roster.sources) == ((0, 0, 0, 0), [], {})
+    assert (roster.count[:4], wrong(roster), roster.sources) == ((0, 0, 0, 0), [], {})
 
 
 def test_a_manifest_that_promises_users_is_not_enough(tmp_path: Path) -> None:
@@ -429,7 +432,7 @@ def test_json_lines_are_read_record_by_record(tmp_path: Path) -> None:
     roster = opened(users(tmp_path, content, "records.jsonl"))
 
     assert list(roster.records()) == [student(), user(), link()]
-    assert (roster.format, roster.count) == ("JSON Lines", (1, 1, 1, 0))
+    assert (roster.format, roster.count[:4]) == ("JSON Lines", (1, 1, 1, 0))
     (source,) = roster.sources.values()
     assert (source.mode, source.is_delta, source.has_agents) == ("delta", False, True)
 
@@ -494,7 +497,7 @@ def test_a_record_that_is_not_valid_is_left_out(
     roster = opened(users(tmp_path, lines(record), "records.jsonl"))
 
     assert wrong(roster) == [message]
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
     assert roster.sources["records.jsonl"].unreadable == unreadable
 
 
@@ -504,7 +507,7 @@ def test_a_link_that_is_not_valid_is_left_out(tmp_path: Path) -> None:
     roster = opened(users(tmp_path, content, "records.jsonl"))
 
     assert list(codes(roster)) == ["value-invalid"]
-    assert roster.count == (0, 0, 0, 1)
+    assert roster.count[:4] == (0, 0, 0, 1)
     assert roster.sources["records.jsonl"].unreadable == 1
 
 
@@ -543,7 +546,7 @@ LETTER = {
 def test_a_1_1_set_by_the_letter_is_read_when_strict(tmp_path: Path) -> None:
     roster = read(tmp_path, LETTER, strict=True)
 
-    assert (roster.count, codes(roster)) == ((1, 1, 0, 0), {"role-administrator": 1})
+    assert (roster.count[:4], codes(roster)) == ((1, 1, 0, 0), {"role-administrator": 1})
 
 
 def test_a_row_that_leniently_only_gets_a_note_is_refused_when_strict(tmp_path: Path) -> None:
@@ -554,7 +557,7 @@ def test_a_row_that_leniently_only_gets_a_note_is_refused_when_strict(tmp_path: 
 
     assert list(records(roster)) == ["s-1", "u-1"]
     assert wrong(roster)[0].startswith("value-form users.csv:4: enabledUser")
-    assert roster.count == (1, 1, 0, 1)
+    assert roster.count[:4] == (1, 1, 0, 1)
 
 
 def test_a_1_2_set_by_the_letter_is_read_when_strict(tmp_path: Path) -> None:
@@ -570,7 +573,7 @@ def test_a_1_2_set_by_the_letter_is_read_when_strict(tmp_path: Path) -> None:
 
     roster = read(tmp_path, files, strict=True)
 
-    assert (roster.count, codes(roster)) == ((1, 0, 0, 0), {})
+    assert (roster.count[:4], codes(roster)) == ((1, 0, 0, 0), {})
 
 
 @pytest.mark.parametrize(
@@ -614,7 +617,8 @@ def test_only_the_first_of_many_refusals_are_shown(tmp_path: Path) -> None:
 def test_a_roster_is_gone_when_it_is_closed(tmp_path: Path) -> None:
     with read_roster(folder(tmp_path / "roster", school(child()))) as roster:
         assert repr(roster) == (
-            "<Roster OneRoster 1.1: RosterCount(students=1, users=0, links=0, left_out=0)>"
+            "<Roster OneRoster 1.1: RosterCount(students=1, users=0, links=0, left_out=0, rows=1, "
+            "repeated=0)>"
         )
 
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -672,27 +676,46 @@ def test_nothing_personal_stands_in_any_finding(tmp_path: Path) -> None:
 # -- findings
 
 
-def test_findings_are_grouped_by_cause_and_causes_come_before_consequences() -> None:
+def test_findings_are_grouped_by_cause_the_worst_first_and_causes_before_consequences() -> None:
     findings = Findings()
     for line in range(1500):
         findings.add("agent-unknown", "users.csv", line, "agentSourcedIds", f"u-{line}")
         findings.add("value-form", "users.csv", line, "role")
+    findings.add("value-missing", "users.csv", 8, "familyName")
     findings.add("org-unknown", "users.csv", 7, "orgSourcedIds", "gone")
     findings.add("name-prefix", detail="x_")
 
     assert [(each.code, each.count) for each in findings.causes] == [
+        ("value-missing", 1),
+        ("agent-unknown", 1500),
+        ("org-unknown", 1),
         ("name-prefix", 1),
         ("value-form", 1500),
-        ("org-unknown", 1),
-        ("agent-unknown", 1500),
     ]
     assert len(findings.causes[-1].examples) == 1000
-    assert findings.errors == 1500
-    assert str(findings.causes[-1]) == "users.csv: agentSourcedIds: an agent is not in users.csv"
-    assert str(findings.causes[0]) == "the file names begin with a common prefix"
-    assert str(findings.causes[0].examples[0]) == (
+    assert findings.errors == 1501
+    assert findings.severities == {"error": 1501, "warning": 1, "note": 1501}
+    assert str(findings.causes[1]) == "users.csv: agentSourcedIds: an agent is not in users.csv"
+    assert str(findings.causes[3]) == "the file names begin with a common prefix"
+    assert str(findings.causes[3].examples[0]) == (
         "package: the file names begin with a common prefix (x_)"
     )
+
+
+def test_accepted_findings_are_counted_and_come_after_the_others_of_their_severity() -> None:
+    findings = Findings(accepted=["row-width"])
+    for line in (2, 3):
+        findings.add("row-width", "users.csv", line)
+    findings.add("agent-unknown", "users.csv", 4)
+    findings.add("name-prefix")
+
+    assert [(each.code, each.is_accepted) for each in findings.causes] == [
+        ("agent-unknown", False),
+        ("row-width", True),
+        ("name-prefix", False),
+    ]
+    assert (findings.errors, findings.unaccepted) == (3, 1)
+    assert findings.causes[1].examples[0].is_accepted
 
 
 def test_a_finding_says_where_and_what() -> None:
@@ -739,7 +762,7 @@ def test_people_of_several_files_are_one_roster(tmp_path: Path) -> None:
 
     roster = opened(folder(tmp_path / "roster", files), layout=layout)
 
-    assert (roster.count, wrong(roster)) == ((1, 1, 1, 0), [])
+    assert (roster.count[:4], wrong(roster)) == ((1, 1, 1, 0), [])
     assert set(roster.sources) == {"pupils.csv", "adults.csv"}
     parent = records(roster)["u-1"]
     assert isinstance(parent, User)
@@ -781,7 +804,7 @@ def test_a_few_dated_rows_make_no_delta(tmp_path: Path) -> None:
 def test_every_row_of_a_long_file_is_read_once(tmp_path: Path) -> None:
     roster = read(tmp_path, school(*(child(f"s-{n}") for n in range(1001))))
 
-    assert roster.count == (1001, 0, 0, 0)
+    assert roster.count[:4] == (1001, 0, 0, 0)
     assert "duplicate-same" not in codes(roster)
 
 
@@ -817,4 +840,4 @@ def test_every_row_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     torn = related(tmp_path, "s-1,,x\n,u-1,\n", child("s-1"), adult("u-1"))
     broken = opened(users(tmp_path / "lines", b"{\n{\n", "records.jsonl"))
 
-    assert torn.count.left_out == broken.count.left_out == 2
+    assert torn.sources["relationships.csv"].unreadable == broken.count.left_out == 2

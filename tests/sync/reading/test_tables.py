@@ -414,7 +414,7 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     roster = opened(tmp_path / "roster")
 
     assert list(records(roster)) == ["s-1", "u-1", "s-1+u-1"]
-    assert roster.count == (1, 1, 1, 0)
+    assert roster.count[:4] == (1, 1, 1, 0)
 
 
 def test_dates_and_times_of_parquet_are_dates(tmp_path: Path) -> None:

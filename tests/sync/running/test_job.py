@@ -666,7 +666,9 @@ async def test_a_report_tells_what_there_was_and_what_became_of_it(district: Dis
     with pytest.raises(TimebackError, match="1 findings left something out"):
         report.raise_for_failures()
     facts = report.as_dict()
-    assert facts["read"] == {"students": 2, "users": 1, "links": 2, "left_out": 1}
+    assert facts["read"] == {
+        "rows": 4, "students": 2, "users": 1, "links": 2, "repeated": 0, "left_out": 1
+    }  # fmt: skip
     assert {"role-unknown"} <= {each["code"] for each in facts["findings"]}
     assert report.phases["people"].began is not None
     assert report.phases["unlinks"].began is None

@@ -78,12 +78,13 @@ def report(findings: Findings | None = None, **changes: Any) -> SyncReport:
         "endpoint": "https://timeback.test",
         "began": 0.0,
         "format": "OneRoster 1.2",
-        "read": {"students": 1187, "users": 812, "links": 2390, "left_out": 0},
+        "read": {"rows": 1999, "students": 1187, "users": 812, "links": 2390, "left_out": 0},
+        "severities": found.severities,
         "unchanged": 0,
         "absent": {},
         "phases": phases | changes.pop("phases", {}),
         "causes": found.causes,
-        "left_out": found.errors,
+        "unaccepted": found.unaccepted,
     }
     return SyncReport(**values | changes)
 
@@ -117,6 +118,8 @@ def test_a_run_that_is_refused_has_a_report_too() -> None:
     refused = SyncReport.refused("a\x1bb.zip", "is not a zip file")
 
     assert (refused.roster, refused.stopped, refused.ok) == ("a?b.zip", "is not a zip file", False)
+    assert "refused, nothing was sent" in Page(page(refused)).text
+    assert "Planned" not in Page(page(refused)).text
 
 
 # -- the figures
@@ -128,9 +131,12 @@ def test_what_was_read_and_sent_stands_in_tiles() -> None:
     )
 
     tiles = shown.text.partition("Phases")[0]
-    assert "1,187 students 812 users 2,390 links 0 rows left out 3,201 unchanged" in tiles
+    assert (
+        "1,999 rows read 1,187 students 812 users 2,390 links 0 rows left out 3,201 unchanged"
+        in tiles
+    )
     assert "1,190 requests 17 retries 2 throttled 61.2 seconds" in tiles
-    assert len(shown.all("div", **{"class": "tile"})) == 9
+    assert len(shown.all("div", **{"class": "tile"})) == 10
 
 
 def test_a_phase_says_what_became_of_it_and_when() -> None:
@@ -151,11 +157,34 @@ def test_the_head_says_what_was_brought_where_and_when() -> None:
 
 def test_what_was_not_reached_is_said_and_a_dry_run_has_no_bars() -> None:
     ended = Page(page(report(phases={"people": phase(9, saved=2)}, stopped="interrupted")))
-    dry = Page(page(report(phases={"people": phase(9)}, dry_run=True)))
+    actions = {"create": 6, "update": 3, "deactivate": 1}
+    dry = Page(page(report(phases={"people": phase(9)}, actions=actions, dry_run=True)))
 
     assert "7 were not reached" in ended.text
     assert "not reached" not in dry.text
     assert dry.all("div", **{"class": "bar"}) == []
+    assert "people 6 new, 3 changed links nothing unlinks nothing deactivations 1 to" in dry.text
+    assert not {"requests", "seconds", "Over time", "results"} & set(dry.text.split())
+    assert "Nothing was sent" not in dry.text
+
+
+def test_a_plan_that_was_refused_is_shown_with_the_reason() -> None:
+    phases = {"deactivations": phase(99)}
+
+    shown = Page(
+        page(report(phases=phases, actions={"deactivate": 99}, is_refused=True, stopped="too many"))
+    )
+
+    assert "99 to deactivate" in shown.text
+    assert "refused, nothing was sent" in shown.text
+    assert "too many." in shown.text
+    assert "not reached" not in shown.text
+
+
+def test_a_phase_with_nothing_to_do_has_no_bar() -> None:
+    shown = Page(page(report(phases={"people": phase(9, saved=9)})))
+
+    assert len(shown.all("div", **{"class": "bar"})) == 1
 
 
 def test_every_phase_has_a_row_even_where_there_was_nothing_to_do() -> None:
@@ -168,24 +197,35 @@ def test_every_phase_has_a_row_even_where_there_was_nothing_to_do() -> None:
     ("changes", "headline", "summary"),
     [
         ({}, "all is well", "0 of 0 changes are at the server."),
-        ({"phases": {"links": phase(1000, saved=999, failed=1)}}, "please check", "999 of 1,000"),
+        (
+            {"phases": {"links": phase(1000, saved=999, failed=1)}},
+            "not everything is there, please check",
+            "999 of 1,000 changes are at the server. 1 were not saved.",
+        ),
         ({"phases": {"unlinks": phase(7, deleted=7)}}, "all is well", "7 of 7 changes"),
         (
             {"phases": {"links": phase(1000)}, "dry_run": True},
-            "all is well",
-            "A dry run: 1,000 changes would be sent.",
+            "a dry run",
+            "1,000 changes would be sent.",
         ),
         (
             {"phases": {"links": phase(9, saved=2)}, "stopped": "interrupted"},
-            "please check",
+            "interrupted",
             "2 of 9 changes are at the server. 7 were not reached. It ended early: interrupted.",
+        ),
+        ({"phases": {"links": phase(9)}, "stopped": "no more disk"}, "ended early", "no more disk"),
+        (
+            {"dry_run": True, "unaccepted": 1},
+            "a dry run, please check the files",
+            "0 changes would be sent.",
         ),
     ],
 )
 def test_the_head_says_how_it_went(changes: dict[str, Any], headline: str, summary: str) -> None:
     shown = Page(page(report(**changes)))
 
-    assert f"Roster sync: export.zip, {headline}" in shown.text
+    assert f"Roster sync of export.zip {headline} OneRoster" in shown.text
+    assert f"Roster sync of export.zip: {headline} " in shown.text
     assert summary in shown.text
 
 
@@ -200,7 +240,7 @@ def test_what_was_not_done_stands_there_with_place_id_and_reason() -> None:
     shown = Page(page(report(failures=failures, phases={"people": phase(3, saved=1, failed=2)})))
 
     assert f"users.csv:2 student s-1 failed HTTP 422: {HOSTILE}" in shown.text
-    assert f"{HOSTILE} not_sent" in shown.text
+    assert f"{HOSTILE} not sent" in shown.text
     assert shown.all("img") == []
     assert "more." not in shown.text
 
@@ -275,11 +315,28 @@ def test_causes_stand_before_their_consequences_each_with_what_to_do_and_where()
 
     rows = [each["data-severity"] for each in shown.all("tr") if "data-severity" in each]
     text = shown.text
-    assert rows == ["error", "note", "error"]
-    assert "left out 2 users.csv: familyName: a required value is blank. What to do: fill" in text
+    assert rows == ["error", "error", "note"]
+    assert "error 2 users.csv: familyName: a required value is blank. What to do: fill" in text
     assert "users.csv:7: familyName: a required value is blank" in text
     assert "users.csv:9: agentSourcedIds: a link is left out because one of its people" in text
-    assert text.index("users.csv:8") < text.index("users.csv:3") < text.index("(u-7)")
+    assert text.index("users.csv:8") < text.index("(u-7)") < text.index("users.csv:3")
+
+
+def test_notes_are_folded_behind_their_number_and_accepted_ones_are_marked() -> None:
+    collected = Findings(accepted=["row-width"])
+    for line in (2, 3):
+        collected.add("value-form", "users.csv", line, "role")
+    collected.add("row-width", "users.csv", 4)
+
+    shown = Page(page(report(collected)))
+
+    labels = [
+        each["class"] for each in shown.all("span") if "severity" in (each.get("class") or "")
+    ]
+    assert "2 notes on what was understood all the same" in shown.text
+    assert len(shown.all("details", id="notes")) == 1
+    assert labels == ["severity note", "severity note"]
+    assert "accepted 1 users.csv" in shown.text
 
 
 def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counted() -> None:
@@ -292,7 +349,7 @@ def test_of_many_findings_with_one_cause_the_first_are_shown_and_the_rest_counte
 
 
 def test_without_findings_it_says_so() -> None:
-    assert "Nothing: every row follows the standard." in Page(page(report())).text
+    assert "Nothing that was left out, and nothing to check." in Page(page(report())).text
 
 
 # -- nothing from outside, and nothing let in
@@ -351,9 +408,9 @@ for (const name of ["error", "warn"]) console[name] = (...words) => wrong.push(w
 LATE = """<script>
 const seen = [];
 function look() {
-  const all = [...document.querySelectorAll("#findings tbody tr")];
+  const all = [...document.querySelectorAll(".findings tbody tr")];
   const visible = all.filter(row => row.offsetParent);
-  const places = document.querySelectorAll("#findings tbody tr:not([hidden]) li:not([hidden])");
+  const places = document.querySelectorAll(".findings tbody tr:not([hidden]) li:not([hidden])");
   seen.push([visible.map(row => row.dataset.severity),
              places.length, document.getElementById("shown").textContent]);
 }
@@ -363,6 +420,7 @@ function type(text) {
   input.dispatchEvent(new Event("input"));
   look();
 }
+if (notes) notes.open = true;
 look();
 ["users.csv:7", "FAMILYNAME", "u-7", "value-missing", "nobody", "<script", ""].forEach(type);
 const box = document.querySelector("input[value=error]");
@@ -450,14 +508,14 @@ def test_in_a_browser_the_filter_works_without_errors_and_nothing_is_asked_of_th
     error, note = "error", "note"
     assert noted["wrong"] == []
     assert noted["seen"] == [
-        [[error, note, error], 5, "3 of 3 causes"],
+        [[error, error, note], 5, "3 of 3 causes"],
         [[error], 1, "1 of 3 causes"],  # a file and a line
         [[error], 2, "1 of 3 causes"],  # a field, in any case
         [[error], 1, "1 of 3 causes"],  # an id
         [[error], 2, "1 of 3 causes"],  # a code
         [[], 0, "0 of 3 causes"],
         [[error], 1, "1 of 3 causes"],  # what looks like an element
-        [[error, note, error], 5, "3 of 3 causes"],
+        [[error, error, note], 5, "3 of 3 causes"],
         [[note], 1, "1 of 3 causes"],  # a severity switched off
     ]
     assert noted["asked"] == asked == []
@@ -467,7 +525,7 @@ def test_in_a_browser_the_filter_works_without_errors_and_nothing_is_asked_of_th
 @needs_browser
 def test_in_a_browser_a_page_without_findings_goes_on_saying_so(opened: Opened) -> None:
     html = page(report())
-    row = 'document.querySelector("#findings tbody tr").offsetParent'
+    row = 'document.querySelector(".findings tbody tr").offsetParent'
 
     noted, _, _ = opened(html.replace("</body>", f"<script>if (!{row}) nowhere()</script></body>"))
 

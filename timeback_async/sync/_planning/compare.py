@@ -4,14 +4,17 @@ A record is never removed only because it is absent, unless the caller asks for 
 file has to be a full set, and the number of removals is limited.
 """
 
+from collections import Counter
+
 from msgspec import structs
 
 from ...models.ids import agent_id_of
 from .._reading.database import writing
 from .._reading.gaps import Gaps
 from .._reading.roster import RECORDS, Roster, Source
-from .entry import Entry
-from .plan import Plan
+from .entry import Entry, Group
+from .new_ids import NewIds
+from .plan import Plan, PlanRefusedError
 from .removals import Removals
 from .state import State
 from .tables import Action, ChangeRow, Phase
@@ -28,6 +31,7 @@ def plan(
     deactivate_absent: bool = False,
     unlink_absent: bool = False,
     max_removals: int | str = "5%",
+    allow_new_ids: bool = False,
     resend: bool = False,
 ) -> Plan:
     """Compare a roster with the state, record by record, and return what to send.
@@ -43,12 +47,15 @@ def plan(
         max_removals: The most people, and the most links, to remove because they are absent: a
             number, or a share of the held ones, such as "5%". Records that a file itself marks
             as deleted do not count.
+        allow_new_ids: Send a full set though most of the people known are absent from it and
+            most of those in it are new, as when ids have lost their leading zeros.
         resend: Send records that the state calls saved, too; for a TimeBack that was restored
             from a backup.
 
     Raises:
-        ConfigError: More records would be removed than `max_removals` allows, `max_removals` is
-            not a number or a share, or the disk is full.
+        PlanRefusedError: More records would be removed than `max_removals` allows, or the ids seem
+            to have changed; its `plan` is there to look at.
+        ConfigError: `max_removals` is not a number or a share, or the disk is full.
         SessionError: The roster has been planned before.
     """
     removals = Removals(max_removals, state.held())
@@ -57,8 +64,14 @@ def plan(
         planner = _Planner(Plan(roster, state), removals, deactivate_absent, unlink_absent, resend)
         planner.compare()
         planner.judge_absence()
-        removals.check(roster, state, is_known=planner.known > 0)
-    return planner.plan
+        found = planner.plan
+        if not allow_new_ids:
+            found.refusal = planner.changed_ids()
+        if not found.refusal:
+            found.refusal = removals.refusal(roster, state, is_known=planner.known > 0)
+    if found.refusal:
+        raise PlanRefusedError(found)
+    return found
 
 
 class _Planner:
@@ -88,6 +101,10 @@ class _Planner:
             source.is_delta for source in self._roster.sources.values()
         )
         self.known = 0
+        self._absent: Counter[Group] = Counter()
+        self._by_name = {
+            source.name: (file, source) for file, source in self._roster.sources.items()
+        }
         self._present: list[tuple[str, str, bool]] = []
         self._changes: list[ChangeRow] = []
 
@@ -198,7 +215,7 @@ class _Planner:
 
     def judge_absence(self) -> None:
         """Find what earlier runs wrote and the files no longer hold; plan removals if asked to."""
-        sources = {source.name: (file, source) for file, source in self._roster.sources.items()}
+        sources = self._by_name
         is_unreadable = any(source.unreadable for _, source in sources.values())
         self._report_limits()
         for entry in self._state.entries():
@@ -206,6 +223,7 @@ class _Planner:
             if source is None or not self._is_absent(entry, source):
                 continue
             self.plan.absent[entry.kind] += 1
+            self._absent[Group(entry.source, entry.kind)] += 1
             # An absent record is removed, or a finding says why not:
             #   rows without a readable id -> it may be one of those, perhaps in another file
             #   agents that cannot be read -> the link may be one of those
@@ -213,7 +231,7 @@ class _Planner:
             if is_unreadable or (entry.kind == "agent" and source.has_unreadable_agents):
                 self._report("absence-doubtful", file)
             elif not self._is_removable[entry.kind]:
-                self._report("absent", file, detail=entry.kind)
+                self._report("absent", file, detail=self._named(entry))
             elif entry.kind == "agent":
                 self._unlink(entry)
             else:
@@ -223,6 +241,10 @@ class _Planner:
             if len(self._changes) > ROWS_IN_MEMORY:
                 self._flush()
         self._flush()
+
+    def changed_ids(self) -> str:
+        """Return how the ids seem to have changed, so that everybody would be sent anew; or ""."""
+        return NewIds(self.plan, self._absent, self._report).refusal(self._by_name)
 
     def _report_limits(self) -> None:
         """Report what keeps the whole set from being judged."""
@@ -248,6 +270,12 @@ class _Planner:
         """
         student, user = self._tables.present(link.student), self._tables.present(link.user)
         return student is not None and not student.is_left_out and not (user and user.is_left_out)
+
+    def _named(self, entry: Entry) -> str:
+        """Return the kind of what is absent; of a person, also the id as the state keeps it."""
+        if entry.kind == "agent":
+            return entry.kind
+        return f"{entry.kind} {'hashed id ' if self._state.ids == 'hashed' else ''}{entry.id}"
 
     def _unlink(self, entry: Entry) -> None:
         student = self._tables.present(entry.student)

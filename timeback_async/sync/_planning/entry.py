@@ -5,9 +5,16 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["REMOVED_OUTCOMES", "Entry", "entry_of", "line"]
+__all__ = ["REMOVED_OUTCOMES", "Entry", "Group", "entry_of", "line"]
 
 REMOVED_OUTCOMES = ("deactivated", "deleted")
+
+
+class Group(NamedTuple):
+    """Records of one source and one kind: "student", "user" or "agent"."""
+
+    source: str
+    kind: str
 
 
 class Entry(NamedTuple):

@@ -149,7 +149,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise ConfigError(f"{path}: is in use by another run") from None
+            raise ConfigError(
+                f"{path}: is in use by another run, which holds it alone; wait until that ends"
+            ) from None
         raise ConfigError(
             f"{path}: cannot be opened ({error}); if it is damaged, {ADVICE}"
         ) from None

@@ -4,11 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..._wire.codec import Encoded, encoded_link
+from ...errors import ConfigError
 from ...models import AgentKey, AgentLink, Student, User
 from ...models.kinds import KINDS
 from .._reading.gaps import NONE, Gaps, Roleless
@@ -17,7 +18,7 @@ from .entry import Entry
 from .state import State
 from .tables import Action, ChangeRow, Phase, PlanTables
 
-__all__ = ["PHASES", "Change", "Plan"]
+__all__ = ["PHASES", "Change", "Plan", "PlanRefusedError"]
 
 PHASES: tuple[Phase, ...] = ("people", "links", "unlinks", "deactivations")
 CHANGES_IN_MEMORY = 256  # for `async for`
@@ -82,6 +83,21 @@ class Change(NamedTuple):
         )
 
 
+class PlanRefusedError(ConfigError):
+    """A plan that looks like a mistake: it removes too much, or ids have changed.
+
+    Attributes:
+        plan: The plan, to look at; it cannot be carried out.
+    """
+
+    def __init__(self, plan: "Plan") -> None:
+        super().__init__(plan.refusal)
+        self.plan = plan
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str]]:
+        return ConfigError, (str(self),)  # a plan is tied to the database of its roster
+
+
 class Plan:
     """What a run will send, and what it will not.
 
@@ -93,6 +109,7 @@ class Plan:
         counts: How many changes of each phase and action there are.
         unchanged: How many records the server has already.
         absent: How many records of each kind earlier runs wrote and the files no longer hold.
+        refusal: Why it must not be carried out, or "". A plan that is refused can be looked at.
         tables: Where the changes are; internal.
     """
 
@@ -101,15 +118,43 @@ class Plan:
         self.tables = PlanTables(roster.database)
         self.counts: Counter[tuple[Phase, Action]] = Counter()
         self.unchanged = 0
+        self.refusal = ""
         self.absent: Counter[str] = Counter()
 
     def total(self, phase: Phase | None = None) -> int:
         """Return how many changes there are, of all phases or of one."""
         return sum(n for (each, _), n in self.counts.items() if phase in (None, each))
 
+    @property
+    def actions(self) -> dict[Action, int]:
+        """How many changes there are of each action."""
+        return {action: count for (_, action), count in self.counts.items()}
+
     def changes(self, phase: Phase) -> Iterator[Change]:
         """Yield the changes of one phase, in the order of the files."""
         return map(self._change, self.tables.changes(phase))
+
+    def described(self, change: Change) -> dict[str, Any]:
+        """Return a change as JSON types: what is done with whom, and where that stands.
+
+        An absent person of whose id the state keeps a hash alone has an "id_hash" and no "id".
+        """
+        link = change.content
+        ids: dict[str, str] = {"id": change.sourced_id}
+        if isinstance(link, AgentLink):
+            ids = {"id": link.student_id, "user_id": link.user_id, "agent_id": link.agent_id}
+        elif isinstance(link, AgentKey):
+            ids = {"id": link.student_id, "agent_id": link.agent_id}
+        elif link is None and self.state.ids == "hashed":
+            ids = {"id_hash": change.sourced_id}
+        return {
+            "phase": change.phase,
+            "action": change.action,
+            "kind": change.kind,
+            **ids,
+            "file": change.file,
+            "line": change.line,
+        }
 
     def _change(self, row: ChangeRow) -> Change:
         # What is sent, and by which id a reader knows it:

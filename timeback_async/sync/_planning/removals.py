@@ -14,7 +14,7 @@ _limit = re.compile(r"(\d+)(%?)").fullmatch
 
 
 class Removals:
-    """Counts removals of people and of links, and refuses too many.
+    """Counts removals of people and of links, and says when they are too many.
 
     Args:
         limit: The most of each: a number, or a share of the held ones, such as "5%".
@@ -38,33 +38,32 @@ class Removals:
             self._allowed = {"people": people * number / 100, "links": links * number / 100}
         self.count: Counter[str] = Counter()
 
-    def check(self, roster: Roster, state: State, *, is_known: bool) -> None:
-        """Refuse a plan that removes too much.
+    def refusal(self, roster: Roster, state: State, *, is_known: bool) -> str:
+        """Return why a plan removes too much, or "".
 
         Args:
             roster: What is in the files.
             state: What earlier runs wrote.
             is_known: Whether the state knows any record of the roster.
-
-        Raises:
-            ConfigError: More would be removed than is allowed.
         """
         # Three signs that something else is wrong, the surest one first:
         #   an empty roster, the state of another roster, and a count above the limit
-        if self.count and not any(roster.count):
-            raise ConfigError(
+        records = roster.count.students + roster.count.users + roster.count.links
+        if self.count and not records:
+            return (
                 f"{roster.name}: holds no people, so everybody would be removed. Nothing was "
                 "sent. Is the export complete?"
             )
         if self.count and not is_known:
-            raise ConfigError(
+            return (
                 f"{state.path}: contains none of this roster's people, so everybody in it would "
                 "be removed. Nothing was sent. Is it the state of another roster?"
             )
         for what, number in self.count.items():
             if number > self._allowed[what]:
-                raise ConfigError(
+                return (
                     f"max_removals: {number:,} {what} are no longer in the files and would be "
                     f"removed, but only {int(self._allowed[what]):,} may be. Nothing was sent. Is "
                     "the export complete?"
                 )
+        return ""

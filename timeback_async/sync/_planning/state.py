@@ -10,6 +10,7 @@ Source: SQLite's write-ahead log, for durability against a killed process.
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -19,7 +20,7 @@ from typing import Any
 from ..._config import Config
 from ...errors import ConfigError
 from .._closing import Closing
-from .entry import REMOVED_OUTCOMES, Entry, entry_of
+from .entry import REMOVED_OUTCOMES, Entry, Group, entry_of
 from .keys import Ids, Keys
 from .opening import connected, explained, get_fact, make_private, owner_facts, set_facts
 
@@ -147,6 +148,19 @@ class State(Closing):
         found: tuple[bytes | None, str, str] | None = self._db.execute(query, (key,)).fetchone()
         return found
 
+    def find(self, sourced_id: str) -> Entry | None:
+        """Return what is known of a person, by the sourcedId or by the id as it is kept here."""
+        self.settle()
+        query = "SELECT * FROM records WHERE id IN (?, ?) AND kind <> 'agent'"
+        found = self._db.execute(query, (self.id_of(sourced_id), sourced_id)).fetchone()
+        return found and Entry._make(found)
+
+    def links_of(self, person: Entry) -> list[Entry]:
+        """Return what is known of the links of a person."""
+        self.settle()
+        query = "SELECT * FROM records WHERE ? IN (student, user) ORDER BY id"
+        return list(map(Entry._make, self._db.execute(query, (person.id,))))
+
     def entries(self) -> Iterator[Entry]:
         """Yield what is known of every record."""
         self.settle()
@@ -164,6 +178,13 @@ class State(Closing):
         query = f"""SELECT kind, count(*) FROM records WHERE outcome NOT IN {REMOVED_OUTCOMES}
                     GROUP BY kind"""  # noqa: S608
         return dict(self._db.execute(query).fetchall())
+
+    def held_by_source(self) -> Counter[Group]:
+        """Return the same for each source and kind."""
+        self.settle()
+        query = f"""SELECT source, kind, count(*) FROM records
+                    WHERE outcome NOT IN {REMOVED_OUTCOMES} GROUP BY source, kind"""  # noqa: S608
+        return Counter({Group(*group): count for *group, count in self._db.execute(query)})
 
     # -- what is new
 

@@ -1,10 +1,12 @@
 """Keep a plan in its roster's database; the only module of planning that holds SQL on it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from .._reading.database import RosterDatabase
 from .._reading.records import named
+from .entry import Group
 
 __all__ = ["Action", "ChangeRow", "Phase", "PlanTables", "Present"]
 
@@ -99,6 +101,18 @@ class PlanTables:
         query = "SELECT key, id, is_left_out FROM present WHERE key = ?"
         found = self._db.execute(query, (key,)).fetchone()
         return found and Present._make(found)
+
+    def new(self) -> Counter[Group]:
+        """Return how many records were never sent, of each source and kind."""
+        query = """SELECT source, kind, count(*) FROM changes WHERE action IN ('create', 'link')
+                   GROUP BY source, kind"""
+        return Counter({Group(*group): count for *group, count in self._db.execute(query)})
+
+    def new_people(self, source: str, kind: str, limit: int) -> Iterator[tuple[str, str, int]]:
+        """Yield id, file and line of the first people of a source who were never sent."""
+        query = """SELECT sourced_id, file, line FROM changes
+                   WHERE action = 'create' AND source = ? AND kind IN (?, 'person') LIMIT ?"""
+        return self._db.execute(query, (source, kind, limit))
 
     # -- what a run reads
 

@@ -3,11 +3,12 @@
 Causes are listed first: correcting an early one may make later ones disappear.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-__all__ = ["CODES", "RANK", "Code", "Severity"]
+__all__ = ["CODES", "RANK", "SEVERITIES", "Code", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst first
 
 
 class Code(NamedTuple):
@@ -43,21 +44,23 @@ def _error(says: str, advice: str) -> Code:
 CODES: dict[str, Code] = {
     # the package
     "manifest-missing": _note(
-        "there is no manifest.csv", 'nothing; pass mode="delta" if the files are not a full set'
+        "there is no manifest.csv, so the files are taken for everybody",
+        'nothing; if they hold only changes, pass mode="delta"',
     ),
     "manifest-differs": _warning(
-        "the manifest and the files disagree", "the files were believed; have the export corrected"
+        "the manifest and the files disagree",
+        "check whether a file is missing that manifest.csv lists; those that are there were read",
     ),
     "mode-unclear": _warning(
-        "the manifest does not say whether a file is a full set or changes",
-        'it was read as changes; have the manifest corrected, or pass mode="bulk"',
+        "manifest.csv does not say whether a file holds everybody (bulk) or changes alone (delta)",
+        'have manifest.csv corrected, or pass mode="bulk"; until then it is read as changes',
     ),
     "mode-doubtful": _warning(
-        "the manifest says bulk, but the rows are dated as in a delta",
-        "absence is not judged; have the manifest or the rows corrected",
+        "manifest.csv says that everybody is in the file (bulk), but the rows are dated as changes",
+        "have the export corrected; until then nobody counts as missing",
     ),
     "version-unknown": _warning(
-        "the manifest names a version that is neither 1.1 nor 1.2", "it was read as 1.2"
+        "manifest.csv names a version that is not known", "check the result; it was read as 1.2"
     ),
     "package-inside": _note("the folder holds one package, which was read", "nothing"),
     "name-prefix": _note("the file names begin with a common prefix", "nothing"),
@@ -112,7 +115,8 @@ CODES: dict[str, Code] = {
     ),
     "header-incomplete": _note("a column of the standard is missing", "nothing"),
     "column-missing": _error(
-        "a column that every record needs is missing", 'export it, or set it by layout="FILE"'
+        "a column that every record needs is missing",
+        'have it exported; if it has another name, or one value for all, say so by layout="FILE"',
     ),
     "file-empty": Code(
         "warning",
@@ -129,10 +133,13 @@ CODES: dict[str, Code] = {
         "the row is in another encoding than the file",
         'export the file as UTF-8, or name the encoding of such rows, such as encoding="cp1252"',
     ),
-    "row-broken": _error("a quote in the row is never closed, or stands alone", "remove the quote"),
+    "row-broken": _error(
+        "a quote in the row is never closed, or stands alone",
+        'look for a quote (") that is opened and never closed',
+    ),
     "row-width": _error(
         "the row does not have as many cells as the header",
-        "look for a comma or a quote too many, or one that is missing",
+        "look for a comma or a quote too many or too few in it",
     ),
     "row-no-record": _note("a line is a footer, a ruler, or the header again", "nothing"),
     "row-shorter": _warning(
@@ -162,16 +169,17 @@ CODES: dict[str, Code] = {
         "an id has characters that OneRoster does not allow; it was sent as it is",
         "check whether it is the right one",
     ),
-    "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
+    "id-invalid": _error("the sourcedId cannot be sent", "correct it; the rule is in brackets"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
     "duplicate-different": _error(
         "several different rows have one sourcedId", "keep one of them; none was sent"
     ),
     # values
     "value-missing": _error("a required value is blank", "fill it in"),
-    "value-invalid": _error("a value is not valid", "see the detail for the rule"),
+    "value-invalid": _error("a value is not valid", "correct it; the rule is in brackets"),
     "value-left-out": _warning(
-        "a value cannot be read, so the person was sent without it", "correct it"
+        "a value cannot be read, so the person was sent without it",
+        "correct it; the rule is in brackets. For dates of another form, pass date_format",
     ),
     "value-none": _note("a word or a date stands for no value, and was read as blank", "nothing"),
     "username-none": _note("the student has no username; none was sent", "nothing"),
@@ -208,13 +216,14 @@ CODES: dict[str, Code] = {
         "note", "the status inactive is of OneRoster 1.0 alone", "nothing", "note"
     ),
     "grade-unmapped": _warning(
-        "a grade is not in the grade map and is sent as it is", 'map it by grades="FILE"'
+        "a grade is not one that TimeBack is known to use, and is sent as it is",
+        'check it; to send another one in its place, pass grades="FILE"',
     ),
     # roles and orgs
     "role-missing": _error(
         "the person has no role",
-        "add a row to roles.csv, or a relationship as parent, guardian or relative of a student;"
-        " or send a full set",
+        "fill in one, such as student or parent, or add a row to roles.csv, or a relationship to a "
+        "student, or export everybody",
     ),
     "role-related": Code(
         "note",
@@ -229,7 +238,7 @@ CODES: dict[str, Code] = {
         "note",
     ),
     "role-unknown": _error(
-        "the role is not one that TimeBack knows", 'translate it by layout="FILE"'
+        "the role is not one that TimeBack knows", 'correct it, or translate it by layout="FILE"'
     ),
     "role-administrator": Code(
         "note",
@@ -248,8 +257,14 @@ CODES: dict[str, Code] = {
         "nothing, or give the person two sourcedIds",
         "warning",
     ),
-    "org-missing": _error("the person has no primary org", "fill it in, or pass default_org"),
-    "org-unmapped": _error("the org is not in the org map", "add it there, or pass default_org"),
+    "org-missing": _error(
+        "the person has no primary org, that is, no school",
+        "fill it in, or pass default_org for everybody without one",
+    ),
+    "org-unmapped": _error(
+        "the org (a school) is not in the org map, the list of what TimeBack calls each",
+        "add it to the file of org_map, or pass default_org",
+    ),
     "org-unreadable": _error(
         "the org is neither an id nor a list of ids in a known form",
         "write one id, or several separated by commas; or pass org_map or default_org",
@@ -260,7 +275,8 @@ CODES: dict[str, Code] = {
         "say in orgs.csv which of them are schools",
     ),
     "org-unknown": _warning(
-        "the org is not in orgs.csv and is sent as it is", "correct orgs.csv, or pass org_map"
+        "the org (a school) is not in orgs.csv, and is sent as it is",
+        "check its id, or add it to orgs.csv; if TimeBack has another id for it, pass org_map",
     ),
     "same-person": Code(
         "note",
@@ -269,12 +285,15 @@ CODES: dict[str, Code] = {
         "note",
     ),
     "demographics-alone": _error(
-        "demographics of a person who is not in users.csv", "send both, or a full set"
+        "demographics of a person who is not in users.csv",
+        "export both together, or everybody",
     ),
-    "roles-alone": _error("a role of a person who is not in users.csv", "send both, or a full set"),
+    "roles-alone": _error(
+        "a role of a person who is not in users.csv", "export both together, or everybody"
+    ),
     # links; most of these follow from what is above
     "agent-unknown": _error(
-        "an agent is not in users.csv", "add the agent, or remove the reference"
+        "an agent is not in users.csv", "add that parent or guardian there, or remove the id"
     ),
     "contact-unknown": _error(
         "no contact has the e-mail of a student's relationship",
@@ -285,7 +304,8 @@ CODES: dict[str, Code] = {
         "give each of them an e-mail of their own",
     ),
     "agent-neither": _error(
-        "exactly one of two linked people has to be a student", "remove the reference"
+        "exactly one of two linked people has to be a student",
+        "remove the id of one from the row of the other, or correct a role",
     ),
     "relation-differs": _warning(
         "two people are linked in different ways; the first was taken", "keep one of them"
@@ -295,15 +315,19 @@ CODES: dict[str, Code] = {
     ),
     "agent-role": _error(
         "an agent is not parent, guardian or relative",
-        'pass relationship="TYPE", or remove the reference',
+        'correct the role or remove the id; to link them all the same, pass relationship="TYPE"',
     ),
     "agent-left-out": _error(
         "a link is left out because one of its people is", "correct the person's row first"
     ),
     # compared with what earlier runs wrote
+    "id-other-form": _warning(
+        "a new sourcedId is that of somebody who is gone, written in another form",
+        "check whether it is the same person; if so, write the sourcedId as before",
+    ),
     "options-changed": _warning(
-        "the mapping options have changed, and a delta does not hold all records they change",
-        "send a full set",
+        "options of reading have changed, and files of changes do not hold all whom that concerns",
+        "send everybody once: a full set",
     ),
     "absent": Code(
         "note",
@@ -313,12 +337,12 @@ CODES: dict[str, Code] = {
     ),
     "absence-unjudged": Code(
         "warning",
-        "the files hold only changes, so no record can be absent from them",
+        "the files hold only changes, so nobody can be missing from them",
         'send a full set, or pass mode="bulk" if this is one',
         "warning",
     ),
     "absence-doubtful": _warning(
-        "absence cannot be judged: rows without a readable sourcedId might be the absent ones",
+        "nobody was taken for missing: rows without a readable sourcedId may be theirs",
         "correct those rows",
     ),
 }

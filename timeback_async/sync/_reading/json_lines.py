@@ -37,6 +37,7 @@ def read_json_lines(roster: Roster, file: DataFile, mode: str) -> None:
     with reading(file) as lines:
         for number, line in enumerate(lines, 1):
             if text := line.removeprefix(b"\xef\xbb\xbf").strip():
+                source.rows += 1
                 _Line(roster, source, file.name, number).read(text)
 
 
@@ -146,6 +147,7 @@ class _Line:
         ids = link.student_id, link.user_id, link.agent_id
         before = self._roster.database.relation_of(*ids)
         if before is not None:
+            self._source.repeated += 1
             is_same = before == link.relationship_type
             self._report("duplicate-same" if is_same else "link-repeated", "agentId", ids[2])
         row = (*ids, link.relationship_type, self._file, self._line)

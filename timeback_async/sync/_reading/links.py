@@ -22,7 +22,7 @@ class LinkBuilder:
     def __init__(self, roster: Roster, relationship: str | None) -> None:
         self._roster, self._relationship = roster, relationship
         self._database, self._report = roster.database, roster.findings.add
-        self._dropped = 0
+        self._dropped = self._repeated = 0
 
     def finish(self) -> None:
         """Report duplicates and strays, make links of references, and count everything."""
@@ -32,8 +32,13 @@ class LinkBuilder:
         self._find_same_people()
         self._link()
         students, users, links, left_out = self._database.totals()
-        left_out += sum(source.unreadable for source in self._roster.each_source())
-        self._roster.count = RosterCount(students, users, links, left_out + self._dropped)
+        rows, repeated, left_out = 0, self._repeated, left_out + self._dropped
+        for source in self._roster.each_source():
+            rows += source.rows
+            repeated += source.repeated
+            if source.rows:  # a row of another file costs a link, and no person
+                left_out += source.unreadable
+        self._roster.count = RosterCount(students, users, links, left_out, rows, repeated)
 
     def _find_duplicates(self) -> None:
         # Of the rows of one sourcedId:
@@ -49,7 +54,9 @@ class LinkBuilder:
                         self._keep_record(row, Finding(code, "error", detail=repeated.id).reason)
                     self._report(code, row.file, row.line, "sourcedId", repeated.id)
             self._database.drop(rows[1:])
-            if not repeated.is_same:
+            if repeated.is_same:
+                self._repeated += len(rows) - 1
+            else:
                 self._dropped += len(rows) - 1
                 self._database.leave_out(repeated.id)
 

@@ -139,6 +139,7 @@ class Loader:
                 people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
             people.write()
         source.unreadable += rows.broken
+        source.rows = rows.read
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)

@@ -3,13 +3,15 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from ...errors import ConfigError
+from .codes import CODES
 from .layout import Layout, check_date_format, read_layout
 
 __all__ = ["CEDS_TO_TIMEBACK", "LoadedOptions", "ReadOptions", "ceds_grade"]
@@ -53,6 +55,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             leave such links out.
         date_format: Form of the dates, for `datetime.strptime`.
         mode: What files are that the manifest does not cover: "bulk", a full set, or "delta".
+        accept: Codes of findings, of `CODES`, that are known and accepted: they are reported, but
+            a run with them alone is `ok`.
     """
 
     strict: bool = False
@@ -64,6 +68,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     relationship: str | None = None
     date_format: str | None = None
     mode: FileMode | None = None
+    accept: Collection[str] = ()
 
     def loaded(self) -> "LoadedOptions":
         """Return the options with every file loaded.
@@ -81,6 +86,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
                 ) from None
         if self.date_format is not None:
             check_date_format("date_format", self.date_format)
+        for code in self.accept:
+            _check_code(code)
         grades: dict[str, str] | None = CEDS_TO_TIMEBACK
         if self.grades != "ceds-to-timeback":
             grades = None if self.grades == "none" else _pairs("grades", self.grades)
@@ -94,6 +101,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             relationship=self.relationship,
             date_format=self.date_format,
             mode=self.mode,
+            accept=frozenset(self.accept),
         )
 
 
@@ -109,6 +117,7 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     relationship: str | None
     date_format: str | None
     mode: FileMode | None
+    accept: frozenset[str] = frozenset()
 
     def fingerprint(self) -> str:
         """Return a text that differs if the same files would become other records."""
@@ -117,6 +126,14 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
             self.date_format,
         )  # fmt: skip
         return hashlib.blake2b(msgspec.json.encode(mapping, order="sorted")).hexdigest()[:32]
+
+
+def _check_code(code: str) -> None:
+    if code not in CODES:
+        *others, last = get_close_matches(code, CODES, cutoff=0.5) or [""]
+        close = f"{', '.join(others)} or {last}" if others else last
+        hint = f"is it {close}?" if close else "each finding shows its code"
+        raise ConfigError(f"accept: {code!r} is not the code of a finding; {hint}")
 
 
 def _pairs(option: str, path: str | Path | Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import INVALID, NO_DAY, UNREADABLE, boolean, day
+from .values import INVALID, NO_DAY, UNREADABLE, boolean, day, not_a_date
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
@@ -240,7 +240,7 @@ class PeopleMapper:
             return found
         why = WHY_UNREADABLE if text == UNREADABLE else ""
         if found == INVALID and not why:
-            why = f"is not a date of the form {form}" if form else "is not a date"
+            why = not_a_date(form)
         report(found, "birthDate", why)
         return "" if found == NO_DAY else None
 

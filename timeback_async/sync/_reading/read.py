@@ -1,6 +1,6 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -9,7 +9,7 @@ from ...errors import ConfigError
 from .columns import Columns, columns_of, standard_columns
 from .database import writing
 from .files import DataFile, Package, packages_in, shown
-from .findings import Findings
+from .findings import Finding, Findings
 from .json_lines import read_json_lines
 from .layout import ONEROSTER, TARGETS, FileLayout, Layout, layout_for
 from .links import LinkBuilder
@@ -34,7 +34,12 @@ NOT_NEEDED = {
 }  # fmt: skip
 
 
-def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
+def read_roster(
+    path: str | Path,
+    options: ReadOptions | None = None,
+    *,
+    on_finding: Callable[[Finding], None] | None = None,
+) -> Roster:
     """Return the roster in a OneRoster package, a folder, or a CSV, JSON Lines or Parquet file.
 
     It blocks: from an event loop, `await asyncio.to_thread(read_roster, path)`.
@@ -42,13 +47,15 @@ def read_roster(path: str | Path, options: ReadOptions | None = None) -> Roster:
     Args:
         path: A folder, a zip, or one file.
         options: How to read it; None for the lenient defaults.
+        on_finding: Called with every finding as it is found, in the thread that reads; also while
+            the roster is planned. `Roster.findings` keeps at most 1,000 of each cause.
 
     Raises:
         ConfigError: It cannot be read at all, an option is wrong, or it is `strict` and a file as
             a whole differs from the standard. Problems of single rows are in `findings`.
     """
     loaded = (options or ReadOptions()).loaded()
-    roster = Roster(shown(Path(path).name), loaded)
+    roster = Roster(shown(Path(path).name), loaded, on_finding)
     try:
         with writing(), Package(Path(path), is_prefixed=loaded.layout is None) as package:
             _Reader(roster, package, loaded).read()
@@ -69,7 +76,7 @@ class _Reader:
     def read(self) -> None:
         files = self._package.files
         if self._package.is_inside:
-            self._report("package-inside", detail=self._package.path.name)
+            self._report("package-inside", detail=shown(self._package.path.name))
         if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
             self._roster.format = "JSON Lines"
             read_json_lines(self._roster, next(iter(files.values())), self._options.mode or "delta")

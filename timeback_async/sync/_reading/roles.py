@@ -12,7 +12,7 @@ from msgspec import UNSET
 from ...models import OrgRef, Role, RoleName, RoleType
 from .orgs import SCHOOL, Orgs
 from .reporter import Reporter
-from .values import day
+from .values import day, not_a_date
 
 __all__ = ["RoleMapper", "RoleRow", "Roles"]
 
@@ -120,7 +120,8 @@ class RoleMapper:
             return UNSET
         found: datetime.date | str = day(text, self._date_format)
         if isinstance(found, str):
-            report(found, field, "" if found == "date-ambiguous" else "is not a date")
+            rule = "" if found == "date-ambiguous" else not_a_date(self._date_format)
+            report(found, field, rule)
             return UNSET
         return found
 

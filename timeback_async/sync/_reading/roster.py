@@ -1,6 +1,7 @@
 """What was read: students, users and links, each with its place, and the findings."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,8 @@ class Source(msgspec.Struct):
     Attributes:
         name: Its name from run to run, whatever the name of the file.
         mode: "bulk" or "delta".
+        rows: Rows of people that were read, or lines of JSON Lines; 0 in other files.
+        repeated: Lines that repeat the link of another line.
         unreadable: Rows whose sourcedId cannot be read.
         is_doubtful: Whether the rows look like a delta, though the manifest says bulk.
         has_agents: Whether it says which people are linked.
@@ -34,6 +37,8 @@ class Source(msgspec.Struct):
 
     name: str
     mode: str
+    rows: int = 0
+    repeated: int = 0
     unreadable: int = 0
     is_doubtful: bool = False
     has_agents: bool = False
@@ -46,12 +51,25 @@ class Source(msgspec.Struct):
 
 
 class RosterCount(NamedTuple):
-    """How many records of each kind a roster has, and how many rows are left out."""
+    """What became of all rows of people: `rows` = `students` + `users` + `repeated` + `left_out`.
 
-    students: int
-    users: int
-    links: int
-    left_out: int
+    In JSON Lines, where a line is a person or a link, the links are part of that sum.
+
+    Attributes:
+        students: Students.
+        users: Other people.
+        links: Links, whatever they were made of.
+        left_out: Rows of which no person, and lines of which no record, could be made.
+        rows: Rows of people that were read, or lines of JSON Lines.
+        repeated: Further rows of a person, which say the same.
+    """
+
+    students: int = 0
+    users: int = 0
+    links: int = 0
+    left_out: int = 0
+    rows: int = 0
+    repeated: int = 0
 
 
 class Roster(Closing):
@@ -62,7 +80,9 @@ class Roster(Closing):
         format: "OneRoster 1.1", "School Data Sync v1", "JSON Lines" and so on.
         findings: What is wrong, odd or worth knowing.
         sources: The files that people and links came from, by name.
-        count: How many records of each kind there are, and how many rows are left out.
+        count: How many rows there are, and what became of them.
+        began: When it began to be read, in seconds since 1970.
+        started: The same on the monotonic clock.
         fingerprint: Differs if the same files would become other records.
 
     Internal, for the steps of a sync:
@@ -73,15 +93,21 @@ class Roster(Closing):
         has_all_roles: Whether the files hold all roles, and not only changed ones.
     """
 
-    def __init__(self, name: str, options: LoadedOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: LoadedOptions,
+        on_finding: Callable[[Finding], None] | None = None,
+    ) -> None:
         self.name, self.format = name, ""
-        self.findings = Findings(options.strict, self._leave_out)
+        self.began, self.started = time.time(), time.monotonic()
+        self.findings = Findings(options.strict, self._leave_out, on_finding, options.accept)
         self.sources: dict[str, Source] = {}
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self._is_planned = False
         self.has_all_roles = True
         self.fingerprint = options.fingerprint()
-        self.count = RosterCount(0, 0, 0, 0)
+        self.count = RosterCount()
         self.database = RosterDatabase()
 
     def records(self) -> Iterator[Student | User | AgentLink]:

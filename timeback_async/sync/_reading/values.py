@@ -9,7 +9,7 @@ import datetime
 import re
 from contextlib import suppress
 
-__all__ = ["AMBIGUOUS", "INVALID", "NO_DAY", "UNREADABLE", "boolean", "day"]
+__all__ = ["AMBIGUOUS", "INVALID", "NO_DAY", "UNREADABLE", "boolean", "day", "not_a_date"]
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 AMBIGUOUS, INVALID = "date-ambiguous", "value-left-out"
@@ -69,6 +69,11 @@ def _month(name: str) -> int:
     """Return the number of a month by its English name or the first three letters; else 0."""
     found = [n for n, month in enumerate(MONTHS, 1) if name.lower() in (month, month[:3])]
     return found[0] if found else 0
+
+
+def not_a_date(form: str | None) -> str:
+    """Return the rule that a text breaks which is no date."""
+    return f"is not a date; tried {form or 'yyyy-mm-dd'}"
 
 
 def _date(year: str, month: str | int, day_: str) -> datetime.date | str:

@@ -12,11 +12,19 @@ from ..._report import MOST_FOR_ONE_REASON
 from ..._results import ItemResult, Outcome
 from ..._trace import Trace
 from .._planning.plan import Change
-from .._planning.tables import Phase
+from .._planning.tables import Action, Phase
+from .._reading.codes import Severity
 from .._reading.findings import Cause
 
 __all__ = ["Failure", "PhaseReport", "RunFacts"]
 
+# What a plan does in each phase, and how that is called there.
+ACTIONS: dict[Phase, dict[Action, str]] = {
+    "people": {"create": "new", "update": "changed"},
+    "links": {"link": "new", "relink": "changed"},
+    "unlinks": {"unlink": "to delete"},
+    "deactivations": {"deactivate": "to deactivate"},
+}
 # Of failures, the most telling first.
 RANK = [Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN, Outcome.NOT_SENT]
 
@@ -97,19 +105,23 @@ class RunFacts(msgspec.Struct, kw_only=True):
     roster: str = ""
     format: str = ""
     read: dict[str, int] = {}
+    severities: dict[Severity, int] = {}
+    actions: dict[Action, int] = {}
     unchanged: int = 0
     absent: dict[str, int] = {}
     phases: dict[Phase, PhaseReport] = {}
     causes: list[Cause] = []
-    left_out: int = 0
+    unaccepted: int = 0
     requests: int = 0
     retries: int = 0
     throttled: int = 0
     token_requests: int = 0
     began: float = msgspec.field(default_factory=time.time)
     elapsed: float = 0.0
+    sending: float = 0.0
     endpoint: str = ""
     dry_run: bool = False
+    is_refused: bool = False
     stopped: str = ""
     trace: Trace = msgspec.field(default_factory=Trace)
     failures: list[Failure] = []
@@ -133,15 +145,27 @@ class RunFacts(msgspec.Struct, kw_only=True):
         return self.counts[Outcome.SAVED] + self.counts[Outcome.DELETED]
 
     @property
+    def rate(self) -> float:
+        """Records saved or deleted a second, while they were sent."""
+        return self.done / self.sending if self.sending > 0 else 0.0
+
+    @property
     def not_reached(self) -> int:
-        """How many of them have no result because the run ended early; 0 in a dry run."""
-        return 0 if self.dry_run else sum(each.not_reached for each in self.phases.values())
+        """How many of them have no result because the run ended early; 0 if none was to be sent."""
+        if self.dry_run or self.is_refused:
+            return 0
+        return sum(each.not_reached for each in self.phases.values())
+
+    def planned_as(self, phase: Phase) -> str:
+        """Return what is planned in a phase, such as "12 new, 3 changed"; "" for nothing."""
+        found = ((self.actions.get(action, 0), word) for action, word in ACTIONS[phase].items())
+        return ", ".join(f"{number:,} {word}" for number, word in found if number)
 
     @property
     def ok(self) -> bool:
         """Whether everything in the files is at the server now, or could be after a dry run."""
         return (
-            not self.left_out and not self.stopped and (self.dry_run or self.done == self.planned)
+            not self.unaccepted and not self.stopped and (self.dry_run or self.done == self.planned)
         )
 
     def examples(self, number: int) -> list[Failure]:

@@ -30,7 +30,7 @@ from ...errors import (
     SessionError,
     TimebackError,
 )
-from .._planning.plan import Change, Plan
+from .._planning.plan import Change, Plan, PlanRefusedError
 from .._planning.state import StateError
 from .completion import as_read, completed
 from .deactivation import deactivated, people_at_server
@@ -69,6 +69,8 @@ class SyncRun:
         plan: Plan,
         on_result: Callable[[Change, ItemResult], None] | None = None,
     ) -> None:
+        if plan.refusal:
+            raise PlanRefusedError(plan)
         self._session, self._plan, self._state = session, plan, plan.state
         self._on_result = on_result
         self._journal = Journal(plan.state)
@@ -105,10 +107,11 @@ class SyncRun:
         finally:
             self._journal.close()
             await _whole(writer)
-            self.report.elapsed = time.monotonic() - self._started
+            self.report.sending = time.monotonic() - self._started
             if self._done:
                 self._draw(self.report.trace.end)
             await _whole(asyncio.create_task(self._conclude()))
+            self.report.elapsed = time.monotonic() - self._plan.roster.started
             self._state.is_in_use = False
         return self.report
 
@@ -236,7 +239,7 @@ class SyncRun:
         except StateError as error:
             if self.error is None:
                 self._end(error)
-        log.info("%s in %.1f s", self.report, self.report.elapsed)
+        log.info("%s in %.1f s", self.report, self.report.sending)
 
 
 async def _whole(task: asyncio.Task[None]) -> None:
@@ -263,6 +266,7 @@ def run(
         is its `error` and is not raised.
 
     Raises:
+        PlanRefusedError: The plan was refused when it was made.
         ConfigError: The plan's state is another endpoint's or client's.
     """
     plan.state.claim(session.config)

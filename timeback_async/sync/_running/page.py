@@ -15,11 +15,13 @@ from .facts import PhaseReport, RunFacts
 
 __all__ = ["page"]
 
+NOTHING_FOUND = (
+    '<tr class="none"><td colspan="3">Nothing that was left out, and nothing to check.</td></tr>'
+)
 SLOTS = 120
 WIDTH, HEIGHT, MARGIN = 800, 140, 40
 EXAMPLES_SHOWN = 200  # findings of one cause, and failures
-TILES = {"left_out": "rows left out"}
-SAYS = {"error": "left out", "warning": "check", "note": "note"}
+TILES = {"rows": "rows read", "repeated": "rows repeated", "left_out": "rows left out"}
 
 
 def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
@@ -29,39 +31,36 @@ def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
         report: The facts.
         translate: Applied to each advice.
     """
-    planned, done = report.planned, report.done
-    headline = "all is well" if report.ok else "please check"
-    if report.dry_run:
-        summary = f"A dry run: {planned:,} changes would be sent."
-    else:
-        summary = f"{done:,} of {planned:,} changes are at the server."
-    if report.not_reached:
-        summary += f" {report.not_reached:,} were not reached."
-    if report.stopped:
-        summary += f" It ended early: {report.stopped}. The same command continues from there."
-    tiles = {
-        **{TILES.get(name, name): number for name, number in report.read.items()},
-        "unchanged": report.unchanged,
-        "requests": report.requests,
-        "retries": report.retries,
-        "throttled": report.throttled,
-        "seconds": round(report.elapsed, 1),
+    notes = [cause for cause in report.causes if cause.severity == "note"]
+    others = [cause for cause in report.causes if cause.severity != "note"]
+    is_sent = not (report.dry_run or report.is_refused)
+    mark, headline = _headline(report)
+    tiles: dict[str, float] = {
+        TILES.get(name, name): number for name, number in report.read.items()
     }
+    tiles["unchanged"] = report.unchanged
+    if is_sent:
+        tiles |= {
+            "requests": report.requests,
+            "retries": report.retries,
+            "throttled": report.throttled,
+            "seconds": round(report.elapsed, 1),
+        }
     return _template().substitute(
-        headline=f"{escape(report.roster)}, {headline}",
+        roster=escape(report.roster),
+        mark=mark,
+        headline=headline,
         facts=escape(", ".join(filter(None, (report.format, _to(report), _when(report))))),
-        summary=escape(summary),
+        summary=escape(_summary(report)),
         tiles="".join(
             f'<div class="tile"><b>{number:,}</b>{escape(name)}</div>'
             for name, number in tiles.items()
         ),
-        phases="".join(
-            _phase(name, phase, report.dry_run) for name, phase in report.phases.items()
-        ),
-        charts=_charts(report),
+        phases=_phases(report) if is_sent else _plan(report),
+        charts=f"<h2>Over time</h2>{_charts(report)}" if is_sent else "",
         failures=_failures(report),
-        findings="".join(_cause(cause, translate) for cause in report.causes)
-        or '<tr class="none"><td colspan="3">Nothing: every row follows the standard.</td></tr>',
+        findings=_causes(others, translate) or NOTHING_FOUND,
+        notes=_notes(notes, translate),
     )
 
 
@@ -79,13 +78,68 @@ def _when(report: RunFacts) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.began))
 
 
-def _phase(name: str, phase: PhaseReport, dry_run: bool) -> str:
+def _headline(report: RunFacts) -> tuple[str, str]:
+    """Return the class of the badge, and how the run ended."""
+    # Whatever was refused or ended early did so for one reason; otherwise the records decide.
+    if report.is_refused:
+        return "bad", "refused, nothing was sent"
+    if report.stopped == "interrupted":
+        return "look", "interrupted"
+    if report.stopped:
+        return "bad", "ended early"
+    if report.dry_run:
+        return ("ok", "a dry run") if report.ok else ("look", "a dry run, please check the files")
+    return ("ok", "all is well") if report.ok else ("look", "not everything is there, please check")
+
+
+def _summary(report: RunFacts) -> str:
+    planned, done, failed = report.planned, report.done, report.counts.total() - report.done
+    if report.is_refused:
+        return f"{report.stopped}."
+    if report.dry_run:
+        summary = f"{planned:,} changes would be sent."
+    else:
+        summary = f"{done:,} of {planned:,} changes are at the server."
+    if failed:
+        summary += f" {failed:,} were not saved."
+    if report.not_reached:
+        summary += f" {report.not_reached:,} were not reached."
+    if report.stopped:
+        summary += f" It ended early: {report.stopped}. The same command continues from there."
+    return summary
+
+
+def _plan(report: RunFacts) -> str:
+    """Return a table of what would be sent; "" if it was refused before there was a plan."""
+    if not report.phases:
+        return ""
+    rows = "".join(
+        f"<tr><td>{name}</td><td>{report.planned_as(name) or 'nothing'}</td></tr>"
+        for name in report.phases
+    )
+    return (
+        "<h2>Planned</h2><table><thead><tr><th>phase</th><th>planned</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _phases(report: RunFacts) -> str:
+    """Return a table of what became of each phase."""
+    rows = "".join(_phase(name, phase) for name, phase in report.phases.items())
+    return (
+        '<h2>Phases</h2><div class="wide"><table><thead><tr><th>phase</th>'
+        '<th class="number">planned</th><th>results</th><th></th>'
+        f'<th class="number">from, to</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _phase(name: str, phase: PhaseReport) -> str:
     parts = [(outcome, number) for outcome, number in phase.counts.items() if number]
     bar = "".join(
         f'<i class="{_class(outcome)}" style="width:{number / max(1, phase.planned):.2%}"></i>'
         for outcome, number in parts
     )
-    bar = "" if dry_run else f'<div class="bar">{bar}</div>'
+    bar = f'<div class="bar">{bar}</div>' if phase.planned else ""
     ended = ", ".join(f"{number:,} {outcome.value.replace('_', ' ')}" for outcome, number in parts)
     time = ""
     if phase.began is not None and phase.ended is not None:
@@ -108,17 +162,16 @@ def _failures(report: RunFacts) -> str:
         return ""
     examples = report.examples(EXAMPLES_SHOWN)
     rows = "".join(
-        f"<tr><td>{escape(each.where)}</td>"
-        f"<td>{each.kind}</td><td>{escape(each.who)}</td><td>{each.outcome}</td>"
-        f"<td>{escape(each.reason)}</td></tr>"
+        f'<tr><td>{escape(each.where)}</td><td>{each.kind}</td><td class="id">{escape(each.who)}'
+        f"</td><td>{each.outcome.value.replace('_', ' ')}</td><td>{escape(each.reason)}</td></tr>"
         for each in examples
     )
     more = report.more(len(examples))
     rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
     return (
-        '<h2>Not saved</h2><div class="wide"><table>'
+        '<h2>Not saved</h2><table class="narrow">'
         "<thead><tr><th>where</th><th>kind</th><th>id</th>"
-        f"<th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table></div>{rest}"
+        f"<th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>{rest}"
     )
 
 
@@ -154,14 +207,31 @@ def _chart(title: str, colour: str, slots: Sequence[Slot], value: Callable[[Slot
     )
 
 
+def _causes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
+    return "".join(_cause(cause, translate) for cause in causes)
+
+
+def _notes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
+    """Return a table of notes, folded behind their number; "" if there are none."""
+    if not causes:
+        return ""
+    number = sum(cause.count for cause in causes)
+    return (
+        f'<details id="notes"><summary>{number:,} notes on what was understood all the same'
+        f'</summary><table class="findings"><tbody>{_causes(causes, translate)}</tbody></table>'
+        "</details>"
+    )
+
+
 def _cause(cause: Cause, translate: Callable[[str], str]) -> str:
     what, advice = escape(str(cause)), escape(translate(CODES[cause.code].advice))
     places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:EXAMPLES_SHOWN])
+    label, kind = ("accepted", "note") if cause.is_accepted else (cause.severity, cause.severity)
     more = cause.count - min(EXAMPLES_SHOWN, len(cause.examples))
     rest = f"<p>… and {more:,} more.</p>" if more else ""
     return (
         f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'
-        f'<td><span class="severity {cause.severity}">{SAYS[cause.severity]}</span></td>'
+        f'<td><span class="severity {kind}">{label}</span></td>'
         f'<td class="number">{cause.count:,}</td><td>{what}. <em>What to do:</em> '
         f"{advice}.<details><summary>where</summary>"
         f"<ul>{places}</ul>{rest}</details></td></tr>"

@@ -1,8 +1,10 @@
 """The report of a run, in words, as JSON types, and as a page."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from ..._results import Outcome
 from ...errors import TimebackError
 from .._planning.plan import PHASES, Plan
 from .._reading.files import shown
@@ -20,17 +22,22 @@ class SyncReport(RunFacts, kw_only=True):
     Attributes:
         roster: The roster's name.
         format: "OneRoster 1.1", "JSON Lines" and so on.
-        read: Number of "students", "users" and "links" in it, and of "left_out" rows.
+        read: Number of "rows" that were read, and of "students", "users", "links", "repeated" and
+            "left_out" rows among them; see `Roster.count`.
+        severities: Number of findings of each severity: "error", "warning" and "note".
+        actions: Number of changes of each action: "create", "update" and so on; see `Change`.
         unchanged: Records that the server had already.
         absent: Records of each kind that earlier runs wrote and the files no longer hold.
         phases: The result of each phase.
         causes: The findings in the files, by cause.
-        left_out: Findings that left something out.
+        unaccepted: Findings that left something out and that `ReadOptions.accept` does not name.
         requests, retries, throttled, token_requests: Numbers of the whole run.
-        began: When it began, in seconds since 1970.
-        elapsed: Seconds.
+        began: When the roster began to be read, in seconds since 1970.
+        elapsed: Seconds from then on: reading, comparing and sending.
+        sending: Those of them in which records were sent.
         endpoint: Where it was sent; "" if nothing was to be sent.
         dry_run: Whether nothing was to be sent.
+        is_refused: Whether it was refused before anything was sent.
         stopped: Why the run ended before its plan did, or "".
         trace: Rates and latencies over time.
         failures: The first 1,000 records that were not saved; the counts are always complete.
@@ -43,11 +50,17 @@ class SyncReport(RunFacts, kw_only=True):
             roster=plan.roster.name,
             format=plan.roster.format,
             read=plan.roster.count._asdict(),
+            severities=plan.roster.findings.severities,
+            actions=plan.actions,
             unchanged=plan.unchanged,
             absent=dict(plan.absent),
             phases={phase: PhaseReport(plan.total(phase)) for phase in PHASES},
             causes=plan.roster.findings.causes,
-            left_out=plan.roster.findings.errors,
+            unaccepted=plan.roster.findings.unaccepted,
+            began=plan.roster.began,
+            elapsed=time.monotonic() - plan.roster.started,
+            is_refused=bool(plan.refusal),
+            stopped=plan.refusal,
             **facts,
         )
 
@@ -59,7 +72,7 @@ class SyncReport(RunFacts, kw_only=True):
             roster: Name of the roster's file, in any form.
             reason: Why it ended.
         """
-        return cls(roster=shown(roster), stopped=reason)
+        return cls(roster=shown(roster), is_refused=True, stopped=reason)
 
     def raise_for_failures(self) -> None:
         """Do nothing if all is ok.
@@ -72,30 +85,42 @@ class SyncReport(RunFacts, kw_only=True):
             why = f"; the first: {first.kind} {first.who}: {first.reason}" if first else ""
             raise TimebackError(f"{self}{why}")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types."""
+    def figures(self) -> dict[str, Any]:
+        """Return each figure of the run once, as JSON types; `as_dict` adds the lists."""
         return {
             "ok": self.ok,
-            "roster": self.roster,
-            "format": self.format,
             "read": self.read,
+            "severities": self.severities,
+            "planned": self.planned,
+            "actions": self.actions,
             "unchanged": self.unchanged,
-            "absent": self.absent,
-            "phases": {name: phase.as_dict() for name, phase in self.phases.items()},
-            "findings": [cause.as_dict() for cause in self.causes],
-            "left_out": self.left_out,
+            **{outcome.value: self.counts[outcome] for outcome in Outcome},
             "not_reached": self.not_reached,
-            "failures": [failure.as_dict() for failure in self.failures],
             "requests": self.requests,
             "retries": self.retries,
             "throttled": self.throttled,
             "token_requests": self.token_requests,
-            "began": round(self.began, 3),
             "elapsed": round(self.elapsed, 3),
-            "endpoint": self.endpoint,
+            "sending": round(self.sending, 3),
+            "rate": round(self.rate, 1),
             "dry_run": self.dry_run,
             "stopped": self.stopped,
-        }  # fmt: skip
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types."""
+        return {
+            **self.figures(),
+            "roster": self.roster,
+            "format": self.format,
+            "absent": self.absent,
+            "phases": {name: phase.as_dict() for name, phase in self.phases.items()},
+            "findings": [cause.as_dict() for cause in self.causes],
+            "failures": [failure.as_dict() for failure in self.failures],
+            "began": round(self.began, 3),
+            "endpoint": self.endpoint,
+            "refused": self.is_refused,
+        }
 
     def as_html(self, translate: Callable[[str], str] = str) -> str:
         """Return a page of HTML that loads nothing: figures, charts, failures and findings.
@@ -112,9 +137,10 @@ class SyncReport(RunFacts, kw_only=True):
         ended = [f"{n:,} {o.value}" for o, n in self.counts.items() if n]
         if self.not_reached:
             ended.append(f"{self.not_reached:,} not reached")
+        errors = self.severities.get("error", 0)
         return (
             f"{self.planned:,} changes: {', '.join(ended) or 'nothing sent'}; "
             f"{self.unchanged:,} unchanged"
-            + (f"; {self.left_out:,} findings left something out" if self.left_out else "")
+            + (f"; {errors:,} findings left something out" if errors else "")
             + (f"; stopped: {self.stopped}" if self.stopped else "")
         )
