@@ -225,6 +225,22 @@ def test_on_a_full_disk_no_half_line_is_left_and_the_run_goes_on(
     assert len(server.students) == 6
 
 
+def test_what_waited_is_cut_off_at_the_end_of_a_line_too(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init = _private_file.PrivateFile.__init__
+
+    def small(self: Any, path: Path, file: Any, loss: str) -> None:
+        init(self, path, _Full(file, 2000), loss)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_private_file.PrivateFile, "__init__", small)
+    monkeypatch.setattr(_findings_file, "MOST_IN_MEMORY", 100)
+
+    sync(family(*(child(f"s-{n}", enabledUser="y") for n in range(50))), "--findings", "a.jsonl")
+
+    assert 0 < len(told("a.jsonl")) < 50
+
+
 def test_a_device_without_an_end_is_full_too(server: MockServer) -> None:
     Path("full.csv").symlink_to("/dev/full")
 

@@ -46,6 +46,14 @@ def refused(state: State, path: Path, *people: Mapping[str, str], **how: Any) ->
     return str(error.value)
 
 
+def wired(sourced_id: str) -> dict[str, Any]:
+    """Return a student in wire form."""
+    return {
+        "sourcedId": sourced_id, "username": None, "givenName": "A", "familyName": "B",
+        "grades": [], "primaryOrg": {"sourcedId": "o"},
+    }  # fmt: skip
+
+
 def pupils(ids: Sequence[object]) -> list[dict[str, str]]:
     return [child(str(each)) for each in ids]
 
@@ -77,6 +85,17 @@ def test_ids_that_changed_their_form_are_named(
     assert words in said
     assert "Nothing was sent" in said
     assert "allow_new_ids=True" in said
+
+
+def test_whom_these_files_never_held_is_not_absent_from_them(tmp_path: Path, state: State) -> None:
+    rows = pupils(["001", "002", "003"])
+    text = [msgspec.json.encode({"student": wired(row["sourcedId"])}).decode() for row in rows]
+    with opened(users(tmp_path, "\n".join(text), "a.jsonl")) as roster:
+        state.write(lines(each.known for each in plan(roster, state)))
+        state.settle()
+    night(state, tmp_path, child("x"), child("y"))
+
+    assert night(state, tmp_path, child("x"), *pupils(["1", "2", "3"])).total("people") == 3
 
 
 def test_one_or_two_are_only_mentioned(tmp_path: Path, state: State) -> None:
@@ -126,6 +145,7 @@ def test_most_known_are_absent_and_as_many_are_new(tmp_path: Path, state: State)
         (75, 25, 25),  # a school year
         (50, 50, 50),  # of a school with two grades
         (45, 55, 55),
+        (45, 55, 100),  # and grows
         (0, 9, 9),  # a handful
         (5, 0, 500),  # nobody is gone
         (0, 12, 500),  # after a trial
@@ -209,11 +229,7 @@ def test_json_lines_are_judged_where_they_are_a_full_set(
     tmp_path: Path, state: State, mode: Any
 ) -> None:
     def wire(ids: Sequence[object]) -> str:
-        rows: list[dict[str, Any]] = [
-            {"sourcedId": str(each), "username": None, "givenName": "A", "familyName": "B",
-             "grades": [], "primaryOrg": {"sourcedId": "o"}}
-            for each in ids
-        ]  # fmt: skip
+        rows = [wired(str(each)) for each in ids]
         return "".join(msgspec.json.encode({"student": row}).decode() + "\n" for row in rows)
 
     with opened(users(tmp_path, wire(ZEROS), "a.jsonl"), mode=mode) as roster:

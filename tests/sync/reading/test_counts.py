@@ -54,7 +54,7 @@ def test_what_becomes_of_each_row_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_not_csv_is_counted_too(tmp_path: Path) -> None:
-    text = csv_text([child("s-1"), child("s-2"), child("s-3")]).replace("Canarys-2", 'Canary"s-2')
+    text = csv_text([child("s-1"), child("s-2"), child("s-3")]).replace("Canarys-2", '"Canary"s-2')
 
     roster = read(tmp_path, school(child("x")) | {"users.csv": text})
 
