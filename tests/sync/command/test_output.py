@@ -243,7 +243,7 @@ def test_ids_that_would_move_the_cursor_or_change_colour_are_shown_as_text(
 ) -> None:
     path = Path("people.jsonl")
     people = [wire_student(own) for own in ("s[red]x", "s\u202ex")]
-    path.write_text("\n".join((json.dumps({"student": each}) for each in people)))
+    path.write_text("\n".join(json.dumps({"student": each}) for each in people))
 
     done = sync(path, "--dry-run")
 
