@@ -30,14 +30,15 @@ WINGS = [
     ("sync", ["_closing"]),
     ("sync._reading", [
         "", "files", "codes", "findings", "gaps", "layout", "records", "values", "options",
-        "reporter", "tables", "manifest", "orgs", "rows", "roles", "database", "people", "roster",
-        "json_lines", "load", "links", "read",
+        "reporter", "tables", "manifest", "orgs", "rows", "terms", "roles", "database",
+        "people", "said", "roster", "json_lines", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",
     ]),
     ("sync._running", [
-        "", "completion", "deactivation", "facts", "journal", "page", "sync_report", "job",
+        "", "filling", "completion", "deactivation", "facts", "journal", "page",
+        "sync_report", "job",
     ]),
     ("sync", [""]),
     ("cli", [

@@ -22,6 +22,7 @@ OPTIONS = {
     "relationship": "--relationship",
     "date_format": "--date-format",
     "mode": "--mode",
+    "today": "--today",
     "deactivate_absent": "--deactivate-absent",
     "unlink_absent": "--unlink-absent",
     "max_removals": "--max-removals",

@@ -20,6 +20,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    Today,
     check_files,
     given,
 )
@@ -47,6 +48,7 @@ def sync(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     mode: Mode = None,
+    today: Today = None,
     strict: Strict = False,
     deactivate_absent: Annotated[
         bool,
@@ -99,6 +101,7 @@ def sync(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        today=today.date() if today else None,
     )
     exit_with_async(
         run_sync(

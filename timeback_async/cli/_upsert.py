@@ -19,6 +19,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    Today,
     check_files,
     given,
 )
@@ -46,6 +47,7 @@ def upsert(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     mode: Mode = None,
+    today: Today = None,
     strict: Strict = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, send nothing.")
@@ -82,6 +84,7 @@ def upsert(
         relationship=relationship,
         date_format=date_format,
         mode=mode,
+        today=today.date() if today else None,
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
     exit_with_async(run_upsert(files, options, settings, dry_run, failures, json))

@@ -111,9 +111,16 @@ CODES: dict[str, Code] = {
     "value-missing": _error("a required value is blank", "fill it in"),
     "value-invalid": _error("a value is not valid", "see the detail for the rule"),
     "value-form": _note("a value is written in another form than the standard's", "nothing"),
+    "value-dropped": _warning(
+        "an optional value cannot be read and was not sent", "correct it, or leave the cell blank"
+    ),
     "date-ambiguous": _error(
         "day and month cannot be distinguished",
         'pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',
+    ),
+    "deleted-by-id": _note(
+        "a row to be deleted lacks required values; the person is deleted as TimeBack has them",
+        "nothing",
     ),
     "status-inactive": Code(
         "note", "the status inactive is of OneRoster 1.0 alone", "nothing", "note"
@@ -125,6 +132,18 @@ CODES: dict[str, Code] = {
     "role-missing": _error("the person has no role", "add a row to roles.csv, or send a full set"),
     "role-unknown": _error(
         "the role is not one that TimeBack knows", 'translate it by layout="FILE"'
+    ),
+    "role-not-current": Code(
+        "warning",
+        "the person has no role today: all have ended, or have not begun",
+        "check the dates of the roles; those that begin later count first, then those that ended",
+        "warning",
+    ),
+    "role-later": Code(
+        "warning",
+        "a role begins after today, and a delta is not read again on that day",
+        "send the role again on its first day, or a full set",
+        "warning",
     ),
     "role-administrator": Code(
         "note",

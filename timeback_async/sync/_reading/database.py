@@ -47,6 +47,7 @@ CREATE TABLE profiles (user TEXT, username TEXT);
 CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
+CREATE TABLE fragments (id TEXT PRIMARY KEY, of TEXT, line INT);
 CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
 CREATE INDEX left_out_place ON left_out (file, line);
 CREATE TABLE links (
@@ -57,10 +58,10 @@ CREATE TABLE links (
 # Each reference with the link it would become, and what hinders it, causes before consequences.
 REFERENCES = """
     SELECT *, CASE
+        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
         WHEN unknown IS NOT NULL THEN 'agent-unknown'
         WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
         WHEN one_is_student = other_is_student THEN 'agent-neither'
-        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
         WHEN relation IS NULL THEN 'agent-role'
     END AS hindrance
     FROM (
@@ -216,13 +217,15 @@ class RosterDatabase:
     def index_people(self) -> None:
         """Index everything that making links reads of people, whose records lie far apart."""
         self.connection.execute(
-            "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
+            """CREATE INDEX IF NOT EXISTS people_id
+               ON people (id, kind, is_student, relation, status)"""
         )
 
     def repeated_ids(self) -> list[RepeatedId]:
         """Return the ids that several rows have."""
         query = """SELECT id, count(DISTINCT body) = 1 AND count(body) = count(*), count(body) > 0
-                   FROM people GROUP BY id HAVING count(*) > 1"""
+                   FROM people WHERE id IN
+                   (SELECT id FROM people GROUP BY id HAVING count(*) > 1) GROUP BY id"""
         return list(named(RepeatedId, self.connection.execute(query)))
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
@@ -245,6 +248,21 @@ class RosterDatabase:
         key = "user" if table == "roles" else "id"
         query = f"SELECT {key}, line FROM {table} WHERE {key} NOT IN (SELECT id FROM people)"  # noqa: S608
         return self.connection.execute(query)
+
+    def find_fragments(self, tables: Iterable[str]) -> None:
+        """Find the people of whom there are rows of roles or demographics alone."""
+        for table in tables:
+            key = "user" if table == "roles" else "id"
+            self.connection.execute(
+                f"""INSERT OR IGNORE INTO fragments SELECT {key}, ?, min(line) FROM {table}
+                    WHERE {key} <> '' AND {key} NOT IN (SELECT id FROM people)
+                    GROUP BY {key} ORDER BY min(line)""",  # noqa: S608
+                (table,),
+            )
+
+    def fragments(self) -> Iterator[tuple[str, str, int]]:
+        """Yield id, table and first line of each person that `find_fragments` has found."""
+        return self.connection.execute("SELECT id, of, line FROM fragments ORDER BY rowid")
 
     def shared_usernames(self) -> Iterator[tuple[str, int]]:
         """Yield one sourcedId, and how many there are, for each username of several people."""

@@ -1,20 +1,16 @@
 """Bring the rows of each kind of file into a roster."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any
-
-import msgspec
+from collections.abc import Callable
 
 from .codes import Severity
 from .database import ROLE_FIELDS
 from .options import LoadedOptions
-from .people import PeopleMapper
-from .records import PersonRow, Reference
-from .roles import RoleRow
-from .roster import ROWS_AT_ONCE, Roster, Source
+from .people import MappedRow, PeopleMapper
+from .records import PersonRow, Reference, chunks
+from .roster import FRAGMENTS, ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
-from .values import DIFFERENT, listed, user_ids
+from .said import OtherFiles, Said, mapped
+from .values import listed, user_ids
 
 __all__ = ["Loader"]
 
@@ -66,16 +62,18 @@ class Loader:
         """Read birth dates from demographics.csv."""
         self._roster.files["demographics"] = rows.file
         self._birth_form = rows.layout.dates.get("birthDate")
+        is_delta = self._mode("demographics") == "delta"
         self._database.add_demographics(
             (row.get("sourcedId", ""), row.get("birthDate", ""), line)
             for line, row in rows
             if row.get("status", "").lower() != "tobedeleted"
+            and ("birthDate" in row or not is_delta)  # nothing else of it is sent
         )
         is_there = self._database.has_rows("demographics")
         has_strays = self._database.has_demographics_without_id()
         self._roster.has_births |= is_there
         is_whole = is_there and not has_strays and not rows.broken
-        self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
+        self._roster.has_all_births = is_whole and not is_delta
 
     def read_relationships(self, rows: Rows) -> None:
         """Read the links of School Data Sync v2.1."""
@@ -101,39 +99,21 @@ class Loader:
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
             self._roster.has_births = self._roster.has_all_births = True
-        lacks_roles = source.is_delta and "roles" not in self._roster.files
-        mapper = PeopleMapper(
-            self._options,
-            self._orgs,
-            self._role_form,
-            has_all_births=self._roster.has_all_births,
-            has_all_roles=self._roster.has_all_roles and not lacks_roles,
+        mapper = self._mapper(
+            has_all_roles=not source.is_delta or "roles" in self._roster.files,
         )
-        people = _People(self._roster, rows, mapper)
-        database = self._database
-        has_roles, has_profiles, has_births = map(
-            database.has_rows, ("roles", "profiles", "demographics")
-        )
+        others, people = self._others(), _People(self._roster, rows, mapper)
         dated = total = 0
         for chunk in chunks(rows, ROWS_AT_ONCE):
-            ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
-            roles = database.roles_of(ids) if has_roles else {}
-            births = database.birth_dates_of(ids) if has_births else {}
-            names = database.usernames_of(ids) if has_profiles else {}
-            ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
+            said = others.about(row.get("sourcedId") for _, row in chunk)
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
-                sourced_id = row.get("sourcedId")
-                if sourced_id is None:
+                if row.get("sourcedId") is None:
                     source.unreadable += 1
                     self._report("id-missing", rows.file, line, "sourcedId")
                     continue
-                if names.get(sourced_id, DIFFERENT) != DIFFERENT:
-                    row.setdefault("username", names[sourced_id])
-                role_rows = roles.get(sourced_id, None if "role" in row else ())
-                birth = births.get(sourced_id, ""), self._birth_form
-                people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
+                people.take(line, row, said)
             people.write()
         source.unreadable += rows.broken
         if not total and not rows.broken:
@@ -142,38 +122,70 @@ class Loader:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
 
+    def finish(self) -> None:
+        """Take in people of whom the other files alone say more."""
+        self._database.index_people()
+        if all(source.mode == "delta" for source in self._roster.each_source()):
+            self._read_fragments()
+
+    def _read_fragments(self) -> None:
+        """Take in the people whose roles or birth dates a delta changes, and nothing else."""
+        files = {
+            target: file
+            for target, file in self._roster.files.items()
+            if self._mode(target) == "delta"
+        }
+        self._database.find_fragments(files)
+        for file in files.values():
+            self._roster.sources[file] = Source(FRAGMENTS, "delta")
+        others, mapper = self._others(), self._mapper(has_all_roles=False)
+        for chunk in chunks(self._database.fragments(), ROWS_AT_ONCE):
+            said = others.about(sourced_id for sourced_id, _, _ in chunk)
+            people: list[PersonRow] = []
+            for sourced_id, target, line in chunk:
+                file = files[target]
+                add = _reporting(self._report, file, line)
+                person = mapper.fragment(
+                    sourced_id,
+                    said.roles.get(sourced_id, ()),
+                    said.births.get(sourced_id, ""),
+                    said.birth_form,
+                    add,
+                    said.ended.get(sourced_id, ()),
+                )
+                people.append(_person_row(sourced_id, person, file, line, ""))
+            self._database.add_people(people)
+
+    def _mapper(self, *, has_all_roles: bool) -> PeopleMapper:
+        return PeopleMapper(
+            self._options,
+            self._orgs,
+            self._role_form,
+            has_all_births=self._roster.has_all_births,
+            has_all_roles=self._roster.has_all_roles and has_all_roles,
+        )
+
+    def _others(self) -> OtherFiles:
+        has_all_roles = self._roster.has_all_roles
+        return OtherFiles(self._database, self._birth_form, has_all_roles=has_all_roles)
+
 
 class _People:
     """Maps rows of people, and writes the results in batches."""
 
     def __init__(self, roster: Roster, rows: Rows, mapper: PeopleMapper) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
-        self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
+        self._file, self._birth_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
         self._identities: list[tuple[str, str]] = []
 
-    def take(
-        self,
-        line: int,
-        row: dict[str, str],
-        roles: Sequence[RoleRow] | None,
-        birth: tuple[str, str | None],
-        ended: Sequence[tuple[str, str]],
-    ) -> None:
-        """Map one row; `birth` is the date in demographics.csv and its form."""
-
-        def add(code: str, field: str, detail: str) -> Severity:
-            return self._report(code, self._file, line, field, detail)
-
-        if "birthDate" in row:
-            birth = row["birthDate"], self._own_form
-        sourced_id = row["sourcedId"]
-        person = self._mapper.person(row, roles, *birth, add, ended)
-        self._people.append(
-            (sourced_id, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, row.get("username", ""), person.gaps)
-        )  # fmt: skip
+    def take(self, line: int, row: dict[str, str], said: Said) -> None:
+        """Map one row."""
+        add = _reporting(self._report, self._file, line)
+        person = mapped(self._mapper, row, self._birth_form, said, add)
+        sourced_id, username = row["sourcedId"], row.get("username", "")
+        self._people.append(_person_row(sourced_id, person, self._file, line, username))
         if "agentSourcedIds" in row:
             agents = listed(row["agentSourcedIds"])
             self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
@@ -192,8 +204,17 @@ class _People:
             written.clear()
 
 
-def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
-    """Yield rows in lists of at most `size`."""
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _reporting(report: Callable[..., Severity], file: str, line: int) -> Callable[..., Severity]:
+    def add(code: str, field: str, detail: str) -> Severity:
+        return report(code, file, line, field, detail)
+
+    return add
+
+
+def _person_row(
+    sourced_id: str, person: MappedRow, file: str, line: int, username: str
+) -> PersonRow:
+    return (
+        sourced_id, person.kind, person.is_student, person.relation, person.status, file, line,
+        person.body, username, person.gaps,
+    )  # fmt: skip

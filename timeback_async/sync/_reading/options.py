@@ -1,5 +1,6 @@
 """How a roster is read and mapped: the options, and the options with their files loaded."""
 
+import datetime
 import hashlib
 import tomllib
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             leave such links out.
         date_format: Form of the dates, for `datetime.strptime`.
         mode: What files are that the manifest does not cover: "bulk", a full set, or "delta".
+        today: The day that roles begin and end by; None for the local day when the options are
+            loaded.
     """
 
     strict: bool = False
@@ -49,6 +52,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     relationship: str | None = None
     date_format: str | None = None
     mode: FileMode | None = None
+    today: datetime.date | None = None
 
     def loaded(self) -> "LoadedOptions":
         """Return the options with every file loaded.
@@ -79,6 +83,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             relationship=self.relationship,
             date_format=self.date_format,
             mode=self.mode,
+            today=self.today or datetime.date.today(),  # noqa: DTZ011 - the school's own day
         )
 
 
@@ -94,6 +99,7 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     relationship: str | None
     date_format: str | None
     mode: FileMode | None
+    today: datetime.date
 
     def fingerprint(self) -> str:
         """Return a text that differs if the same files would become other records."""

@@ -5,15 +5,18 @@ Missing values are not made up: a person who lacks a required one is left out, w
 Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding guide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
-from .gaps import Gaps, Roleless
+from .codes import CODES, Severity
+from .gaps import Fragment, Gaps, Roleless
 from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
@@ -24,6 +27,7 @@ __all__ = ["MappedRow", "PeopleMapper"]
 
 STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
+AT_TIMEBACK = Gaps(roles=True, rest=True)  # of whom the files name only the id
 # Optional texts: the field in the file, and the attribute of the struct.
 TEXTS = {
     "email": "email",
@@ -87,9 +91,10 @@ class PeopleMapper:
         has_all_roles: bool = True,
     ) -> None:
         self._has_all_births, self._has_all_roles = has_all_births, has_all_roles
+        self._is_strict = options.strict
         self._date_format, self._grade_map = options.date_format, options.grades
         self._orgs = Orgs(options, org_types)
-        self._roles = RoleMapper(self._orgs, role_date_format or options.date_format)
+        self._roles = RoleMapper(self._orgs, role_date_format or options.date_format, options.today)
 
     def person(
         self,
@@ -110,6 +115,54 @@ class PeopleMapper:
             add: Takes each finding, once.
             ended: Role and org of the rows of roles.csv that end a role.
         """
+        if row.get("status", "").lower() == "tobedeleted" and not self._is_strict:
+            whole = partial(self._mapped, row, role_rows, birth_date, birth_format, ended)
+            return _leaver(row["sourcedId"], whole, add)
+        return self._mapped(row, role_rows, birth_date, birth_format, ended, add)
+
+    def fragment(
+        self,
+        sourced_id: str,
+        role_rows: Sequence[RoleRow],
+        birth_date: str,
+        birth_format: str | None,
+        add: AddFinding,
+        ended: Sequence[tuple[str, str]] = (),
+    ) -> MappedRow:
+        """Return what the other files say of a person who has no row; see `person`."""
+        report = Reporter(add)
+        held = self._roles.of_rows(role_rows, report)
+        values: dict[str, Any] = {"sourced_id": sourced_id}
+        if held.roles:
+            values["roles"] = held.roles
+        if birth_date:
+            values["demographics"] = self._demographics(birth_date, birth_format, report)
+        if held.is_student and held.has_other_roles:
+            report("role-left-out", "role")
+        if held.has_later:
+            report("role-later", "beginDate")
+        has_news = "roles" in values or ended or values.get("demographics")
+        if not has_news and not report.is_bad:
+            report("value-missing", "birthDate")
+        body = None if report.is_bad else _checked(Fragment, values, report)
+        gaps = replace(
+            AT_TIMEBACK,
+            kind=not held.has_primary,
+            ended=[*(self._roles.ended(*each) for each in ended), *held.ended],
+        )
+        kind = "" if body is None else "person"
+        return MappedRow(kind, None, "", "active", body, gaps.as_json())
+
+    def _mapped(
+        self,
+        row: Mapping[str, str],
+        role_rows: Sequence[RoleRow] | None,
+        birth_date: str,
+        birth_format: str | None,
+        ended: Sequence[tuple[str, str]],
+        add: AddFinding,
+    ) -> MappedRow:
+        """Return the record that a row makes."""
         # The roles decide which struct it is:
         #   a student's role (the primary roles count first) -> Student, which has no roles
         #   other roles                                      -> User
@@ -144,13 +197,18 @@ class PeopleMapper:
             values["roles"] = held.roles
         body = None if report.is_bad else _checked(struct, values, report)
 
+        if held.roles and not held.is_current and not is_partial:
+            report("role-not-current", "role")
+        if held.has_later and is_partial:
+            report("role-later", "beginDate")
         is_kind_open = is_partial and not held.has_primary
         gaps = Gaps(
             birth=not birth_date and not self._has_all_births,
-            org="primaryOrgSourcedId" not in row and (is_partial or not held.is_org_certain),
+            org="primaryOrgSourcedId" not in row and (is_partial or bool(held.orgs)),
+            orgs=[] if is_partial or "primaryOrgSourcedId" in row else held.orgs,
             roles=is_partial,
             kind=is_kind_open,
-            ended=[self._roles.ended(*each) for each in ended],
+            ended=[self._roles.ended(*each) for each in ended] + held.ended if is_partial else [],
         )
         kind = "" if body is None else KIND_OF_STRUCT[struct]
         is_student = None if has_no_roles else held.is_student
@@ -236,8 +294,31 @@ class PeopleMapper:
         return [known.get(grade, grade) for grade in given]
 
 
+def _leaver(
+    sourced_id: str, mapped: Callable[[AddFinding], MappedRow], add: AddFinding
+) -> MappedRow:
+    """Return a person to be deleted. What is wrong with the row costs nothing: the id is enough."""
+    found: list[tuple[str, str, str]] = []
+
+    def keep(code: str, field: str, detail: str) -> Severity:
+        found.append((code, field, detail))
+        return CODES[code].severity
+
+    whole = mapped(keep)
+    if whole.body is not None:
+        for each in found:
+            add(*each)
+        return whole
+    values = {"sourced_id": sourced_id, "status": "tobedeleted"}
+    body = _checked(Fragment, values, Reporter(add))
+    if body is not None:
+        add("deleted-by-id", "status", "")
+    kind = "" if body is None else "person"
+    return MappedRow(kind, None, "", "tobedeleted", body, AT_TIMEBACK.as_json())
+
+
 def _checked(
-    struct: type[Student | User | Roleless], values: dict[str, Any], report: Reporter
+    struct: type[Student | User | Roleless | Fragment], values: dict[str, Any], report: Reporter
 ) -> bytes | None:
     """Return a record as JSON, or None if it is not valid."""
     try:

@@ -1,5 +1,6 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,7 @@ class _Reader:
             by_target.setdefault(layout[stem].target, []).append(stem)
         if layout is ONEROSTER and not self._package.is_alone:
             self._check_manifest(by_target)
-        if "users" not in by_target and not (
-            self._manifest and self._manifest.mode("users") == "absent"
-        ):
+        if "users" not in by_target and not self._may_lack_people(by_target):
             known = ", ".join(layout) if self._options.layout else "users.csv"
             path = self._package.path
             there = [file.name for file in files.values()]
@@ -124,6 +123,7 @@ class _Reader:
         ):
             for stem in by_target.get(target, ()):
                 self._read_table(files[stem], stem, tables[stem], layout[stem], read)
+        loader.finish()
 
     def _chosen(self, files: dict[str, DataFile]) -> tuple[dict[str, Table], Layout]:
         """Return the files to read, and what each of them holds."""
@@ -147,6 +147,14 @@ class _Reader:
         }
         layout = layout or layout_for({stem: table.header for stem, table in tables.items()})
         return {stem: table for stem, table in tables.items() if stem in layout}, layout
+
+    def _may_lack_people(self, targets: Iterable[str]) -> bool:
+        """Whether a set without people is whole: the manifest says so, or it holds changes."""
+        claimed = self._manifest.mode("users") if self._manifest else ""
+        changes = {"roles", "demographics"} & set(targets)
+        return claimed == "absent" or (
+            not claimed and any(self._mode(target) == "delta" for target in changes)
+        )
 
     def _format(self, layout: Layout) -> str:
         if self._options.layout is not None:
@@ -205,7 +213,9 @@ class _Reader:
             for field in standard_columns(layout.target, version):
                 if field not in columns.places:
                     self._report("header-incomplete", file.name, field=field)
-        for field in columns.missing:
+        # In a delta, people who leave need no more than the id: rows that need more say so.
+        has_leavers = "status" in columns.places and self._mode(layout.target) == "delta"
+        for field in () if has_leavers else columns.missing:
             self._report("column-missing", file.name, field=field)
         name = layout.target if self._package.is_alone else stem
         read(Rows(file.name, name, table, columns, layout, self._roster.findings))

@@ -1,7 +1,8 @@
 """The rows that a roster's database takes and gives."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "RepeatedId",
     "RowPlace",
     "UnresolvedReference",
+    "chunks",
     "named",
 ]
 
@@ -54,6 +56,13 @@ def named(row_type: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """Yield rows as a NamedTuple."""
     # `_make` would run Python code for each row.
     return map(partial(tuple.__new__, row_type), rows)
+
+
+def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
+    """Yield rows in lists of at most `size`."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 class HinderedReference(NamedTuple):

@@ -14,10 +14,12 @@ from .findings import Finding, Findings
 from .options import LoadedOptions
 from .records import LeftOut
 
-__all__ = ["RECORDS", "ROWS_AT_ONCE", "Roster", "RosterCount", "Source"]
+__all__ = ["BORROWING", "FRAGMENTS", "RECORDS", "ROWS_AT_ONCE", "Roster", "RosterCount", "Source"]
 
 ROWS_AT_ONCE = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
+FRAGMENTS = "(fragments)"  # the source of people of whom a delta holds no row
+BORROWING = (RECORDS, FRAGMENTS)  # sources whose people stay those of another one
 
 
 class Source(msgspec.Struct):
@@ -62,6 +64,7 @@ class Roster(Closing):
         sources: The files that people and links came from, by name.
         count: How many records of each kind there are, and how many rows are left out.
         fingerprint: Differs if the same files would become other records.
+        today: The day that roles begin and end by.
 
     Internal, for the steps of a sync:
         database: Holds the records.
@@ -78,7 +81,7 @@ class Roster(Closing):
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self._is_planned = False
         self.has_all_roles = True
-        self.fingerprint = options.fingerprint()
+        self.fingerprint, self.today = options.fingerprint(), options.today
         self.count = RosterCount(0, 0, 0, 0)
         self.database = RosterDatabase()
 
