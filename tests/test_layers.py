@@ -31,7 +31,7 @@ WINGS = [
     ("sync._reading", [
         "", "files", "codes", "findings", "gaps", "layout", "records", "values", "options",
         "reporter", "tables", "manifest", "orgs", "rows", "terms", "roles", "database",
-        "people", "said", "roster", "json_lines", "load", "links", "read",
+        "people", "said", "merging", "roster", "json_lines", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "compare",

@@ -104,6 +104,10 @@ CODES: dict[str, Code] = {
     "id-missing": _error("the row has no sourcedId", "give it one that never changes"),
     "id-invalid": _error("the sourcedId cannot be sent", "see the detail for the rule"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
+    "rows-merged": _note(
+        "several rows of one sourcedId differ only in schools, agents or grades; all of them count",
+        "nothing",
+    ),
     "duplicate-different": _error(
         "several different rows have one sourcedId", "keep one of them; none was sent"
     ),

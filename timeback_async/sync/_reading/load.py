@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from .codes import Severity
 from .database import ROLE_FIELDS
+from .merging import PeopleFile, RowMerger
 from .options import LoadedOptions
 from .people import MappedRow, PeopleMapper
 from .records import PersonRow, Reference, chunks
@@ -34,6 +35,7 @@ class Loader:
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
+        self._people: list[PeopleFile] = []
 
     def read_orgs(self, rows: Rows) -> None:
         """Read the types of orgs."""
@@ -102,6 +104,7 @@ class Loader:
         mapper = self._mapper(
             has_all_roles=not source.is_delta or "roles" in self._roster.files,
         )
+        self._people.append(PeopleFile(rows, mapper))
         others, people = self._others(), _People(self._roster, rows, mapper)
         dated = total = 0
         for chunk in chunks(rows, ROWS_AT_ONCE):
@@ -123,9 +126,10 @@ class Loader:
             self._report("mode-doubtful", rows.file)
 
     def finish(self) -> None:
-        """Take in people of whom the other files alone say more."""
+        """Merge rows of one person, and take in people of whom the other files alone say more."""
         self._database.index_people()
-        if all(source.mode == "delta" for source in self._roster.each_source()):
+        RowMerger(self._database, self._roster.findings, self._others()).merge(self._people)
+        if all(self._roster.sources[each.rows.file].mode == "delta" for each in self._people):
             self._read_fragments()
 
     def _read_fragments(self) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "RecordRow",
     "Reference",
     "RepeatedId",
+    "RepeatedRow",
     "RowPlace",
     "UnresolvedReference",
     "chunks",
@@ -109,3 +110,15 @@ class RowPlace(NamedTuple):
     line: int
     kind: str
     body: bytes | None
+
+
+class RepeatedRow(NamedTuple):
+    """One of several rows of a person, with its record, and its cells as JSON."""
+
+    rowid: int
+    id: str
+    file: str
+    line: int
+    kind: str
+    body: bytes
+    cells: bytes
