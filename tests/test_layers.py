@@ -31,15 +31,16 @@ WINGS = [
     ("sync._reading", [
         "", "files", "codes", "findings", "gaps", "layout", "columns", "records", "values", "ids",
         "lists", "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
-        "alignment", "rows", "roles", "database", "people", "roster", "json_lines", "relatives",
-        "load", "links", "read",
+        "alignment", "rows", "terms", "roles", "database", "people", "said", "roster", "merging",
+        "json_lines", "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "id_forms",
         "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "completion", "deactivation", "facts", "journal", "page", "sync_report", "job",
+        "", "filling", "completion", "deactivation", "facts", "journal", "page",
+        "sync_report", "job",
     ]),
     ("sync", [""]),
     ("cli", [

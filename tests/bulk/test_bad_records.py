@@ -9,6 +9,8 @@ from tests.support.bulk import INVALID, NOT_SENT, SAVED, both_forms, collect, co
 from tests.support.clock import simulated
 from tests.support.records import link, student, user
 from tests.support.rig import storing
+from timeback_async import Outcome
+from timeback_async._wire.codec import Gone
 from timeback_async.errors import RecordError
 
 
@@ -97,6 +99,18 @@ async def test_what_is_not_a_record_is_an_invalid_result(what: str) -> None:
     assert isinstance(found[1].error, RecordError)
     assert found[1].attempts == 0
     assert rig.server.seen == ["s-0", "s-2"]
+
+
+@simulated
+async def test_who_is_gone_already_counts_as_deleted_and_is_not_sent() -> None:
+    rig = storing()
+    bulk = rig.run([student("s-0"), Gone("sourcedId", "is not there")])
+
+    results = {result.index: result for result in await collect(bulk)}
+
+    assert (results[1].outcome, results[1].error) == (Outcome.DELETED, None)
+    assert bulk.report.ok
+    assert rig.server.seen == ["s-0"]
 
 
 @pytest.mark.parametrize(

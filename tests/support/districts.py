@@ -1,6 +1,7 @@
 """A school that is synced night after night: its files, the server, and the state between them."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class District:
         *,
         during: Callable[[SyncRun], Any] | None = None,
         on_result: Any = None,
+        today: date | None = None,
         **how: Any,
     ) -> SyncRun:
         """Sync files; `during` is told of the run before it is awaited, and may be async."""
@@ -43,7 +45,7 @@ class District:
         path = folder(self.path / str(self._number), files)
         with (
             State(self.state_path, self.config(), self.ids) as state,
-            read_roster(path, ReadOptions()) as roster,
+            read_roster(path, ReadOptions(today=today)) as roster,
         ):
             async with TimebackSession(self.config()) as session:
                 found = plan(roster, state, **how)

@@ -18,7 +18,7 @@ from .._flow.pool import RequestPool
 from .._report import Report, Tally
 from .._results import ItemResult, Outcome
 from .._tasks import to_its_end
-from .._wire.codec import Operation, identify
+from .._wire.codec import Gone, Operation, identify
 from ..errors import (
     ConfigError,
     RecordError,
@@ -283,6 +283,9 @@ class Bulk:
         try:
             item.operation = operation = self._prepare(item.record)
         except Exception as error:
+            if isinstance(error, Gone):
+                self._finish(item, Outcome.DELETED)
+                return None
             if not isinstance(error, RecordError):  # raised by the caller's own mapping
                 error = RecordError("", f"cannot be read ({type(error).__name__})")
             self._finish(item, Outcome.INVALID, error)

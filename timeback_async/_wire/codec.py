@@ -33,6 +33,7 @@ from .validate import checked, encoded
 __all__ = [
     "ROOT",
     "Encoded",
+    "Gone",
     "Operation",
     "delete",
     "encoded_link",
@@ -92,6 +93,10 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
         yield self.sourced_id
 
 
+class Gone(RecordError):
+    """Stands for a person to be deleted whom the server does not have: nothing is left to do."""
+
+
 def encoded_link(link: AgentLink) -> Encoded:
     """Encode a link whose ids were checked before."""
     user = UserRef(link.user_id)
@@ -108,7 +113,7 @@ def upsert(record: object, only: str | None = None) -> Operation:
             - a mapping in wire form with its envelope: `{"student": {…}}`, `{"user": {…}}` or
               `{"agent": {…}}`
             - an `Encoded`, which is sent as it is
-            - a `RecordError`, for a record that could not be read; it is raised
+            - a `RecordError`, for a record that could not be read; it is raised, as is `Gone`
         only: The one kind that is accepted; None for any.
 
     Raises:

@@ -1,6 +1,7 @@
 """Options that several commands share, and how options become settings."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ __all__ = [
     "Seed",
     "StatePath",
     "Strict",
+    "Today",
     "accepted",
     "check_files",
     "given",
@@ -111,6 +113,12 @@ Encoding = Annotated[
 Mode = Annotated[
     Literal["bulk", "delta"] | None,
     typer.Option(help="Whether files without a manifest are a full set (bulk) or changes (delta)."),
+]
+Today = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"], help="The day that roles begin and end by.  [default: today]"
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Reject files that do not follow OneRoster exactly.")

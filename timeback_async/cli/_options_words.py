@@ -23,6 +23,7 @@ OPTIONS = {
     "date_format": "--date-format",
     "mode": "--mode",
     "accept": "--accept",
+    "today": "--today",
     "deactivate_absent": "--deactivate-absent",
     "unlink_absent": "--unlink-absent",
     "max_removals": "--max-removals",

@@ -23,6 +23,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    Today,
     accepted,
     check_files,
     given,
@@ -51,6 +52,7 @@ def sync(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     mode: Mode = None,
+    today: Today = None,
     strict: Strict = False,
     accept: Accept = None,
     deactivate_absent: Annotated[
@@ -122,6 +124,7 @@ def sync(
         date_format=date_format,
         mode=mode,
         accept=accepted(accept),
+        today=today.date() if today else None,
     )
     exit_with_async(
         run_sync(

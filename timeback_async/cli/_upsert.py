@@ -22,6 +22,7 @@ from ._options import (
     OrgMap,
     Relationship,
     Strict,
+    Today,
     accepted,
     check_files,
     given,
@@ -50,6 +51,7 @@ def upsert(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     mode: Mode = None,
+    today: Today = None,
     strict: Strict = False,
     accept: Accept = None,
     dry_run: Annotated[
@@ -90,6 +92,7 @@ def upsert(
         date_format=date_format,
         mode=mode,
         accept=accepted(accept),
+        today=today.date() if today else None,
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
     outputs = Outputs(failures, findings, json, log_format, dry_run)

@@ -59,7 +59,7 @@ class Batch:
         """Yield each with its record, what the files leave open looked up."""
         for pair in self._refused():
             yield pair
-        async for change, record in completed(session, self._changes()):
+        async for change, record in completed(session, self._changes(), self.rosters[0].today):
             yield change, record
 
     def _refused(self) -> Iterator[Pair]:

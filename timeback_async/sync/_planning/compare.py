@@ -11,7 +11,7 @@ from msgspec import structs
 from ...models.ids import agent_id_of
 from .._reading.database import writing
 from .._reading.gaps import Gaps
-from .._reading.roster import RECORDS, Roster, Source
+from .._reading.roster import BORROWING, Roster, Source
 from .entry import Entry, Group
 from .new_ids import NewIds
 from .plan import Plan, PlanRefusedError
@@ -194,7 +194,7 @@ class _Planner:
         self.known += known is not None
         if before == digest and outcome in ("saved", "deactivated") and not self._resend:
             self.plan.unchanged += 1
-            if source not in (old_source, RECORDS):
+            if source not in (old_source, *BORROWING):
                 self._tables.add_changed_source(source, key)
             return None
         if status == "tobedeleted":

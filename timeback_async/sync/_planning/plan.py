@@ -12,7 +12,7 @@ from ..._wire.codec import Encoded, encoded_link
 from ...errors import ConfigError
 from ...models import AgentKey, AgentLink, Student, User
 from ...models.kinds import KINDS
-from .._reading.gaps import NONE, Gaps, Roleless
+from .._reading.gaps import NONE, Fragment, Gaps, Roleless
 from .._reading.roster import Roster
 from .entry import Entry
 from .state import State
@@ -25,6 +25,7 @@ CHANGES_IN_MEMORY = 256  # for `async for`
 _decode = {name: kind.decode for name, kind in KINDS.items()} | {
     "person": msgspec.json.Decoder(Roleless).decode
 }
+_decode_fragment = msgspec.json.Decoder(Fragment).decode
 
 
 class Change(NamedTuple):
@@ -59,10 +60,12 @@ class Change(NamedTuple):
         return f"<Change {self.action} {self.kind} {self.who!r} ({where})>"
 
     @property
-    def record(self) -> Student | User | Roleless | AgentLink | AgentKey | None:
+    def record(self) -> Student | User | Roleless | Fragment | AgentLink | AgentKey | None:
         """What is sent, as a struct: decoded each time that it is looked at."""
         content = self.content
-        return _decode[self.kind](content) if isinstance(content, bytes) else content
+        if not isinstance(content, bytes):
+            return content
+        return (_decode_fragment if self.gaps.rest else _decode[self.kind])(content)
 
     @property
     def to_send(self) -> Encoded | Student | User | AgentKey | None:

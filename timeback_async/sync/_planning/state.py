@@ -20,6 +20,7 @@ from typing import Any
 from ..._config import Config
 from ...errors import ConfigError
 from .._closing import Closing
+from .._reading.roster import BORROWING
 from .entry import REMOVED_OUTCOMES, Entry, Group, entry_of
 from .keys import Ids, Keys
 from .opening import connected, explained, get_fact, make_private, owner_facts, set_facts
@@ -218,14 +219,14 @@ class State(Closing):
         # A new record is taken as it is. Of a known one the last outcome counts, except for:
         #   kind    after a failure the server still has the record as the kind it was
         #   hash    None, for "nothing new was saved", leaves the hash of the last saved version
-        #   source  JSON Lines ("records") resend records of a file, which stays their source
+        #   source  that of JSON Lines and of fragments is only borrowed from another file
         self._db.execute(
-            """INSERT INTO records SELECT * FROM unsorted WHERE true ORDER BY id, rowid
+            f"""INSERT INTO records SELECT * FROM unsorted WHERE true ORDER BY id, rowid
                ON CONFLICT (id) DO UPDATE SET
                kind = iif(excluded.outcome = 'failed', kind, excluded.kind),
                hash = coalesce(excluded.hash, hash), outcome = excluded.outcome,
                status = excluded.status, attempts = excluded.attempts, time = excluded.time,
-               source = CASE excluded.source WHEN 'records' THEN source ELSE excluded.source END"""
+               source = iif(excluded.source IN {BORROWING}, source, excluded.source)"""  # noqa: S608
         )
         self._db.execute("DELETE FROM unsorted")
         self._db.execute("DELETE FROM outcomes")

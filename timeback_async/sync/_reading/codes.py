@@ -171,6 +171,10 @@ CODES: dict[str, Code] = {
     ),
     "id-invalid": _error("the sourcedId cannot be sent", "correct it; the rule is in brackets"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
+    "rows-merged": _note(
+        "several rows of one sourcedId differ only in schools, agents or grades; all of them count",
+        "nothing",
+    ),
     "duplicate-different": _error(
         "several different rows have one sourcedId", "keep one of them; none was sent"
     ),
@@ -212,6 +216,10 @@ CODES: dict[str, Code] = {
         "day and month cannot be distinguished, so the date was left out",
         'pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',
     ),
+    "deleted-by-id": _note(
+        "a row to be deleted lacks required values; the person is deleted as TimeBack has them",
+        "nothing",
+    ),
     "status-inactive": Code(
         "note", "the status inactive is of OneRoster 1.0 alone", "nothing", "note"
     ),
@@ -239,6 +247,18 @@ CODES: dict[str, Code] = {
     ),
     "role-unknown": _error(
         "the role is not one that TimeBack knows", 'correct it, or translate it by layout="FILE"'
+    ),
+    "role-not-current": Code(
+        "warning",
+        "the person has no role today: all have ended, or have not begun",
+        "check the dates of the roles; those that begin later count first, then those that ended",
+        "warning",
+    ),
+    "role-later": Code(
+        "warning",
+        "a role begins after today, and a delta is not read again on that day",
+        "send the role again on its first day, or a full set",
+        "warning",
     ),
     "role-administrator": Code(
         "note",

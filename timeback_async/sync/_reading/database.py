@@ -19,6 +19,7 @@ from .records import (
     RecordRow,
     Reference,
     RepeatedId,
+    RepeatedRow,
     RowPlace,
     UnresolvedReference,
     named,
@@ -51,6 +52,11 @@ CREATE TABLE emails (email TEXT, person TEXT);
 CREATE TABLE holders (person TEXT, role TEXT, org TEXT);
 CREATE TABLE relatives (person TEXT, other TEXT, relation TEXT);
 CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
+CREATE TABLE repeated (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE repeated_rows (
+    id TEXT, file TEXT, line INT, cells BLOB, PRIMARY KEY (id, file, line)
+) WITHOUT ROWID;
+CREATE TABLE fragments (id TEXT PRIMARY KEY, of TEXT, line INT);
 CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
 CREATE INDEX left_out_place ON left_out (file, line);
 CREATE TABLE links (
@@ -61,10 +67,10 @@ CREATE TABLE links (
 # Each reference with the link it would become, and what hinders it, causes before consequences.
 REFERENCES = """
     SELECT *, CASE
+        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
         WHEN unknown IS NOT NULL THEN 'agent-unknown'
         WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
         WHEN one_is_student = other_is_student THEN 'agent-neither'
-        WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
         WHEN relation IS NULL THEN 'agent-role'
     END AS hindrance
     FROM (
@@ -267,13 +273,15 @@ class RosterDatabase:
     def index_people(self) -> None:
         """Index everything that making links reads of people, whose records lie far apart."""
         self.connection.execute(
-            "CREATE INDEX people_id ON people (id, kind, is_student, relation, status)"
+            """CREATE INDEX IF NOT EXISTS people_id
+               ON people (id, kind, is_student, relation, status)"""
         )
 
     def repeated_ids(self) -> list[RepeatedId]:
         """Return the ids that several rows have."""
         query = """SELECT id, count(DISTINCT body) = 1 AND count(body) = count(*), count(body) > 0
-                   FROM people GROUP BY id HAVING count(*) > 1"""
+                   FROM people WHERE id IN
+                   (SELECT id FROM people GROUP BY id HAVING count(*) > 1) GROUP BY id"""
         return list(named(RepeatedId, self.connection.execute(query)))
 
     def rows_of(self, sourced_id: str) -> list[RowPlace]:
@@ -281,7 +289,49 @@ class RosterDatabase:
         query = "SELECT rowid, file, line, kind, body FROM people WHERE id = ? ORDER BY rowid"
         return list(named(RowPlace, self.connection.execute(query, (sourced_id,))))
 
-    def drop(self, rows: Iterable[RowPlace]) -> None:
+    def find_repeated(self, most: int) -> bool:
+        """Find the ids that several rows have, all of them read; return whether there are any.
+
+        Args:
+            most: The most rows of one id.
+        """
+        self.connection.execute(
+            """INSERT INTO repeated
+               SELECT id FROM (SELECT id FROM people GROUP BY id HAVING count(*) BETWEEN 2 AND ?)
+               AS several WHERE NOT EXISTS
+               (SELECT 1 FROM people WHERE id = several.id AND body IS NULL)""",
+            (most,),
+        )
+        return self.has_rows("repeated")
+
+    def repeated_among(self, ids: str) -> set[str]:
+        """Return those of some ids, a JSON list, that `find_repeated` has found."""
+        query = "SELECT id FROM repeated WHERE id IN (SELECT value FROM json_each(?))"
+        return {one for (one,) in self.connection.execute(query, (ids,))}
+
+    def repeated_after(self, last: str, number: int) -> list[str]:
+        """Return the first of those ids that come after one of them."""
+        query = "SELECT id FROM repeated WHERE id > ? ORDER BY id LIMIT ?"
+        return [one for (one,) in self.connection.execute(query, (last, number))]
+
+    def add_repeated_rows(self, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
+        """Add rows of repeated ids: id, file, line, and cells by field as JSON."""
+        self._add("repeated_rows", 4, rows)
+
+    def repeated_rows(self, ids: str) -> list[RepeatedRow]:
+        """Return the rows of some ids, a JSON list; those of one id together, as in the files."""
+        query = """SELECT people.rowid, id, file, line, kind, body, cells
+                   FROM repeated_rows JOIN people USING (id, file, line)
+                   WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id, people.rowid"""
+        return list(named(RepeatedRow, self.connection.execute(query, (ids,))))
+
+    def replace_person(self, rowid: int, person: tuple[object, ...]) -> None:
+        """Replace what a row was mapped to: kind, is_student, relation, status, body and gaps."""
+        query = """UPDATE people SET kind = ?, is_student = ?, relation = ?, status = ?, body = ?,
+                   gaps = ? WHERE rowid = ?"""
+        self.connection.execute(query, (*person, rowid))
+
+    def drop(self, rows: Iterable[RowPlace | RepeatedRow]) -> None:
         """Delete rows of people."""
         rowids = ((row.rowid,) for row in rows)
         self.connection.executemany("DELETE FROM people WHERE rowid = ?", rowids)
@@ -296,6 +346,21 @@ class RosterDatabase:
         key = "user" if table == "roles" else "id"
         query = f"SELECT {key}, line FROM {table} WHERE {key} NOT IN (SELECT id FROM people)"  # noqa: S608
         return self.connection.execute(query)
+
+    def find_fragments(self, tables: Iterable[str]) -> None:
+        """Find the people of whom there are rows of roles or demographics alone."""
+        for table in tables:
+            key = "user" if table == "roles" else "id"
+            self.connection.execute(
+                f"""INSERT OR IGNORE INTO fragments SELECT {key}, ?, min(line) FROM {table}
+                    WHERE {key} <> '' AND {key} NOT IN (SELECT id FROM people)
+                    GROUP BY {key} ORDER BY min(line)""",  # noqa: S608
+                (table,),
+            )
+
+    def fragments(self) -> Iterator[tuple[str, str, int]]:
+        """Yield id, table and first line of each person that `find_fragments` has found."""
+        return self.connection.execute("SELECT id, of, line FROM fragments ORDER BY rowid")
 
     def shared_usernames(self) -> Iterator[tuple[str, int]]:
         """Yield one sourcedId, and how many there are, for each username of several people."""

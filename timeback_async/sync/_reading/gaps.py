@@ -7,10 +7,11 @@ file with unreadable rows. A record sent without such a value might delete it at
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ...models import OrgRef
-from ...models.sent import Person
+from ...models import Demographics, OrgRef, Role, Status
+from ...models.ids import SourcedId
+from ...models.sent import Person, Sent
 
-__all__ = ["NONE", "Gaps", "Roleless"]
+__all__ = ["NONE", "Fragment", "Gaps", "Roleless"]
 
 
 class Roleless(Person, frozen=True, kw_only=True):
@@ -21,6 +22,18 @@ class Roleless(Person, frozen=True, kw_only=True):
     grades: list[str] | UnsetType = UNSET
 
 
+class Fragment(Sent, frozen=True, kw_only=True):
+    """A person of whom the files hold no row, or one of which only the id counts.
+
+    Everything that is not here stays as TimeBack has it.
+    """
+
+    sourced_id: SourcedId
+    status: Status | UnsetType = UNSET
+    roles: list[Role] | UnsetType = UNSET
+    demographics: Demographics | UnsetType = UNSET
+
+
 class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the files do not say about one person.
 
@@ -29,9 +42,12 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         birth: Whether the birth date is missing because the files do not hold everybody's.
-        org: Whether the primary org was chosen among several, none of them known as a school.
+        org: Whether TimeBack knows the primary org better, because the files do not hold all
+            roles, or because it was chosen among several, none of them known as a school.
+        orgs: Those it was chosen among.
         roles: Whether there may be more roles than those in the files.
         kind: Whether the primary role, which separates students from users, may be one of them.
+        rest: Whether everything else of the person is missing: the record is a `Fragment`.
         ended: Role and org of the roles that the files end.
         from_failure: Whether they come from a file of failures: an earlier run has found that
             TimeBack may fill them.
@@ -39,8 +55,10 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     birth: bool = False
     org: bool = False
+    orgs: list[str] = []
     roles: bool = False
     kind: bool = False
+    rest: bool = False
     ended: list[tuple[str, str]] = []
     from_failure: bool = False
 

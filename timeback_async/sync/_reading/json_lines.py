@@ -19,7 +19,7 @@ from ...models import AgentLink, Student, User
 from ...models.kinds import KINDS
 from .codes import CODES
 from .files import DataFile, reading, shown
-from .gaps import NONE, Gaps, Roleless
+from .gaps import NONE, Fragment, Gaps, Roleless
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
@@ -117,7 +117,8 @@ class _Line:
     def _read_record(self, kind: str, inner: dict[str, Any], text: bytes, gaps: Gaps) -> None:
         file, line, database = self._file, self._line, self._roster.database
         try:
-            value, body = checked(inner, KINDS[kind].sent if kind in KINDS else Roleless)
+            unwhole = Fragment if gaps.rest else Roleless
+            value, body = checked(inner, KINDS[kind].sent if kind in KINDS else unwhole)
         except RecordError as error:
             self._leave_out(error.field, error.reason, text)
             self._report("value-invalid", error.field, error.reason)
@@ -132,14 +133,15 @@ class _Line:
         if isinstance(value, AgentLink):
             self._add_link(value)
             return
-        assert isinstance(value, Student | User | Roleless)
+        assert isinstance(value, Student | User | Roleless | Fragment)
         if gaps == NONE:
             gaps = Gaps(birth=value.demographics is UNSET)
         self._roster.has_births |= value.demographics is not UNSET
         is_a_student = None if kind == "person" else kind == "student"
+        username = "" if isinstance(value, Fragment) else value.username or ""
         person = (
-            value.sourced_id, kind, is_a_student, "", value.status, file, line, body,
-            value.username or "", gaps.as_json(),
+            value.sourced_id, kind, is_a_student, "", value.status or "active", file, line, body,
+            username, gaps.as_json(),
         )  # fmt: skip
         database.add_people([person])
 

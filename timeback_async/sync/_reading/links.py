@@ -1,8 +1,7 @@
 """Finish a roster once all of its files are read: find duplicates and strays, and make links."""
 
 from .findings import Finding
-from .load import chunks
-from .records import HinderedReference, LeftOut, RowPlace, UnresolvedReference
+from .records import HinderedReference, LeftOut, RowPlace, UnresolvedReference, chunks
 from .roster import RECORDS, ROWS_AT_ONCE, Roster, RosterCount
 
 __all__ = ["LinkBuilder"]
@@ -87,7 +86,9 @@ class LinkBuilder:
         self._database.link(self._relationship)
         for chunk in chunks(self._database.hindered(self._relationship), ROWS_AT_ONCE):
             self._database.add_unresolved(
-                UnresolvedReference(ref.person, ref.agent, ref.file, ref.line, bool(ref.unknown))
+                UnresolvedReference(
+                    ref.person, ref.agent, ref.file, ref.line, ref.why == "agent-unknown"
+                )
                 for ref in chunk
             )
             for each in chunk:

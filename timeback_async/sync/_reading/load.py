@@ -1,21 +1,19 @@
 """Bring the rows of each kind of file into a roster."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from itertools import islice
-from typing import Any
-
-import msgspec
+from collections.abc import Callable, Sequence
 
 from .codes import Severity
 from .database import ROLE_FIELDS
 from .lists import listed_ids, user_ids
+from .merging import PeopleFile, RowMerger
 from .options import LoadedOptions
-from .people import PeopleMapper
-from .records import PersonRow, Reference
+from .people import MappedRow, PeopleMapper
+from .records import PersonRow, Reference, chunks
 from .relatives import Relatives, gives_role
 from .roles import RoleRow
-from .roster import ROWS_AT_ONCE, Roster, Source
+from .roster import FRAGMENTS, ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
+from .said import OtherFiles, Said, mapped
 from .values import UNREADABLE
 
 __all__ = ["Loader"]
@@ -44,6 +42,7 @@ class Loader:
         self._orgs: dict[str, str] | None = None
         self._birth_form: str | None = None
         self._role_form: str | None = None
+        self._people: list[PeopleFile] = []
 
     def read_orgs(self, rows: Rows) -> None:
         """Read the types of orgs."""
@@ -72,16 +71,18 @@ class Loader:
         """Read birth dates from demographics.csv."""
         self._roster.files["demographics"] = rows.file
         self._birth_form = rows.layout.dates.get("birthDate")
+        is_delta = self._mode("demographics") == "delta"
         self._database.add_demographics(
             (row.get("sourcedId", ""), row.get("birthDate", ""), line)
             for line, row in rows
             if row.get("status", "").lower() != "tobedeleted"
+            and ("birthDate" in row or not is_delta)  # nothing else of it is sent
         )
         is_there = self._database.has_rows("demographics")
         has_strays = self._database.has_demographics_without_id()
         self._roster.has_births |= is_there
         is_whole = is_there and not has_strays and not rows.broken
-        self._roster.has_all_births = is_whole and self._mode("demographics") == "bulk"
+        self._roster.has_all_births = is_whole and not is_delta
 
     def read_relationships(self, rows: Rows) -> None:
         """Read the relationships of School Data Sync; before the people, see `Relatives`."""
@@ -97,28 +98,16 @@ class Loader:
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
             self._roster.has_births = self._roster.has_all_births = True
-        lacks_roles = source.is_delta and "roles" not in self._roster.files
-        mapper = PeopleMapper(
-            self._options,
-            self._orgs,
-            self._role_form,
-            has_all_births=self._roster.has_all_births,
-            has_all_roles=self._roster.has_all_roles and not lacks_roles,
+        mapper = self._mapper(
+            has_all_roles=not source.is_delta or "roles" in self._roster.files,
         )
-        people = _People(self._roster, rows, source, mapper)
-        database = self._database
-        has_roles, has_profiles, has_births = map(
-            database.has_rows, ("roles", "profiles", "demographics")
-        )
+        self._people.append(PeopleFile(rows, mapper))
+        others, people = self._others(), _People(self._roster, rows, source, mapper)
         dated = total = 0
         for chunk in chunks(rows, ROWS_AT_ONCE):
-            ids = msgspec.json.encode([row.get("sourcedId") for _, row in chunk]).decode()
-            roles = database.roles_of(ids) if has_roles else {}
-            births = database.birth_dates_of(ids) if has_births else {}
-            names = database.usernames_of(ids) if has_profiles else {}
-            ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
-            related, held = self._without_role(rows, chunk, roles)
-            roles |= related
+            said = others.about(row.get("sourcedId") for _, row in chunk)
+            related, held = self._without_role(rows, chunk, said)
+            said = said._replace(roles={**said.roles, **related}) if related else said
             for line, row in chunk:
                 total += 1
                 dated += "status" in row and "dateLastModified" in row
@@ -132,11 +121,7 @@ class Loader:
                     continue
                 if sourced_id in related:
                     self._report("role-related", rows.file, line, "role")
-                if sourced_id in names:
-                    row.setdefault("username", names[sourced_id])
-                role_rows = roles.get(sourced_id, None if "role" in row else ())
-                birth = births.get(sourced_id, ""), self._birth_form
-                people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
+                people.take(line, row, said)
             people.write()
         source.unreadable += rows.broken
         source.rows = rows.read
@@ -145,7 +130,7 @@ class Loader:
             self._report("mode-doubtful", rows.file)
 
     def _without_role(
-        self, rows: Rows, chunk: Sequence[tuple[int, dict[str, str]]], roles: Container[str]
+        self, rows: Rows, chunk: Sequence[tuple[int, dict[str, str]]], said: Said
     ) -> tuple[dict[str, list[RoleRow]], set[str]]:
         """Return the roles of relatives without one, and who of them is held by another file.
 
@@ -155,9 +140,57 @@ class Loader:
         if not (self.relatives.is_complete and is_whole):
             return {}, set()
         ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
-        lonely = [own for own in ids if own not in roles]
+        lonely = [own for own in ids if own not in said.roles]
         held = set() if gives_role(rows) else self.relatives.held(lonely)
         return self.relatives.roles_of(lonely), held
+
+    def finish(self) -> None:
+        """Merge rows of one person, and take in people of whom the other files alone say more."""
+        self._database.index_people()
+        RowMerger(self._roster, self._others()).merge(self._people)
+        if all(self._roster.sources[each.rows.file].mode == "delta" for each in self._people):
+            self._read_fragments()
+
+    def _read_fragments(self) -> None:
+        """Take in the people whose roles or birth dates a delta changes, and nothing else."""
+        files = {
+            target: file
+            for target, file in self._roster.files.items()
+            if self._mode(target) == "delta"
+        }
+        self._database.find_fragments(files)
+        for file in files.values():
+            self._roster.sources[file] = Source(FRAGMENTS, "delta")
+        others, mapper = self._others(), self._mapper(has_all_roles=False)
+        for chunk in chunks(self._database.fragments(), ROWS_AT_ONCE):
+            said = others.about(sourced_id for sourced_id, _, _ in chunk)
+            people: list[PersonRow] = []
+            for sourced_id, target, line in chunk:
+                file = files[target]
+                add = _reporting(self._report, file, line)
+                person = mapper.fragment(
+                    sourced_id,
+                    said.roles.get(sourced_id, ()),
+                    said.births.get(sourced_id, ""),
+                    said.birth_form,
+                    add,
+                    said.ended.get(sourced_id, ()),
+                )
+                people.append(_person_row(sourced_id, person, file, line, ""))
+            self._database.add_people(people)
+
+    def _mapper(self, *, has_all_roles: bool) -> PeopleMapper:
+        return PeopleMapper(
+            self._options,
+            self._orgs,
+            self._role_form,
+            has_all_births=self._roster.has_all_births,
+            has_all_roles=self._roster.has_all_roles and has_all_roles,
+        )
+
+    def _others(self) -> OtherFiles:
+        has_all_roles = self._roster.has_all_roles
+        return OtherFiles(self._database, self._birth_form, has_all_roles=has_all_roles)
 
 
 class _People:
@@ -166,32 +199,17 @@ class _People:
     def __init__(self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
         self._source = source
-        self._file, self._own_form = rows.file, rows.layout.dates.get("birthDate")
+        self._file, self._birth_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
         self._identities: list[tuple[str, str]] = []
 
-    def take(
-        self,
-        line: int,
-        row: dict[str, str],
-        roles: Sequence[RoleRow] | None,
-        birth: tuple[str, str | None],
-        ended: Sequence[tuple[str, str]],
-    ) -> None:
-        """Map one row; `birth` is the date in demographics.csv and its form."""
-
-        def add(code: str, field: str, detail: str) -> Severity:
-            return self._report(code, self._file, line, field, detail)
-
-        if "birthDate" in row:
-            birth = row["birthDate"], self._own_form
+    def take(self, line: int, row: dict[str, str], said: Said) -> None:
+        """Map one row."""
+        add = _reporting(self._report, self._file, line)
+        person = mapped(self._mapper, row, self._birth_form, said, add)
         sourced_id, username = row["sourcedId"], row.get("username", "")
-        person = self._mapper.person(row, roles, *birth, add, ended)
-        self._people.append(
-            (sourced_id, person.kind, person.is_student, person.relation, person.status,
-             self._file, line, person.body, "" if username == UNREADABLE else username, person.gaps)
-        )  # fmt: skip
+        self._people.append(_person_row(sourced_id, person, self._file, line, username))
         if "agentSourcedIds" in row:
 
             def add_of_agents(code: str) -> None:
@@ -215,8 +233,18 @@ class _People:
             written.clear()
 
 
-def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
-    """Yield rows in lists of at most `size`."""
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _reporting(report: Callable[..., Severity], file: str, line: int) -> Callable[..., Severity]:
+    def add(code: str, field: str, detail: str) -> Severity:
+        return report(code, file, line, field, detail)
+
+    return add
+
+
+def _person_row(
+    sourced_id: str, person: MappedRow, file: str, line: int, username: str
+) -> PersonRow:
+    username = "" if username == UNREADABLE else username
+    return (
+        sourced_id, person.kind, person.is_student, person.relation, person.status, file, line,
+        person.body, username, person.gaps,
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """How a roster is read and mapped: the options, and the options with their files loaded."""
 
+import datetime
 import hashlib
 import re
 import tomllib
@@ -57,6 +58,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
         mode: What files are that the manifest does not cover: "bulk", a full set, or "delta".
         accept: Codes of findings, of `CODES`, that are known and accepted: they are reported, but
             a run with them alone is `ok`.
+        today: The day that roles begin and end by; None for the local day when the options are
+            loaded.
     """
 
     strict: bool = False
@@ -69,6 +72,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     date_format: str | None = None
     mode: FileMode | None = None
     accept: Collection[str] = ()
+    today: datetime.date | None = None
 
     def loaded(self) -> "LoadedOptions":
         """Return the options with every file loaded.
@@ -102,6 +106,7 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
             date_format=self.date_format,
             mode=self.mode,
             accept=frozenset(self.accept),
+            today=self.today or datetime.date.today(),  # noqa: DTZ011 - the school's own day
         )
 
 
@@ -118,6 +123,7 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     date_format: str | None
     mode: FileMode | None
     accept: frozenset[str] = frozenset()
+    today: datetime.date
 
     def fingerprint(self) -> str:
         """Return a text that differs if the same files would become other records."""

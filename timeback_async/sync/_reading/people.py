@@ -6,27 +6,32 @@ Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding 
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ..._wire.validate import checked
 from ...errors import RecordError
 from ...models import Demographics, OrgRef, Status, Student, User
-from .gaps import Gaps, Roleless
+from .codes import CODES, Severity
+from .gaps import Fragment, Gaps, Roleless
 from .lists import UNKNOWN, listed
 from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
-from .roles import RoleMapper, RoleRow
+from .roles import RoleMapper, RoleRow, Roles
 from .values import INVALID, NO_DAY, UNREADABLE, boolean, day, not_a_date
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
+FIRST_BIRTH = datetime.date(1900, 1, 1)
 WHY_UNREADABLE = "is lost, or several rows have different ones"
 STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
+AT_TIMEBACK = Gaps(roles=True, rest=True)  # of whom the files name only the id
 # Optional texts: the field in the file, and the attribute of the struct.
 TEXTS = {
     "email": "email",
@@ -90,9 +95,10 @@ class PeopleMapper:
         has_all_roles: bool = True,
     ) -> None:
         self._has_all_births, self._has_all_roles = has_all_births, has_all_roles
+        self._is_strict, self._today = options.strict, options.today
         self._date_format, self._grade_map = options.date_format, options.grades
         self._orgs = Orgs(options, org_types)
-        self._roles = RoleMapper(self._orgs, role_date_format or options.date_format)
+        self._roles = RoleMapper(self._orgs, role_date_format or options.date_format, options.today)
 
     def person(
         self,
@@ -113,6 +119,55 @@ class PeopleMapper:
             add: Takes each finding, once.
             ended: Role and org of the rows of roles.csv that end a role.
         """
+        if row.get("status", "").lower() == "tobedeleted" and not self._is_strict:
+            whole = partial(self._mapped, row, role_rows, birth_date, birth_format, ended)
+            return _leaver(row["sourcedId"], whole, add)
+        return self._mapped(row, role_rows, birth_date, birth_format, ended, add)
+
+    def fragment(
+        self,
+        sourced_id: str,
+        role_rows: Sequence[RoleRow],
+        birth_date: str,
+        birth_format: str | None,
+        add: AddFinding,
+        ended: Sequence[tuple[str, str]] = (),
+    ) -> MappedRow:
+        """Return what the other files say of a person who has no row; see `person`."""
+        report = Reporter(add)
+        held = self._roles.of_rows(role_rows, report)
+        values: dict[str, Any] = {"sourced_id": sourced_id}
+        if held.roles:
+            values["roles"] = held.roles
+        birth = self._birth(birth_date, birth_format, report) if birth_date else ""
+        if birth:
+            values["demographics"] = Demographics(birth)
+        if held.is_student and held.has_other_roles:
+            report("role-left-out", "role")
+        if held.has_later:
+            report("role-later", "beginDate")
+        has_news = "roles" in values or ended or birth
+        if not has_news and not report.is_bad:
+            report("value-missing", "birthDate")
+        body = None if report.is_bad else _checked(Fragment, values, report)
+        gaps = replace(
+            AT_TIMEBACK,
+            kind=not held.has_primary,
+            ended=[*(self._roles.ended(*each) for each in ended), *held.ended],
+        )
+        kind = "" if body is None else "person"
+        return MappedRow(kind, None, "", "active", body, gaps.as_json())
+
+    def _mapped(
+        self,
+        row: Mapping[str, str],
+        role_rows: Sequence[RoleRow] | None,
+        birth_date: str,
+        birth_format: str | None,
+        ended: Sequence[tuple[str, str]],
+        add: AddFinding,
+    ) -> MappedRow:
+        """Return the record that a row makes."""
         # The roles decide which struct it is:
         #   a student's role (the primary roles count first) -> Student, which has no roles
         #   other roles                                      -> User
@@ -134,21 +189,15 @@ class PeopleMapper:
         if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
         grades = self._grades(row, role_rows, report)
-        has_no_primary_org = "primaryOrgSourcedId" not in row
-        if has_no_primary_org and not held.is_org_certain:
-            report("org-uncertain", "orgSourcedIds")
-
-        username = row.get("username")
-        if username == UNREADABLE:
-            # A student without one would lose the one that TimeBack has.
-            report("value-invalid" if held.is_student else INVALID, "username", WHY_UNREADABLE)
-            username = None
+        has_org = "primaryOrgSourcedId" in row
+        _report_doubts(held, has_org, is_partial, report)
 
         struct: type[Student | User | Roleless]
+        username = self._username(row, held, report)
         if has_no_roles:
             struct = Roleless
             values |= {"username": username or UNSET, "grades": grades or UNSET}
-            if has_no_primary_org:
+            if not has_org:
                 values["primary_org"] = UNSET
         elif held.is_student:
             struct = Student
@@ -163,17 +212,17 @@ class PeopleMapper:
             values["roles"] = held.roles
         body = None if report.is_bad else _checked(struct, values, report)
 
-        is_kind_open = is_partial and not held.has_primary
         gaps = Gaps(
             birth=birth is None or (birth == "" and not self._has_all_births),
-            org=has_no_primary_org and (is_partial or not held.is_org_certain),
+            org=not has_org and (is_partial or bool(held.orgs)),
+            orgs=[] if is_partial or has_org else held.orgs,
             roles=is_partial,
-            kind=is_kind_open,
-            ended=[self._roles.ended(*each) for each in ended],
+            kind=is_partial and not held.has_primary,
+            ended=[self._roles.ended(*each) for each in ended] + held.ended if is_partial else [],
         )
         kind = "" if body is None else KIND_OF_STRUCT[struct]
         is_student = None if has_no_roles else held.is_student
-        relation = "" if is_kind_open else held.relation
+        relation = "" if gaps.kind else held.relation
         return MappedRow(kind, is_student, relation, values["status"], body, gaps.as_json())
 
     # -- single fields
@@ -228,12 +277,23 @@ class PeopleMapper:
             report("value-form", "enabledUser")
         return value
 
+    def _username(self, row: Mapping[str, str], held: Roles, report: Reporter) -> str | None:
+        username = row.get("username")
+        if username != UNREADABLE:
+            return username
+        # A student who is sent without one would lose the one that TimeBack has.
+        report("value-invalid" if held.is_student else INVALID, "username", WHY_UNREADABLE)
+        return None
+
     def _birth(
         self, text: str, form: str | None, report: Reporter
     ) -> datetime.date | Literal[""] | None:
         """Return a birth date; "" if the text says there is none, None if it cannot be read."""
         form = form or self._date_format
         found = INVALID if text == UNREADABLE else day(text, form)
+        if isinstance(found, datetime.date) and not FIRST_BIRTH <= found <= self._today:
+            report(INVALID, "birthDate", "is not a date of somebody who lives")
+            return None
         if isinstance(found, datetime.date):
             if found.isoformat() != text:
                 report("value-form", "birthDate")
@@ -265,8 +325,41 @@ class PeopleMapper:
         return [*dict.fromkeys(found)]
 
 
+def _report_doubts(held: Roles, has_org: bool, is_partial: bool, report: Reporter) -> None:
+    """Report where roles leave open what a person is, or will be."""
+    if held.orgs and not has_org:
+        report("org-uncertain", "orgSourcedIds")
+    if held.roles and not held.is_current and not is_partial:
+        report("role-not-current", "role")
+    if held.has_later and is_partial:
+        report("role-later", "beginDate")
+
+
+def _leaver(
+    sourced_id: str, mapped: Callable[[AddFinding], MappedRow], add: AddFinding
+) -> MappedRow:
+    """Return a person to be deleted. What is wrong with the row costs nothing: the id is enough."""
+    found: list[tuple[str, str, str]] = []
+
+    def keep(code: str, field: str, detail: str) -> Severity:
+        found.append((code, field, detail))
+        return CODES[code].severity
+
+    whole = mapped(keep)
+    if whole.body is not None:
+        for each in found:
+            add(*each)
+        return whole
+    values = {"sourced_id": sourced_id, "status": "tobedeleted"}
+    body = _checked(Fragment, values, Reporter(add))
+    if body is not None:
+        add("deleted-by-id", "status", "")
+    kind = "" if body is None else "person"
+    return MappedRow(kind, None, "", "tobedeleted", body, AT_TIMEBACK.as_json())
+
+
 def _checked(
-    struct: type[Student | User | Roleless], values: dict[str, Any], report: Reporter
+    struct: type[Student | User | Roleless | Fragment], values: dict[str, Any], report: Reporter
 ) -> bytes | None:
     """Return a record as JSON, without invalid optional texts; None if anything else is wrong."""
     while True:

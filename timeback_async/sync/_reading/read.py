@@ -1,6 +1,6 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -111,9 +111,7 @@ class _Reader:
             by_target.setdefault(layout[stem].target, []).append(stem)
         if layout is ONEROSTER and not self._package.is_alone:
             self._check_manifest(by_target)
-        if "users" not in by_target and not (
-            self._manifest and self._manifest.mode("users") == "absent"
-        ):
+        if "users" not in by_target and not self._may_lack_people(by_target):
             raise ConfigError(self._without_people(files, layout))
         self._roster.format = self._format(layout)
         self._report_unread(files, tables)
@@ -153,6 +151,7 @@ class _Reader:
         for rows in opened("users"):
             loader.read_people(rows)
             self._report_empty(rows)
+        loader.finish()
 
     def _report_empty(self, rows: Rows) -> None:
         if not rows.read:
@@ -216,6 +215,14 @@ class _Reader:
         layout = layout or layout_for({stem: table.header for stem, table in tables.items()})
         return {stem: table for stem, table in tables.items() if stem in layout}, layout
 
+    def _may_lack_people(self, targets: Iterable[str]) -> bool:
+        """Whether a set without people is whole: the manifest says so, or it holds changes."""
+        claimed = self._manifest.mode("users") if self._manifest else ""
+        changes = {"roles", "demographics"} & set(targets)
+        return claimed == "absent" or (
+            not claimed and any(self._mode(target) == "delta" for target in changes)
+        )
+
     def _format(self, layout: Layout) -> str:
         if self._options.layout is not None:
             return "mapped files"
@@ -277,7 +284,9 @@ class _Reader:
             for field in standard_columns(layout.target, version):
                 if field not in columns.places:
                     findings.add("header-incomplete", file.name, field=field)
-        for field, more in missing.items():
+        # In a delta, people who leave need no more than the id: rows that need more say so.
+        has_leavers = "status" in columns.places and self._mode(layout.target) == "delta"
+        for field, more in missing.items() if not has_leavers else ():
             findings.add("column-missing", file.name, field=field, detail=more)
         layout = self._with_enabled(file, columns, layout, findings)
         name = layout.target if self._package.is_alone else stem

@@ -1,7 +1,8 @@
 """The rows that a roster's database takes and gives."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "RecordRow",
     "Reference",
     "RepeatedId",
+    "RepeatedRow",
     "RowPlace",
     "UnresolvedReference",
+    "chunks",
     "named",
 ]
 
@@ -54,6 +57,13 @@ def named(row_type: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """Yield rows as a NamedTuple."""
     # `_make` would run Python code for each row.
     return map(partial(tuple.__new__, row_type), rows)
+
+
+def chunks(rows: Any, size: int) -> Iterator[Sequence[Any]]:
+    """Yield rows in lists of at most `size`."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 class HinderedReference(NamedTuple):
@@ -100,3 +110,15 @@ class RowPlace(NamedTuple):
     line: int
     kind: str
     body: bytes | None
+
+
+class RepeatedRow(NamedTuple):
+    """One of several rows of a person, with its record, and its cells as JSON."""
+
+    rowid: int
+    id: str
+    file: str
+    line: int
+    kind: str
+    body: bytes
+    cells: bytes

@@ -12,7 +12,8 @@ from msgspec import UNSET
 from ...models import OrgRef, Role, RoleName, RoleType
 from .orgs import SCHOOL, Orgs
 from .reporter import Reporter
-from .values import day, not_a_date
+from .terms import begins_later, counting, is_current, is_student, past
+from .values import AMBIGUOUS, day, not_a_date
 
 __all__ = ["RoleMapper", "RoleRow", "Roles"]
 
@@ -34,28 +35,45 @@ class RoleRow(NamedTuple):
 
 
 class Roles(NamedTuple):
-    """A person's roles, primary ones first, and what follows from them."""
+    """A person's roles, primary ones first, and what follows from those that count today."""
 
     roles: list[Role]
-    has_primary: bool
+    ended: list[tuple[str, str]]  # role and org of those that have, and are not held anew
+    is_current: bool  # whether any of them is
+    has_later: bool  # whether any begins after today
+    has_primary: bool  # a current one
     is_student: bool
     has_other_roles: bool  # than a student's
     relation: str
     org: OrgRef
-    is_org_certain: bool  # otherwise it is the first of several
+    orgs: list[str]  # those that the primary org is one of; empty if it is certain
 
     @classmethod
-    def of(cls, roles: list[Role], is_in_school: bool) -> Self:
-        roles = [*dict.fromkeys(roles)]  # several orgs of the files may be one at TimeBack
-        primary = [role for role in roles if role.role_type == "primary"]
+    def of(cls, held: list[tuple[Role, bool]], today: datetime.date) -> Self:
+        """Return what follows from roles, each with whether its org is a school."""
+        held = [*dict.fromkeys(held)]  # several orgs of the files may be one at TimeBack
+        roles = [role for role, _ in held]
+        count: Sequence[Role] = roles
+        ended: list[tuple[str, str]] = []
+        is_now, has_later = bool(roles), False
+        if any(role.begin_date or role.end_date for role in roles):
+            count, ended = counting(roles, today), past(roles, today)
+            is_now = is_current(count[0], today)
+            has_later = any(begins_later(role, today) for role in roles)
+        primary = [role for role in count if role.role_type == "primary"]
+        orgs = list(dict.fromkeys(role.org.sourced_id for role in primary or count))
+        is_in_school = any(is_school for role, is_school in held if role is count[0])
         return cls(
             roles,
-            has_primary=bool(primary),
-            is_student=any(role.role == "student" for role in primary or roles),
-            has_other_roles=any(role.role != "student" for role in roles),
-            relation=next((role.role for role in roles if role.role in RELATIONS), ""),
-            org=roles[0].org if roles else OrgRef(""),
-            is_org_certain=is_in_school or len({role.org for role in primary or roles}) < 2,
+            ended,
+            is_now,
+            has_later,
+            has_primary=is_now and bool(primary),
+            is_student=is_student(count),
+            has_other_roles=any(role.role != "student" for role in count),
+            relation=next((role.role for role in count if role.role in RELATIONS), ""),
+            org=count[0].org if count else OrgRef(""),
+            orgs=[] if is_in_school or len(orgs) < 2 else orgs,
         )
 
 
@@ -65,12 +83,13 @@ class RoleMapper:
     Args:
         orgs: The orgs of the roster.
         date_format: Form of the dates in roles.csv; None for the forms that `day` reads.
+        today: The day of the run.
     """
 
-    def __init__(self, orgs: Orgs, date_format: str | None) -> None:
-        self._orgs, self._date_format = orgs, date_format
-        # Thousands of people share one role in the same orgs; a cached one has no findings.
-        self._known_roles: dict[tuple[str, str], Roles] = {}
+    def __init__(self, orgs: Orgs, date_format: str | None, today: datetime.date) -> None:
+        self._orgs, self._date_format, self._today = orgs, date_format, today
+        # Thousands of people share one role in the same orgs; cached ones have no findings.
+        self._known_roles: dict[tuple[str | RoleRow, ...], Roles] = {}
 
     def in_row(self, row: Mapping[str, str], report: Reporter) -> Roles:
         """Return the roles of a 1.1 row: the same role in each of its orgs, the best org first."""
@@ -85,15 +104,16 @@ class RoleMapper:
             role = self._role(text, org, report)
             mapped = self._orgs.mapped(org, "orgSourcedIds", report)
             if role is not None and mapped is not None:
-                found.append(Role("primary", role, OrgRef(mapped)))
-        roles = Roles.of(found, self._orgs.rank(ranked[0]) == SCHOOL)
-        if report.number == reported_before and len(self._known_roles) < MAX_KNOWN_ROLES:
-            self._known_roles[text, orgs] = roles
-        return roles
+                is_school = self._orgs.rank(org) == SCHOOL
+                found.append((Role("primary", role, OrgRef(mapped)), is_school))
+        return self._kept((text, orgs), found, report.number == reported_before)
 
     def of_rows(self, role_rows: Sequence[RoleRow], report: Reporter) -> Roles:
         """Return the roles of roles.csv, primary ones first, and the best org first."""
-        found = []
+        known = self._known_roles.get(tuple(role_rows))
+        if known is not None:
+            return known
+        found, reported_before = [], report.number
         rank = self._orgs.rank
         ranked = sorted(role_rows, key=lambda row: (row.role_type != "primary", rank(row.org)))
         for row in ranked:
@@ -106,8 +126,17 @@ class RoleMapper:
             if role is not None and mapped is not None:
                 kind: RoleType = "primary" if row.role_type == "primary" else "secondary"
                 profile = row.profile or UNSET
-                found.append(Role(kind, role, OrgRef(mapped), profile, begin, end))
-        return Roles.of(found, bool(ranked) and rank(ranked[0].org) == SCHOOL)
+                held = Role(kind, role, OrgRef(mapped), profile, begin, end)
+                found.append((held, rank(row.org) == SCHOOL))
+        return self._kept(tuple(role_rows), found, report.number == reported_before)
+
+    def _kept(
+        self, key: tuple[str | RoleRow, ...], found: list[tuple[Role, bool]], is_clean: bool
+    ) -> Roles:
+        roles = Roles.of(found, self._today)
+        if is_clean and len(self._known_roles) < MAX_KNOWN_ROLES:
+            self._known_roles[key] = roles
+        return roles
 
     def ended(self, text: str, org: str) -> tuple[str, str]:
         """Return role and org of a role that ends, in TimeBack's names, without findings."""
@@ -120,7 +149,7 @@ class RoleMapper:
             return UNSET
         found: datetime.date | str = day(text, self._date_format)
         if isinstance(found, str):
-            rule = "" if found == "date-ambiguous" else not_a_date(self._date_format)
+            rule = "" if found == AMBIGUOUS else not_a_date(self._date_format)
             report(found, field, rule)
             return UNSET
         return found

@@ -15,10 +15,12 @@ from .findings import Finding, Findings
 from .options import LoadedOptions
 from .records import LeftOut
 
-__all__ = ["RECORDS", "ROWS_AT_ONCE", "Roster", "RosterCount", "Source"]
+__all__ = ["BORROWING", "FRAGMENTS", "RECORDS", "ROWS_AT_ONCE", "Roster", "RosterCount", "Source"]
 
 ROWS_AT_ONCE = 500  # rows handled together
 RECORDS = "records"  # the source of JSON Lines
+FRAGMENTS = "(fragments)"  # the source of people of whom a delta holds no row
+BORROWING = (RECORDS, FRAGMENTS)  # sources whose people stay those of another one
 
 
 class Source(msgspec.Struct):
@@ -84,6 +86,7 @@ class Roster(Closing):
         began: When it began to be read, in seconds since 1970.
         started: The same on the monotonic clock.
         fingerprint: Differs if the same files would become other records.
+        today: The day that roles begin and end by.
 
     Internal, for the steps of a sync:
         database: Holds the records.
@@ -106,7 +109,7 @@ class Roster(Closing):
         self.files: dict[str, str] = {}
         self.has_births = self.has_all_births = self._is_planned = False
         self.has_all_roles = True
-        self.fingerprint = options.fingerprint()
+        self.fingerprint, self.today = options.fingerprint(), options.today
         self.count = RosterCount()
         self.database = RosterDatabase()
 

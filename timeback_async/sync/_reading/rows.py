@@ -58,6 +58,10 @@ class Rows:
             for field, values in layout.values.items()
         }
 
+    def again(self) -> "Rows":
+        """Return the same rows, to be read once more without findings."""
+        return Rows(self.file, self.name, self._table, self.columns, self.layout, Findings())
+
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
         places, constants, ids = self._places, self.layout.constants, self._ids
         nameless = [place for place, name in enumerate(self._table.header) if not name]

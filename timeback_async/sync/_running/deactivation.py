@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 
-import msgspec
+from msgspec.structs import replace
 
 from ..._session import TimebackSession
 from ...errors import NotFoundError, RecordError
-from ...models import Student, StudentRecord, User, UserRecord
+from ...models import Student, User, UserRecord
 from .._planning.keys import Keys
+from .filling import as_sent
 
 __all__ = ["deactivated", "people_at_server"]
 
@@ -50,8 +51,6 @@ def deactivated(person: UserRecord, kind: str) -> Student | User | RecordError:
     if person.roles:  # they are right even if a killed run left a wrong kind in the state
         is_student = any(role.role == "student" for role in person.roles)
     try:
-        if is_student:
-            person = StudentRecord(**msgspec.structs.asdict(person))
-        return msgspec.structs.replace(person.as_input(), status="tobedeleted")
+        return replace(as_sent(person, is_student=is_student), status="tobedeleted")
     except RecordError as error:
         return error

@@ -131,7 +131,9 @@ class SyncRun:
             changes = chain(plan.changes("people"), plan.changes("links"))
             await self._carry_out(
                 session.upsert_many,
-                completed(session, changes) if plan.has_gaps else as_read(changes),
+                completed(session, changes, plan.roster.today)
+                if plan.has_gaps
+                else as_read(changes),
             )
         if plan.total("unlinks"):
             await self._carry_out(session.delete_many, as_read(plan.changes("unlinks")))
@@ -180,7 +182,8 @@ class SyncRun:
         for change in absent.values():
             result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
             self._note(change, result)
-        async for change, record in completed(self._session, self._deactivations(absent=False)):
+        leavers = self._deactivations(absent=False)
+        async for change, record in completed(self._session, leavers, self._plan.roster.today):
             yield change, record
 
     def _deactivations(self, *, absent: bool) -> Iterator[Change]:
