@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.support.damages.fields import NEEDED_CELLS, RECORD_FIELDS
 from tests.support.damages.files import Line, Sheet
+from tests.support.damages.schools import RELATIONS
 
 __all__ = ["ALL", "Case"]
 
@@ -79,6 +80,8 @@ class Case:
             self.harm_line(sheet, line)
         elif field == "agentSourcedIds":
             self.harmed_links |= line.links
+        elif field == "email" and self.kind == "SDS v1" and "orgSourcedIds" not in sheet.fields:
+            self.harm_line(sheet, line)  # of a contact: the relationships name them by it
         else:
             for own in line.owners:
                 self.harm(own, *RECORD_FIELDS.get(field, (field,)))
@@ -92,10 +95,37 @@ class Case:
             for own in self.truth:
                 self.harm(own, "org", "roles")
 
+    def harm_lost(self, sheet: Sheet, line: Line, field: str) -> None:
+        """One cell is lost. A student is not sent without a username: TimeBack may have one."""
+        self.harm_cell(sheet, line, field)
+        for own in line.owners if field == "username" else ():
+            if self.truth[own]["kind"] == "student":
+                self.harm(own)
+
     def harm_all(self) -> None:
         for own in self.truth:
             self.harm(own)
         self.harmed_links |= set(self.links)
+
+    def harm_relatives(self) -> None:
+        """Those who are somebody only by their relationships may be lost with the last of these.
+
+        School Data Sync gives a guardian no role and no org: both come from the children.
+        """
+        for own, facts in self.truth.items() if self.kind.startswith("SDS") else ():
+            if not {role for _, role, _ in facts.get("roles", ())} & {*RELATIONS}:
+                continue
+            pairs = [pair for pair in self.links if pair[1] == own]
+            harmed = [
+                pair
+                for pair in pairs
+                if {pair, pair[::-1]} & self.harmed_links
+                or self.harmed.get(pair[0], set()) & {ALL, "org", "roles"}
+            ]
+            if len(harmed) == len(pairs):
+                self.harm(own)
+            elif harmed:
+                self.harm(own, "org", "roles")
 
     def forget(self, own: str) -> None:
         """Nothing in the files speaks of a person any more."""

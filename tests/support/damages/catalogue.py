@@ -61,6 +61,7 @@ def apply(case: Case, names: list[str], seed: object) -> Case:
     for name in sorted(names, key=lambda each: CATALOGUE[each].stage):
         if CATALOGUE[name](case, random.Random(f"{name} {seed}")):
             case.damages.append(name)
+    case.harm_relatives()
     return case
 
 

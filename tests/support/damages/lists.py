@@ -17,9 +17,14 @@ def _write(
     *,
     is_read: bool = False,
     least: int = 1,
+    is_number: bool = False,
 ) -> bool:
     """Write lists in another notation; each must be read if we promise that, else told of."""
-    chosen = cells_of(case, draw, *FIELDS, fits=lambda cell: cell.count(",") >= least - 1)
+
+    def fits(cell: str) -> bool:
+        return cell.count(",") >= least - 1 and (not is_number or cell.replace(",", "").isdigit())
+
+    chosen = cells_of(case, draw, *FIELDS, fits=fits)
     for sheet, line, place, field in chosen:
         line.cells[place] = form(line.cells[place].split(","))
         if not is_read:
@@ -74,7 +79,8 @@ def list_of_json_numbers(case: Case, draw: Draw) -> bool:
     return _write(
         case,
         draw,
-        lambda parts: "[" + ", ".join(f"{part.lstrip('0')}{mark}" for part in parts) + "]",
+        lambda parts: "[" + ", ".join(f"{part.lstrip('0') or 0}{mark}" for part in parts) + "]",
+        is_number=True,
     )
 
 

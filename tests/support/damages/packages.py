@@ -73,11 +73,6 @@ def _without(case: Case, draw: Draw, change: Callable[[Sheet], None]) -> bool:
         case.harm_all()
     else:
         case.harm_sheet(sheet)
-        if case.kind == "SDS v1" and sheet.target == "relationships":
-            case.harm_all()
-        if sheet.target == "relationships":
-            for _, agent in case.links:
-                case.harm(agent)
     change(sheet)
     return True
 

@@ -106,17 +106,12 @@ def _end_with(case: Case, sheet: Sheet, line: Line) -> None:
         if sheet.target == "relationships":
             for pair in gone.links:
                 case.links.pop(pair, None)
-                case.harm(pair[1])  # a guardian is nobody without a child
     # Links that stood on the lost rows alone are gone with them, those on both rows are not.
     if sheet.target == "users":
         named = {frozenset(p) for each in case.of("users", "relationships")
                  for other in each.lines if each is not sheet or other in sheet.lines[: at + 1]
                  for p in other.links}  # fmt: skip
         case.links = {pair: how for pair, how in case.links.items() if frozenset(pair) in named}
-        if case.kind.startswith("SDS"):
-            for own in case.truth:
-                if not any(own in pair for pair in case.links):
-                    case.harm(own)
     del sheet.lines[at + 1 :]
     sheet.has_last_end = False
     case.harm_line(sheet, line)

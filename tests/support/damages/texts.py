@@ -69,14 +69,14 @@ def text_of_html(case: Case, draw: Draw) -> bool:
 def text_error_word(case: Case, draw: Draw) -> bool:
     """`#REF!`: a formula that failed (Excel)."""
     words = ("#REF!", "#N/A", "#NAME?", "#VALUE!", "########", "#DIV/0!", "#NULL!")
-    return change(case, draw, TEXTS, lambda text: draw.choice(words))
+    return change(case, draw, TEXTS, lambda text: draw.choice(words), is_lost=True)
 
 
 @damage(CELL)
 def text_formula(case: Case, draw: Draw) -> bool:
     """`="Ada"`, `=PROPER(A2)`: formulas in place of their values."""
     form = draw.choice(('="{}"', "=PROPER(A2)", '=HYPERLINK("https://x.example","{}")', '=T("{}")'))
-    return change(case, draw, (*NAMES, "username", "email"), form.format)
+    return change(case, draw, (*NAMES, "username", "email"), form.format, is_lost=True)
 
 
 @damage(CELL)

@@ -131,7 +131,8 @@ class Told:
                 is_whole = finding.severity != "note" and (not finding.field or finding.line > 0)
                 is_part = {"demographics": {"birthDate"}, "orgs": {"org", "roles"}}
                 allowed = is_part.get(self._targets.get(name, ""), {field})
-                if field in allowed and (is_whole or words & names):
+                is_named = words & names or any(" " in n and n in finding.detail for n in names)
+                if field in allowed and (is_whole or is_named):
                     best = max(best, finding.severity, key=ranks.__getitem__)
         return best
 

@@ -9,17 +9,17 @@ from tests.support.damages.catalogue import CELL, Draw, cells_of, damage
 
 def change(
     case: Case, draw: Draw, fields: tuple[str, ...], change: Callable[[str], str], *,
-    is_certain: bool = False, targets: tuple[str, ...] = ("users",), is_filled: bool = True,
+    is_certain: bool = False, is_lost: bool = False, targets: tuple[str, ...] = ("users",),
+    is_filled: bool = True,
 ) -> bool:  # fmt: skip
+    """Change cells of one column; each value may be lost, unless it is certain what was meant."""
+    harm = case.harm_lost if is_lost else case.harm_cell
     chosen = cells_of(case, draw, *fields, targets=targets, is_filled=is_filled)
     for sheet, line, place, field in chosen:
         line.cells[place] = change(line.cells[place])
         if not is_certain:
-            case.harm_cell(sheet, line, field)
+            harm(sheet, line, field)
     return bool(chosen)
-
-
-# -- texts
 
 
 # -- dates
@@ -27,14 +27,17 @@ def change(
 
 def _born(
     case: Case, draw: Draw, form: Callable[[datetime.date], str], *, certain: bool = False
-) -> bool:
+) -> dict[str, datetime.date]:
+    """Write birth dates in a form; return whose, and the dates."""
     chosen = cells_of(case, draw, "birthDate", targets=("users", "demographics"))
+    born = {}
     for _, line, place, _ in chosen:
         (own,) = line.owners
-        line.cells[place] = form(datetime.date.fromisoformat(case.truth[own]["birthDate"]))
+        born[own] = datetime.date.fromisoformat(case.truth[own]["birthDate"])
+        line.cells[place] = form(born[own])
         if not certain:
             case.harm(own, "birthDate")
-    return bool(chosen)
+    return born
 
 
 @damage(CELL)
@@ -42,7 +45,7 @@ def date_of_nothing(case: Case, draw: Draw) -> bool:
     """`0000-00-00`, `1900-01-00`: zero, as MySQL and Excel write it (gbif/ipt#1119)."""
     zeros = ("0000-00-00", "1900-01-00", "1/0/1900", "00/00/0000", "0000-00-00 00:00:00", "0",
              "1899-12-30", "0001-01-01", "1900-01-01", "9999-12-31", "1753-01-01")  # fmt: skip
-    return _born(case, draw, lambda day: draw.choice(zeros))
+    return bool(_born(case, draw, lambda day: draw.choice(zeros)))
 
 
 @damage(CELL)
@@ -50,7 +53,7 @@ def date_as_a_number(case: Case, draw: Draw) -> bool:
     """`40275`: the day's number in a spreadsheet, or seconds (aces/Loris#8144)."""
     form, times = draw.choice((("{}", 1), ("{}.0", 1), ("{}", 86400)))
     first = datetime.date(1899, 12, 30)
-    return _born(case, draw, lambda day: form.format((day - first).days * times))
+    return bool(_born(case, draw, lambda day: form.format((day - first).days * times)))
 
 
 @damage(CELL)
@@ -59,28 +62,19 @@ def date_ambiguous(case: Case, draw: Draw) -> bool:
     form = draw.choice(
         ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%y-%m-%d")
     )
-    return _born(case, draw, lambda day: day.strftime(form))
+    born = _born(case, draw, lambda day: day.strftime(form))
+    if case.kind == "SDS v1" and form == "%d/%m/%Y" and all(day.day < 13 for day in born.values()):
+        for own, day in born.items():  # the format says that the month comes first
+            case.truth[own]["birthDate"] = day.strftime("%Y-%d-%m")
+    return bool(born)
 
 
 @damage(CELL)
 def date_that_never_was(case: Case, draw: Draw) -> bool:
     """31 February, month 13, and dates with letters."""
-    return _born(
-        case,
-        draw,
-        lambda day: draw.choice(
-            (
-                "2010-02-31",
-                "2010-13-01",
-                "2010-02",
-                "2010",
-                "31/02/2010",
-                "unknown",
-                "2010-O4-01",
-                "10 years",
-            )
-        ),
-    )
+    words = ("2010-02-31", "2010-13-01", "2010-02", "2010", "31/02/2010", "unknown", "2010-O4-01",
+             "10 years")  # fmt: skip
+    return bool(_born(case, draw, lambda day: draw.choice(words)))
 
 
 @damage(CELL)
@@ -94,14 +88,16 @@ def date_with_time(case: Case, draw: Draw) -> bool:
             "%Y-%m-%d 00:00:00.000",
         )
     )
-    return _born(case, draw, lambda day: day.strftime(form), certain=True)
+    return bool(_born(case, draw, lambda day: day.strftime(form), certain=True))
 
 
 @damage(CELL)
 def date_year_first(case: Case, draw: Draw) -> bool:
     """`2010/4/7`, `20100407`: other forms that are not ambiguous (Excel, SAP)."""
     month = draw.choice(("{0}/{1}/{2}", "{0}/{1:02}/{2:02}", "{0}{1:02}{2:02}", "{0}-{1}-{2}"))
-    return _born(case, draw, lambda day: month.format(day.year, day.month, day.day), certain=True)
+    return bool(
+        _born(case, draw, lambda day: month.format(day.year, day.month, day.day), certain=True)
+    )
 
 
 @damage(CELL)
@@ -110,7 +106,7 @@ def date_with_words(case: Case, draw: Draw) -> bool:
     form = draw.choice(
         ("%d %b %Y", "%B %d, %Y", "%d-%b-%y", "%Y年%m月%d日", "%a %b %d 00:00:00 UTC %Y", "%Y-%j")
     )
-    return _born(case, draw, lambda day: day.strftime(form))
+    return bool(_born(case, draw, lambda day: day.strftime(form)))
 
 
 # -- words of a vocabulary
@@ -218,10 +214,11 @@ def status_inactive(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def grade_known(case: Case, draw: Draw) -> bool:
     """`9.0`, `9`, `kg`: grades whose meaning is certain (Blackbaud, pandas)."""
+    names = {"KG": ("kg", "k", "Kindergarten"), "PK": ("pk", "prekindergarten")}
 
     def other(text: str) -> str:
         if not text.isdigit():
-            return text.lower()
+            return draw.choice(names[text])
         return draw.choice((text.lstrip("0"), f"{int(text)}.0", text.zfill(2)))
 
     return change(
@@ -236,7 +233,6 @@ def grade_unknown(case: Case, draw: Draw) -> bool:
         "9th",
         "Grade 9",
         "Year 9",
-        "Kindergarten",
         "1-Sep",
         "9-10",
         "Freshman",

@@ -2,7 +2,7 @@
 
 from tests.support.damages.case import Case
 from tests.support.damages.catalogue import ROW, TEXT, Draw, cells_of, damage, rows_of
-from tests.support.damages.files import Line, Verbatim
+from tests.support.damages.files import Line, Sheet, Verbatim
 
 DATA = ("users", "roles", "demographics", "relationships")
 NAMES = ("givenName", "familyName")
@@ -107,19 +107,47 @@ def surplus_text(case: Case, draw: Draw) -> bool:
 def cell_inserted(case: Case, draw: Draw) -> bool:
     """A comma too many in the middle: what follows stands one column too far right."""
     for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=3)):
-        at = draw.randrange(_filled(line))
+        before, at = list(line.cells), draw.randrange(_filled(line))
         line.cells.insert(at, draw.choice(("", "", "x")))
-        if draw.random() < 0.5 and not line.cells[-1]:
+        if _may_be_another(sheet, line):
+            line.cells = before
+            continue
+        case.orgs.add("x")
+        if draw.random() < 0.5 and not line.cells[-1] and _is_odd(sheet, line.cells):
             line.cells.pop()  # and as many cells as before
         case.harm_line(sheet, line)
     return bool(chosen)
+
+
+def _may_be_another(sheet: Sheet, line: Line) -> bool:
+    """Whether an e-mail stands in place of the id: it may be an id, so nobody can notice."""
+    place = sheet.place("sourcedId")
+    own = line.cells[place] if place is not None and place < len(line.cells) else ""
+    return "@" in own and "'" not in own and own not in line.owners
+
+
+def _is_odd(sheet: Sheet, cells: list[str]) -> bool:
+    """Whether anybody who reads a row sees that its cells stand in other columns."""
+    row = dict(zip(sheet.fields, cells, strict=False))
+    has_email = any("@" in row.get(field, "") for field in (*NAMES, "middleName", "phone", "sms"))
+    return (
+        row.get("enabledUser", "true") not in ("true", "false")
+        or not row.get("role", "student").isalpha()
+        or not row.get("sourcedId", "-")
+        or (bool(row.get("email")) and "@" not in row["email"])
+        or has_email
+    )
 
 
 @damage(ROW)
 def cell_lost(case: Case, draw: Draw) -> bool:
     """A comma lost in the middle: what follows stands one column too far left."""
     for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=3)):
+        before = list(line.cells)
         del line.cells[draw.randrange(_filled(line))]
+        if _may_be_another(sheet, line):
+            line.cells = before
+            continue
         case.harm_line(sheet, line)
     return bool(chosen)
 
