@@ -91,7 +91,8 @@ def judge(
 
 
 def _judge_people(case: Case, found: Outcome, told: Told, verdict: Verdict) -> None:
-    for own in (found.people.keys() | found.open) - case.truth.keys():
+    # Of `open` people, TimeBack decides: it has none of an invented one, which is a failure then.
+    for own in found.people.keys() - case.truth.keys():
         verdict.silent.append(f"invented: person {own!r}")
     for own, truth in case.truth.items():
         harmed = case.harmed.get(own, set())

@@ -720,6 +720,16 @@ def test_an_org_that_is_no_id_is_never_sent(tmp_path: Path, cell: str) -> None:
                                            "role-missing"}  # fmt: skip
 
 
+@pytest.mark.parametrize("cell", ["[0]", "{O1}", "['o1','o9']", "o1;9"])
+def test_a_list_in_another_notation_is_believed_where_its_orgs_are_known(
+    tmp_path: Path, cell: str
+) -> None:
+    roster = read(tmp_path, school(child(orgSourcedIds=cell), orgs=[org("o1"), org("000")]))
+
+    assert codes(roster)["org-unreadable"] == 1
+    assert roster.count.students == 0
+
+
 def test_several_known_orgs_are_no_unknown_one(tmp_path: Path) -> None:
     known = [org("o1"), org("o2")]
     people = [child("s-1", orgSourcedIds="o1/o2"), child("s-2", orgSourcedIds="o1/o9")]

@@ -191,6 +191,22 @@ def test_a_cell_too_much_or_lost_within_a_row_shifts_no_other(
     assert list(found) == ["s-2", "s-3"]
 
 
+@pytest.mark.parametrize("field", ["sms", "phone"])
+def test_an_e_mail_in_the_column_of_a_telephone_shows_that_cells_are_shifted(
+    tmp_path: Path, field: str
+) -> None:
+    people = [
+        child("s-1", **{field: "canary@canary.example"}),
+        child("s-2", **{field: "+1 555-0100@text.example"}),
+        child("s-3", **{field: "555 0100"}),
+    ]
+
+    roster = opened(users(tmp_path, csv_text(people)))
+
+    assert list(records(roster)) == ["s-2", "s-3"]
+    assert codes(roster)["row-shifted"] == 1
+
+
 def test_a_file_that_ends_within_a_row_gives_no_half_of_a_person(tmp_path: Path) -> None:
     text = table(f"s-1,{ROW},", f"s-2,{ROW},", head=WIDE)
 

@@ -22,15 +22,15 @@ __all__ = [
 LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 # Signs by which a text shows that it may need mending, where all of it can be printed.
-SIGNS = ('"', "'", "=", "?", "&", "#", "E+", LOST)
+SIGNS = ('"', "'", "=", "?", "&", "#", "<", "E+", "Err:", LOST)
 _garbled = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
 _wrapped = re.compile(
     r"""=?"([^"]*)"|'(.*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
-    r"""|'([-+=@\d][^']*)"""  # the mark of a spreadsheet before a number
+    r"""|'([-+=@(#<\\\d][^']*)"""  # the mark of a spreadsheet before a number
 ).fullmatch
 _formula = re.compile(
     r"=.*|[-+]?\d+(?:[.,]\d+)?[eE]\+\d+|[-+]?\d+[.,]\d+[eE]-?\d+"
-    r"|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
+    r"|Err:\d+|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
 ).fullmatch
 _question = re.compile(r"\w\?|\?\w").search
 
@@ -45,13 +45,13 @@ def _letter(found: re.Match[str]) -> str:
 # Letters without a shape are removed. The two that join letters of Persian and Hindi are kept.
 MENDS: list[tuple[re.Pattern[str], Any, str]] = [
     (
-        re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"),
+        re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"),
         "",
         "text-unseen",
     ),
     (
-        re.compile(r"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});"),
-        lambda found: html.unescape(found[0]),
+        re.compile(r"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});|</?[A-Za-z][^<>]*>"),
+        lambda found: "" if found[0].startswith("<") else html.unescape(found[0]),
         "text-html",
     ),
     (
@@ -103,24 +103,18 @@ def mended(text: str) -> tuple[str, str]:
     text = text.strip()
     if _is_garbled(text):
         return text, "text-garbled"
-    text, code = _unquoted(text)
+    code = ""
     for pattern, meant, name in MENDS:
         if pattern.search(text):
             text, code = pattern.sub(meant, text).strip(), name
+    if wrapped := _wrapped(text):
+        text = next(each for each in wrapped.groups() if each is not None).strip()
+        code = code or "text-quoted"
     if _formula(text):
         return "", LOST_VALUE
     if LOST in text or _question(text):
         code = "text-lost"
     return text, code
-
-
-def _unquoted(text: str) -> tuple[str, str]:
-    """Return a text without the quotes or the apostrophe that a program has put around it."""
-    found = _wrapped(text)
-    if found is None:
-        return text, ""
-    inner = next(each for each in found.groups() if each is not None)
-    return inner.strip(), "text-quoted"
 
 
 def _is_garbled(text: str) -> bool:

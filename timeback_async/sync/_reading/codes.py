@@ -141,6 +141,10 @@ CODES: dict[str, Code] = {
         "the row does not have as many cells as the header",
         "look for a comma or a quote too many or too few in it",
     ),
+    "row-shifted": _error(
+        "an e-mail stands where a telephone belongs: the cells are in wrong columns",
+        "look for a comma or a quote too many or too few in it",
+    ),
     "row-no-record": _note("a line is a footer, a ruler, or the header again", "nothing"),
     "row-shorter": _warning(
         "the row ends before the last columns, which were read as blank",

@@ -22,7 +22,7 @@ DAMAGED = (
     rf"|(?:{MONTHS})[-/. ]\d{{1,4}}"  # Mar-01
     r"|\d{1,2}/\d{1,2}/\d{2,4}(?: [\d:]+)?"  # 3/1/2026
     r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
-    r"|\#{2,}"  # ####
+    r"|\#{2,}|Err:\d+"
 )
 # Most ids: words with a digit, joined by hyphens. No number or date looks so, and this is quick.
 _COMMON = r"(?:[A-Za-z]{1,2}|[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)(?:-[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)*"
@@ -30,12 +30,13 @@ is_usual = re.compile(rf"{_COMMON}\Z|(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").ful
 are_common = re.compile(rf"{_COMMON}(?:,{_COMMON})*").fullmatch
 _is_damaged = re.compile(DAMAGED, re.IGNORECASE).fullmatch
 _invisible = re.compile(
-    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
 )
 _wrapped = re.compile(r"""=?"([^"]*)"|'([^']*)'?""").fullmatch
+_guid = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.
 _unreadable = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|'$"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\](){}#?%&^\\\\]|//|^'|'$"
 ).search
 
 
@@ -68,6 +69,8 @@ def read_id(text: str) -> tuple[str, str]:
         found = (wrapped[1] or wrapped[2] or "").strip()
     if found != text:
         code = "id-mended"
+    if _guid(found):
+        return found, "id-unusual"
     if not found or _is_damaged(found) or _unreadable(found) or _is_of_two_scripts(found):
         return "", "id-damaged"
     return found, code or ("" if is_usual(found) else "id-unusual")

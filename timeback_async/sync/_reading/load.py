@@ -7,6 +7,7 @@ from .database import ROLE_FIELDS
 from .lists import listed_ids, user_ids
 from .merging import PeopleFile, RowMerger
 from .options import LoadedOptions
+from .orgs import Orgs
 from .people import MappedRow, PeopleMapper
 from .records import PersonRow, Reference, chunks
 from .relatives import Relatives, gives_role
@@ -88,6 +89,14 @@ class Loader:
         """Read the relationships of School Data Sync; before the people, see `Relatives`."""
         self.relatives.read(rows, self._source(rows, "relationships"))
 
+    def look_ahead(self, files: Sequence[Rows]) -> None:
+        """Find out what the people are to each other, if their files do not say their roles."""
+        if self.relatives.is_needed(files):
+            orgs = Orgs(self._options, self._orgs)
+            for rows in files:
+                self.relatives.look_ahead(rows, orgs)
+            self.relatives.finish()
+
     def _source(self, rows: Rows, target: str) -> Source:
         source = self._roster.sources[rows.file] = Source(rows.name, self._mode(target))
         return source
@@ -142,7 +151,7 @@ class Loader:
         ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
         lonely = [own for own in ids if own not in said.roles]
         held = set() if gives_role(rows) else self.relatives.held(lonely)
-        return self.relatives.roles_of(lonely), held
+        return self.relatives.roles_of(lonely, self._role_form), held
 
     def finish(self) -> None:
         """Merge rows of one person, and take in people of whom the other files alone say more."""

@@ -36,12 +36,13 @@ class Orgs:
         """Return the orgs in a cell: ids as orgs.csv has them, or one text that is no id.
 
         Args:
-            text: The cell; not blank.
+            text: The cell.
             field: Where it stands, for findings.
             report: Takes the findings.
         """
-        # A text that orgs.csv or the map knows is an id, whatever it looks like.
-        if is_usual(text) or self._is_known(text):
+        # A text that orgs.csv or the map knows is an id, whatever it looks like. A list in another
+        # form than the standard's is believed where orgs.csv knows what is in it.
+        if not text or is_usual(text) or self._is_known(text):
             return [text]
         found, form = listed(text)
         found = [*dict.fromkeys(found)]
@@ -54,7 +55,8 @@ class Orgs:
                 found[place], code = read_id(org)
                 if code == "id-mended":
                     report(code, field)
-        return found if all(found) else [text]
+        is_doubtful = form and self._types is not None and not all(map(self._is_known, found))
+        return found if all(found) and not is_doubtful else [text]
 
     def _is_known(self, org: str) -> bool:
         return org in (self._types or ()) or org in (self._map or ())

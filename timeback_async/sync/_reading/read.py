@@ -143,11 +143,8 @@ class _Reader:
             for rows in opened(target):
                 read(rows)
                 self._report_empty(rows)
-        people = list(opened("users", Findings()))  # a first time, for nothing but relationships
-        if loader.relatives.is_needed(people):
-            for rows in people:
-                loader.relatives.look_ahead(rows)
-            loader.relatives.finish()
+        # A first time, for nothing but relationships.
+        loader.look_ahead(list(opened("users", Findings())))
         for rows in opened("users"):
             loader.read_people(rows)
             self._report_empty(rows)

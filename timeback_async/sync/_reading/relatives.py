@@ -7,17 +7,23 @@ e-mail, which is looked up among those without a role.
 Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) and v2.1.
 """
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec import UNSET
 
+from ...models import OrgRef, Role, RoleType
 from .database import RosterDatabase
-from .lists import listed
 from .options import LoadedOptions
+from .orgs import Orgs
 from .records import Reference
+from .reporter import Reporter
 from .roles import RELATIONS, RoleRow
 from .roster import ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
+from .terms import counting
+from .values import day
 
 __all__ = ["Relatives", "gives_role"]
 
@@ -40,6 +46,7 @@ class Relatives:
         self._database: RosterDatabase = roster.database
         self._report = roster.findings.add
         self._default_org, self._relationship = options.default_org, options.relationship
+        self._today = options.today
         self._sources: dict[str, Source] = {}
         self.is_complete = False
 
@@ -78,14 +85,16 @@ class Relatives:
         references.clear()
         contacts.clear()
 
-    def look_ahead(self, rows: Rows) -> None:
+    def look_ahead(self, rows: Rows, orgs: Orgs) -> None:
         """Note what a file of people says of roles, or of e-mails where it says no role."""
+        mute = Reporter(lambda *_: "note")  # the orgs of these rows have their findings elsewhere
         if gives_role(rows):
             self._database.add_holders(
                 (row["sourcedId"], row["role"].lower(), org)
                 for _, row in rows
                 if "sourcedId" in row and "role" in row
-                for org in listed(row.get("orgSourcedIds", ""))[0] or [""]
+                for org in orgs.read(row.get("orgSourcedIds", ""), "", mute)
+                if orgs.is_id(org) or not org
             )
         elif self._database.has_rows("contacts"):
             self._database.add_emails(
@@ -117,10 +126,15 @@ class Relatives:
         """Return those of some people whom another file holds with a role."""
         return set(self._database.holders_of(_json(ids)))
 
-    def roles_of(self, ids: Iterable[str]) -> dict[str, list[RoleRow]]:
-        """Return the roles that follow from relationships to students, by the person's id."""
+    def roles_of(self, ids: Iterable[str], form: str | None) -> dict[str, list[RoleRow]]:
+        """Return the roles that follow from relationships to students, by the person's id.
+
+        Args:
+            ids: The people.
+            form: Form of the dates in roles.csv.
+        """
         related = self._database.relatives_of(_json(ids))
-        schools = self._schools({other for each in related.values() for other, _ in each})
+        schools = self._schools({other for each in related.values() for other, _ in each}, form)
         found = {}
         for person, relatives in related.items():
             words = {relation for other, relation in relatives if other in schools}
@@ -134,7 +148,7 @@ class Relatives:
                 found[person] = [_role_row(role, org) for org in sorted(orgs)]
         return found
 
-    def _schools(self, people: Iterable[str]) -> dict[str, list[str]]:
+    def _schools(self, people: Iterable[str], form: str | None) -> dict[str, list[str]]:
         """Return the orgs of those who are students, by their id."""
         ids = _json(people)
         schools: dict[str, list[str]] = {}
@@ -142,10 +156,10 @@ class Relatives:
             if orgs := [org for role, org in held if role == "student"]:
                 schools[person] = orgs
         for person, rows in self._database.roles_of(ids).items():
-            learns = [row for row in rows if row.role.lower() == "student"]
-            if learns:
-                primary = [row for row in learns if row.role_type == "primary"]
-                schools[person] = [row.org for row in primary or learns]
+            learns = [_as_role(row, form) for row in rows if row.role.lower() == "student"]
+            if count := counting(learns, self._today):
+                primary = [role for role in count if role.role_type == "primary"]
+                schools[person] = [role.org.sourced_id for role in primary or count]
         return schools
 
 
@@ -156,6 +170,14 @@ def gives_role(rows: Rows) -> bool:
 
 def _role_row(role: str, org: str) -> RoleRow:
     return RoleRow(role_type="primary", role=role, org=org, begin="", end="", profile="", grade="")
+
+
+def _as_role(row: RoleRow, form: str | None) -> Role:
+    """Return a student's role; its org is still that of the files."""
+    found = [day(text, form) for text in (row.begin, row.end)]
+    begin, end = (each if isinstance(each, datetime.date) else UNSET for each in found)
+    kind: RoleType = "primary" if row.role_type == "primary" else "secondary"
+    return Role(kind, "student", OrgRef(row.org), UNSET, begin, end)
 
 
 def _json(ids: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ class RoleMapper:
         if known is not None:
             return known
         found, reported_before = [], report.number
-        read = self._orgs.read(orgs, "orgSourcedIds", report) if orgs else [""]
+        read = self._orgs.read(orgs, "orgSourcedIds", report)
         ranked = sorted(read, key=self._orgs.rank)
         for org in ranked:
             role = self._role(text, org, report)

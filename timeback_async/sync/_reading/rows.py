@@ -1,5 +1,6 @@
 """Turn the rows of a file into fields: mended, translated and completed as its layout says."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from .alignment import is_aligned
@@ -22,6 +23,8 @@ IDS = {
     "demographics": ("sourcedId",),
     "relationships": ("userSourcedId", "relationshipUserSourcedId"),
 }
+_is_phone_mail = re.compile(r"[-+()\d. ]+@.*").fullmatch
+PHONES = ("sms", "phone")
 DAMAGED_ID = "id-damaged"
 # Fields of which a blank cell says something, so that a lost value must not become one.
 DECISIVE = {"status", "enabledUser", "role", "roleType", "username"}
@@ -63,7 +66,7 @@ class Rows:
         return Rows(self.file, self.name, self._table, self.columns, self.layout, Findings())
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        places, constants, ids = self._places, self.layout.constants, self._ids
+        places, constants = self._places, self.layout.constants
         nameless = [place for place, name in enumerate(self._table.header) if not name]
         for line, cells, oddities in self._table.rows():
             self.read += 1
@@ -89,10 +92,7 @@ class Rows:
                 continue
             if oddities and not self._is_in_place(line, cells, row, oddities):
                 continue
-            for field in ids:
-                if not is_usual(row.get(field, "-")) and not self._read_id(line, row, field):
-                    break
-            else:
+            if self._is_whole(line, row):
                 if constants:
                     row |= constants
                 yield line, row
@@ -132,6 +132,19 @@ class Rows:
                 self._findings.add("value-none", self.file, line, field)
             elif text in LIKELY and field in NAMES:
                 self._findings.add("name-doubtful", self.file, line, field)
+
+    def _is_whole(self, line: int, row: dict[str, str]) -> bool:
+        """Read the ids of a row; return False if it is left out."""
+        for field in PHONES:
+            # An e-mail there shows that the cells are in wrong columns. But to some telephones,
+            # messages are sent by e-mail: their number is its name.
+            if field in row and "@" in row[field] and not _is_phone_mail(row[field]):
+                self._leave_out("row-shifted", line)
+                return False
+        for field in self._ids:
+            if not is_usual(row.get(field, "-")) and not self._read_id(line, row, field):
+                return False
+        return True
 
     def _is_in_place(
         self, line: int, cells: Sequence[str], row: dict[str, str], oddities: Sequence[str]
