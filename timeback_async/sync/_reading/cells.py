@@ -22,7 +22,7 @@ __all__ = [
 LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 # Signs by which a text shows that it may need mending, where all of it can be printed.
-SIGNS = ('"', "'", "=", "?", "&", "#", "E+", LOST)
+SIGNS = ('"', "'", "=", "?", "&", "<", "#", "E+", LOST)
 _garbled = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
 _wrapped = re.compile(
     r"""=?"([^"]*)"|'(.*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
@@ -50,8 +50,16 @@ MENDS: list[tuple[re.Pattern[str], Any, str]] = [
         "text-unseen",
     ),
     (
-        re.compile(r"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});"),
-        lambda found: html.unescape(found[0]),
+        re.compile(r"&(?:amp;)*((?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});)"),
+        lambda found: html.unescape(f"&{found[1]}"),
+        "text-html",
+    ),
+    (
+        re.compile(
+            r"</?(?:(br|div|li|p|t[dr])|a|b|em|font|i|small|span|strong|su[bp]|u)(?:\s[^<>]*)?/?>",
+            re.IGNORECASE,
+        ),
+        lambda found: " " if found[1] else "",
         "text-html",
     ),
     (
@@ -103,24 +111,19 @@ def mended(text: str) -> tuple[str, str]:
     text = text.strip()
     if _is_garbled(text):
         return text, "text-garbled"
-    text, code = _unquoted(text)
+    code = ""
     for pattern, meant, name in MENDS:
         if pattern.search(text):
             text, code = pattern.sub(meant, text).strip(), name
+    while wrapped := _wrapped(text):
+        # The quotes or the apostrophe that a program has put around a text.
+        inner = next(each for each in wrapped.groups() if each is not None)
+        text, code = inner.strip(), code or "text-quoted"
     if _formula(text):
         return "", LOST_VALUE
     if LOST in text or _question(text):
         code = "text-lost"
     return text, code
-
-
-def _unquoted(text: str) -> tuple[str, str]:
-    """Return a text without the quotes or the apostrophe that a program has put around it."""
-    found = _wrapped(text)
-    if found is None:
-        return text, ""
-    inner = next(each for each in found.groups() if each is not None)
-    return inner.strip(), "text-quoted"
 
 
 def _is_garbled(text: str) -> bool:
