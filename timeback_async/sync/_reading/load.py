@@ -10,6 +10,7 @@ from .codes import Severity
 from .database import ROLE_FIELDS
 from .lists import listed_ids, user_ids
 from .options import LoadedOptions
+from .orgs import Orgs
 from .people import PeopleMapper
 from .records import PersonRow, Reference
 from .relatives import Relatives, gives_role
@@ -97,6 +98,7 @@ class Loader:
         source.has_agents = "agentSourcedIds" in rows.columns.places
         if "birthDate" in rows.columns.places:
             self._roster.has_births = self._roster.has_all_births = True
+        orgs = Orgs(self._options, self._orgs)
         lacks_roles = source.is_delta and "roles" not in self._roster.files
         mapper = PeopleMapper(
             self._options,
@@ -117,7 +119,7 @@ class Loader:
             births = database.birth_dates_of(ids) if has_births else {}
             names = database.usernames_of(ids) if has_profiles else {}
             ended = {} if self._roster.has_all_roles else database.ended_roles_of(ids)
-            related, held = self._without_role(rows, chunk, roles)
+            related, held = self._without_role(rows, chunk, roles, orgs)
             roles |= related
             for line, row in chunk:
                 total += 1
@@ -144,7 +146,11 @@ class Loader:
             self._report("mode-doubtful", rows.file)
 
     def _without_role(
-        self, rows: Rows, chunk: Sequence[tuple[int, dict[str, str]]], roles: Container[str]
+        self,
+        rows: Rows,
+        chunk: Sequence[tuple[int, dict[str, str]]],
+        roles: Container[str],
+        orgs: Orgs,
     ) -> tuple[dict[str, list[RoleRow]], set[str]]:
         """Return the roles of relatives without one, and who of them is held by another file.
 
@@ -156,7 +162,7 @@ class Loader:
         ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
         lonely = [own for own in ids if own not in roles]
         held = set() if gives_role(rows) else self.relatives.held(lonely)
-        return self.relatives.roles_of(lonely), held
+        return self.relatives.roles_of(lonely, orgs.is_usable), held
 
 
 class _People:

@@ -7,12 +7,12 @@ e-mail, which is looked up among those without a role.
 Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) and v2.1.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from .database import RosterDatabase
-from .lists import listed
+from .lists import listed_ids
 from .options import LoadedOptions
 from .records import Reference
 from .roles import RELATIONS, RoleRow
@@ -85,7 +85,7 @@ class Relatives:
                 (row["sourcedId"], row["role"].lower(), org)
                 for _, row in rows
                 if "sourcedId" in row and "role" in row
-                for org in listed(row.get("orgSourcedIds", ""))[0] or [""]
+                for org in listed_ids(row.get("orgSourcedIds", ""), _unreported) or [""]
             )
         elif self._database.has_rows("contacts"):
             self._database.add_emails(
@@ -117,8 +117,15 @@ class Relatives:
         """Return those of some people whom another file holds with a role."""
         return set(self._database.holders_of(_json(ids)))
 
-    def roles_of(self, ids: Iterable[str]) -> dict[str, list[RoleRow]]:
-        """Return the roles that follow from relationships to students, by the person's id."""
+    def roles_of(
+        self, ids: Iterable[str], is_usable: Callable[[str], bool]
+    ) -> dict[str, list[RoleRow]]:
+        """Return the roles that follow from relationships to students, by the person's id.
+
+        Args:
+            ids: Those of the people.
+            is_usable: Tells whether anybody can be sent with an org.
+        """
         related = self._database.relatives_of(_json(ids))
         schools = self._schools({other for each in related.values() for other, _ in each})
         found = {}
@@ -128,6 +135,8 @@ class Relatives:
             if words & {"", OTHER} and self._relationship in RELATIONS:
                 role = role or self._relationship
             orgs = {org for other, _ in relatives for org in schools.get(other, ()) if org}
+            # An org that is wrong in one child's row costs nobody whose other children have one.
+            orgs = set(filter(is_usable, orgs)) or orgs
             if self._default_org is not None or not orgs:
                 orgs = {""}
             if role:
@@ -152,6 +161,10 @@ class Relatives:
 def gives_role(rows: Rows) -> bool:
     """Whether a file of people says their roles."""
     return "role" in rows.columns.places or "role" in rows.layout.constants
+
+
+def _unreported(_: str) -> None:
+    """Report nothing: what is wrong with an org is reported where its row is read."""
 
 
 def _role_row(role: str, org: str) -> RoleRow:
