@@ -141,6 +141,10 @@ class Loader:
                 people.take(line, row, role_rows, birth, ended.get(sourced_id, ()))
             people.write()
         source.unreadable += rows.broken
+        if mapper.has_swapped_dates:
+            has_own = "birthDate" in rows.columns.places
+            file = rows.file if has_own else self._roster.files["demographics"]
+            self._report("dates-swapped", file, field="birthDate")
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
