@@ -64,6 +64,8 @@ def test_user_ids_are_read_in_each_form_that_files_have(text: str, identifiers: 
         ('"o1","o2"', ["o1", "o2"]),
         ("'o1','o2'", ["o1", "o2"]),
         ("(o1)", ["o1"]),
+        ('="o1,o2"', ["o1", "o2"]),
+        ('="o1",="o2"', ["o1", "o2"]),
         ("['']", []),
     ],
 )

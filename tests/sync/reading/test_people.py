@@ -651,6 +651,46 @@ def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:
     assert found.grades == ["5", "6"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "is_told"),
+    [
+        ({"email": "s-1@canary.example", "sms": "5550100@sms.example"}, False),
+        ({"email": "", "phone": "555-0100"}, False),
+        ({"email": "Canary"}, True),
+        ({"email": "555-0100"}, True),
+    ],
+)
+def test_an_email_that_is_none_is_told(
+    tmp_path: Path, cells: dict[str, str], is_told: bool
+) -> None:
+    roster = read(tmp_path, school(child(**{"sms": "", "phone": ""} | cells)))
+
+    assert roster.count.students == 1
+    assert codes(roster).get("row-doubtful", 0) == is_told
+
+
+@pytest.mark.parametrize("file", ["users.csv", "demographics.csv"])
+@pytest.mark.parametrize("other", ["25/12/2010", "12/25/2010", "2010-12-25", "never"])
+def test_dates_with_day_and_month_swapped_make_the_others_doubtful(
+    tmp_path: Path, file: str, other: str
+) -> None:
+    births = {"s-1": "04/02/2010", "s-2": other}
+    options: dict[str, Any] = {"date_format": "%m/%d/%Y"}
+    if file == "users.csv":
+        files = school(*[child(own, birthDate=text) for own, text in births.items()])
+        text = '[users]\ntarget = "users"\ncolumns.birthDate = "birthDate"\n'
+        options["layout"] = mapping(tmp_path / "map.toml", text)
+    else:
+        rows = [{"sourcedId": own, "birthDate": text} for own, text in births.items()]
+        files = school(*map(child, births), demographics=rows)
+
+    roster = read(tmp_path, files, **options)
+
+    assert roster.count.students == 2
+    told = [each.split(":")[0] for each in wrong(roster) if each.startswith("dates-swapped")]
+    assert told == ([f"dates-swapped {file}"] if other == "25/12/2010" else [])
+
+
 def test_a_birth_date_is_not_hidden_by_a_row_without_one(tmp_path: Path) -> None:
     births = [{"sourcedId": "s-1", "birthDate": text} for text in ("2010-04-01", "")]
 
@@ -738,3 +778,28 @@ def test_several_known_orgs_are_no_unknown_one(tmp_path: Path) -> None:
 
     assert list(records(roster)) == ["s-2"]
     assert codes(roster) == {"org-unreadable": 1, "org-unknown": 1}
+
+
+def test_an_org_that_lacks_the_zeros_of_a_known_one_is_not_sent(tmp_path: Path) -> None:
+    known = [org("001"), org("000"), org("10")]
+    cells = ("1", "[1]", "0", "01", "10", "2")
+    people = [child(f"s-{n}", orgSourcedIds=cell) for n, cell in enumerate(cells)]
+
+    roster = read(tmp_path / "none", school(*people, orgs=known))
+    other = read(tmp_path / "default", school(*people, orgs=known), default_org="10")
+
+    assert list(records(roster)) == ["s-4", "s-5"]
+    assert codes(roster) == {
+        "id-damaged": 3,
+        "org-unreadable": 1,
+        "value-form": 1,
+        "org-unknown": 1,
+    }
+    assert other.count.students == 6
+    assert codes(other)["value-left-out"] == 4
+
+
+def test_an_org_longer_than_any_id_is_not_sent(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(child("s-1", orgSourcedIds="o" * 256)))
+
+    assert codes(roster) == {"org-unreadable": 1}

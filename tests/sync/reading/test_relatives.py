@@ -98,6 +98,19 @@ def test_a_relative_of_two_pupils_belongs_to_both_schools_by_the_closest_relatio
     assert links_of(roster) == {"s-1+g-1": "relative", "s-2+g-1": "parent"}
 
 
+@pytest.mark.parametrize("wrong_org", ["o" * 256, "<school>"])
+def test_the_org_of_one_child_that_cannot_be_read_costs_no_relative_of_another(
+    tmp_path: Path, wrong_org: str
+) -> None:
+    roles = [PUPILS[0], holds("s-2", "student", wrong_org)]
+    relations = [relation("s-1", "g-1"), relation("s-2", "g-1"), relation("s-2", "g-2")]
+
+    roster = two_point_one(tmp_path, ["s-1", "s-2", "g-1", "g-2"], roles, relations)
+
+    assert roles_of(roster) == {"g-1": [("primary", "guardian", "school")]}
+    assert links_of(roster) == {"s-1+g-1": "guardian"}
+
+
 def test_the_school_of_a_pupil_is_that_of_the_primary_role(tmp_path: Path) -> None:
     roles = [holds("s-1", "student", "other", "false"), holds("s-1", "student")]
 
@@ -290,6 +303,19 @@ def test_the_parent_files_of_school_data_sync_1_give_people_and_links(tmp_path: 
     (first,) = [each for each in roster.records() if getattr(each, "sourced_id", "") == "p-1"]
     assert isinstance(first, User)
     assert (first.email, first.phone) == ("A@canary.example", "1")
+
+
+@pytest.mark.parametrize("cell", ["\u200b10", '="10"'])
+def test_the_school_of_a_contact_is_mended_as_its_childs_is(tmp_path: Path, cell: str) -> None:
+    files = {
+        "User.csv": csv_text([contact("p-1", "a@canary.example")]),
+        "Guardianrelationship.csv": csv_text([kin("s-1", "a@canary.example")]),
+        "Student.csv": csv_text([pupil("s-1", cell)]),
+    }
+
+    roster = opened(folder(tmp_path, files))
+
+    assert roles_of(roster) == {"p-1": [("primary", "parent", "10")]}
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -255,7 +255,7 @@ def test_the_same_row_twice_counts_once(tmp_path: Path) -> None:
 
 
 def test_different_rows_of_one_id_are_all_left_out(tmp_path: Path) -> None:
-    people = child("s-1", "u-1"), child("s-1", email="1"), adult("u-1"), child("s-2", "u-1")
+    people = child("s-1", "u-1"), child("s-1", email="1@1"), adult("u-1"), child("s-2", "u-1")
 
     roster = read(tmp_path, school(*people))
 

@@ -207,6 +207,20 @@ def test_an_e_mail_in_the_column_of_a_telephone_shows_that_cells_are_shifted(
     assert codes(roster)["row-shifted"] == 1
 
 
+@pytest.mark.parametrize("row", ["c@canary.example,,555-0100", "c@canary.example,555-0100",
+                                 ",o'hara@canary.example,s-1,"])  # fmt: skip
+def test_nobody_is_invented_of_a_telephone_or_an_email_in_the_place_of_the_id(
+    tmp_path: Path, row: str
+) -> None:
+    head = "enabledUser,orgSourcedIds,role,username,givenName,familyName,email,sourcedId,phone"
+    before = "true,school,student,canary,Canary,Canary"
+
+    roster = opened(users(tmp_path, table(f"{before},,s-2,", f"{before},{row}", head=head)))
+
+    assert list(records(roster)) == ["s-2"]
+    assert roster.count.left_out == 1
+
+
 def test_a_file_that_ends_within_a_row_gives_no_half_of_a_person(tmp_path: Path) -> None:
     text = table(f"s-1,{ROW},", f"s-2,{ROW},", head=WIDE)
 

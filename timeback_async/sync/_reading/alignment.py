@@ -9,7 +9,7 @@ import datetime
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from .ids import read_id
+from .ids import is_usual, read_id
 from .lists import listed
 from .values import AMBIGUOUS, boolean, day
 
@@ -40,6 +40,12 @@ def _is_id(text: str) -> bool:
     return not is_other and read_id(text)[0] != ""
 
 
+def _is_own_id(text: str) -> bool:
+    """Whether a text is the id of a row, and no number of a telephone or odd e-mail."""
+    is_phone = _is_number(text) and not text.isdigit()
+    return not is_phone and ("@" not in text or is_usual(text) is not None)
+
+
 def _is_day(text: str) -> bool:
     found = day(text, None)
     return isinstance(found, datetime.date) or found == AMBIGUOUS
@@ -63,6 +69,9 @@ LISTS: dict[str, Check] = {
     "userIds": bool,
 }
 CHECKS: dict[str, Check] = LISTS | {
+    "sourcedId": _is_own_id,
+    "userSourcedId": _is_own_id,
+    "relationshipUserSourcedId": _is_own_id,
     "status": _is_word,
     "dateLastModified": _is_time,
     "enabledUser": boolean,

@@ -50,8 +50,16 @@ MENDS: list[tuple[re.Pattern[str], Any, str]] = [
         "text-unseen",
     ),
     (
-        re.compile(r"&(?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});|</?[A-Za-z][^<>]*>"),
-        lambda found: "" if found[0].startswith("<") else html.unescape(found[0]),
+        re.compile(r"&(?:amp;)*((?:#\d{1,6}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});)"),
+        lambda found: html.unescape(f"&{found[1]}"),
+        "text-html",
+    ),
+    (
+        re.compile(
+            r"</?(?:(br|div|li|p|t[dr])|a|b|em|font|i|small|span|strong|su[bp]|u)(?:\s[^<>]*)?/?>",
+            re.IGNORECASE,
+        ),
+        lambda found: " " if found[1] else "",
         "text-html",
     ),
     (
@@ -107,9 +115,10 @@ def mended(text: str) -> tuple[str, str]:
     for pattern, meant, name in MENDS:
         if pattern.search(text):
             text, code = pattern.sub(meant, text).strip(), name
-    if wrapped := _wrapped(text):
-        text = next(each for each in wrapped.groups() if each is not None).strip()
-        code = code or "text-quoted"
+    while wrapped := _wrapped(text):
+        # The quotes or the apostrophe that a program has put around a text.
+        inner = next(each for each in wrapped.groups() if each is not None)
+        text, code = inner.strip(), code or "text-quoted"
     if _formula(text):
         return "", LOST_VALUE
     if LOST in text or _question(text):

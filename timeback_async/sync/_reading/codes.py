@@ -154,6 +154,10 @@ CODES: dict[str, Code] = {
         "the row ends in blank cells that belong to no column",
         "check whether there is a comma too many in the row",
     ),
+    "row-doubtful": _warning(
+        "the e-mail address of the row is none, or it stands in another column",
+        "check whether the cells of the row are in their columns",
+    ),
     "encoding-mixed": _warning(
         "the row is in another encoding than most of its file, and was read in that one",
         "check whether its names are right; export the file as UTF-8",
@@ -223,6 +227,11 @@ CODES: dict[str, Code] = {
     "deleted-by-id": _note(
         "a row to be deleted lacks required values; the person is deleted as TimeBack has them",
         "nothing",
+    ),
+    "dates-swapped": _warning(
+        "some dates of the file have day and month the other way round, so that others may have "
+        "been read wrongly",
+        'check them, and pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',
     ),
     "status-inactive": Code(
         "note", "the status inactive is of OneRoster 1.0 alone", "nothing", "note"

@@ -26,6 +26,7 @@ _element = re.compile(
     r"""(?:\s*(?:[,;|]|\Z)|\s+(?=["']))\s*"""
 ).match
 NOTHING = {"null", "NULL", "None", "nil", "NaN", "nan", "undefined"}
+_formula = re.compile(r'="([^"]*,[^"]*)"').fullmatch
 _guids = re.compile(r"\{[0-9A-Fa-f-]{36}\}(?:\s*,\s*\{[0-9A-Fa-f-]{36}\})+").fullmatch
 _typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall
 
@@ -39,7 +40,7 @@ def listed(text: str) -> tuple[list[str], str]:
     #   [], ["a","b"], [{"sourcedId":"a"}]  -> JSON
     #   ['a', 'b'], ('a',), ['a' 'b']       -> Python, numpy
     #   {a,b}, {"a","b"}                    -> PostgreSQL
-    #   a;b, a|b                            -> spreadsheets
+    #   a;b, a|b, ="a,b", ="a",="b"         -> spreadsheets
     if text.isalnum():
         return [text], ""
     if not _has_notation(text) or _guids(text):
@@ -47,7 +48,9 @@ def listed(text: str) -> tuple[list[str], str]:
     if text[0] in "[{":
         with suppress(*NOT_JSON):
             return _from_json(msgspec.json.decode(text))
-    inner = text
+    if formula := _formula(text):
+        return listed(formula[1])[0], OTHER_FORM
+    inner = text.replace(',="', ',"').removeprefix("=") if ',="' in text else text
     while brackets := _in_brackets(inner):
         inner = brackets[1] or brackets[2] or brackets[3] or ""
     elements: list[str] = []

@@ -134,6 +134,10 @@ class Loader:
             people.write()
         source.unreadable += rows.broken
         source.rows = rows.read
+        if mapper.has_swapped_dates:
+            has_own = "birthDate" in rows.columns.places
+            file = rows.file if has_own else self._roster.files["demographics"]
+            self._report("dates-swapped", file, field="birthDate")
         if self._claims_bulk and dated * 2 > total:
             source.is_doubtful = True
             self._report("mode-doubtful", rows.file)
@@ -151,7 +155,8 @@ class Loader:
         ids = (row["sourcedId"] for _, row in chunk if "role" not in row and "sourcedId" in row)
         lonely = [own for own in ids if own not in said.roles]
         held = set() if gives_role(rows) else self.relatives.held(lonely)
-        return self.relatives.roles_of(lonely, self._role_form), held
+        orgs = Orgs(self._options, self._orgs)
+        return self.relatives.roles_of(lonely, self._role_form, orgs.is_usable), held
 
     def finish(self) -> None:
         """Merge rows of one person, and take in people of whom the other files alone say more."""

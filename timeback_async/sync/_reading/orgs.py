@@ -17,6 +17,7 @@ __all__ = ["SCHOOL", "Orgs"]
 SCHOOL, OTHER_ORG, NOT_IN_FILE = range(3)  # ranks: a lower one is rather the primary org
 SITE_TYPES = {"school", "department"}
 DISTRICT_TYPES = {"district", "local", "state", "national"}
+MAX_LENGTH = 255
 _parts = re.compile(r"[._/@-]").split
 
 
@@ -31,6 +32,7 @@ class Orgs:
     def __init__(self, options: LoadedOptions, types: Mapping[str, str] | None) -> None:
         self._map, self._default = options.org_map, options.default_org
         self._types = types
+        self._without_zeros = {org.lstrip("0") for org in types or () if org.startswith("0")}
 
     def read(self, text: str, field: str, report: Reporter) -> list[str]:
         """Return the orgs in a cell: ids as orgs.csv has them, or one text that is no id.
@@ -67,7 +69,11 @@ class Orgs:
             return True
         parts = _parts(org)
         is_several = len(parts) > 1 and all(map(self._is_known, parts))
-        return is_usual(org) is not None and not is_several
+        return is_usual(org) is not None and len(org) <= MAX_LENGTH and not is_several
+
+    def is_usable(self, org: str) -> bool:
+        """Whether TimeBack has an id of an org, so that somebody there can be sent."""
+        return bool(self.mapped(org, "", Reporter(lambda *_: "note")))
 
     def rank(self, org: str) -> int:
         """Return SCHOOL for a school, more for another org, and most for an unknown org."""
@@ -89,10 +95,11 @@ class Orgs:
             field: Where it stands, for findings.
             report: Takes the findings.
         """
-        # Four cases, each with its finding:
+        # Five cases, each with its finding:
         #   blank cell        -> `default_org`, or org-missing
         #   there is a map    -> its entry, else `default_org`, or org-unmapped
         #   not an id         -> `default_org`, or org-unreadable: what may be a list is never sent
+        #   lacks only zeros  -> the same: a spreadsheet has taken `001` of orgs.csv for a number
         #   any other         -> the id as it is; org-unknown if orgs.csv does not list it
         if not org:
             if self._default is None:
@@ -103,9 +110,12 @@ class Orgs:
             if mapped is None:
                 report("org-unmapped", field, org)
             return mapped
-        if not self.is_id(org):
-            report("org-unreadable" if self._default is None else "value-left-out", field)
+        is_unknown = self._types is not None and org not in self._types
+        is_short = is_unknown and org.lstrip("0") in self._without_zeros
+        if is_short or not self.is_id(org):
+            why = "id-damaged" if is_short else "org-unreadable"
+            report(why if self._default is None else "value-left-out", field)
             return self._default
-        if self._types is not None and org not in self._types:
+        if is_unknown:
             report("org-unknown", field, org)
         return org

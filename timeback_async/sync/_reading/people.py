@@ -6,6 +6,7 @@ Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding 
 """
 
 import datetime
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
@@ -77,6 +78,9 @@ class MappedRow(NamedTuple):
 class PeopleMapper:
     """Maps rows to records.
 
+    Attributes:
+        has_swapped_dates: Whether a birth date had the month where its form has the day.
+
     Args:
         options: How the roster is read.
         org_types: Type of each org in orgs.csv, by id; None if there is no such file.
@@ -99,6 +103,7 @@ class PeopleMapper:
         self._date_format, self._grade_map = options.date_format, options.grades
         self._orgs = Orgs(options, org_types)
         self._roles = RoleMapper(self._orgs, role_date_format or options.date_format, options.today)
+        self.has_swapped_dates = False
 
     def person(
         self,
@@ -230,6 +235,8 @@ class PeopleMapper:
     def _values(self, row: Mapping[str, str], org: OrgRef, report: Reporter) -> dict[str, Any]:
         """Return the values that a record of every kind has."""
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
+        if "email" in row and "@" not in row["email"]:
+            report("row-doubtful", "")
         values["status"] = self._status(row, report)
         values["sourced_id"] = row["sourcedId"]
         values["given_name"] = _required(row, "givenName", report)
@@ -301,6 +308,7 @@ class PeopleMapper:
         why = WHY_UNREADABLE if text == UNREADABLE else ""
         if found == INVALID and not why:
             why = not_a_date(form)
+            self.has_swapped_dates |= form is not None and _fits(text, _swapped(form))
         report(found, "birthDate", why)
         return "" if found == NO_DAY else None
 
@@ -373,6 +381,15 @@ def _checked(
                 return None
             del values[TEXTS[field]]
             report(INVALID, field, error.reason)
+
+
+def _swapped(form: str) -> str:
+    """Return the form of a date with day and month in each other's place."""
+    return re.sub("%[dm]", lambda found: "%m" if found[0] == "%d" else "%d", form)
+
+
+def _fits(text: str, form: str) -> bool:
+    return isinstance(day(text, form), datetime.date)
 
 
 def _required(row: Mapping[str, str], field: str, report: Reporter) -> str:

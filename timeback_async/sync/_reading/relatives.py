@@ -8,7 +8,7 @@ Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) a
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -126,12 +126,15 @@ class Relatives:
         """Return those of some people whom another file holds with a role."""
         return set(self._database.holders_of(_json(ids)))
 
-    def roles_of(self, ids: Iterable[str], form: str | None) -> dict[str, list[RoleRow]]:
+    def roles_of(
+        self, ids: Iterable[str], form: str | None, is_usable: Callable[[str], bool]
+    ) -> dict[str, list[RoleRow]]:
         """Return the roles that follow from relationships to students, by the person's id.
 
         Args:
             ids: The people.
             form: Form of the dates in roles.csv.
+            is_usable: Tells whether anybody can be sent with an org.
         """
         related = self._database.relatives_of(_json(ids))
         schools = self._schools({other for each in related.values() for other, _ in each}, form)
@@ -142,6 +145,8 @@ class Relatives:
             if words & {"", OTHER} and self._relationship in RELATIONS:
                 role = role or self._relationship
             orgs = {org for other, _ in relatives for org in schools.get(other, ()) if org}
+            # An org that is wrong in one child's row costs nobody whose other children have one.
+            orgs = set(filter(is_usable, orgs)) or orgs
             if self._default_org is not None or not orgs:
                 orgs = {""}
             if role:
@@ -166,6 +171,10 @@ class Relatives:
 def gives_role(rows: Rows) -> bool:
     """Whether a file of people says their roles."""
     return "role" in rows.columns.places or "role" in rows.layout.constants
+
+
+def _unreported(_: str) -> None:
+    """Report nothing: what is wrong with an org is reported where its row is read."""
 
 
 def _role_row(role: str, org: str) -> RoleRow:
