@@ -99,6 +99,7 @@ class PeopleMapper:
         has_all_roles: bool = True,
     ) -> None:
         self._has_all_births, self._has_all_roles = has_all_births, has_all_roles
+        self._common_gaps = Gaps(birth=not has_all_births).as_json()
         self._is_strict, self._today = options.strict, options.today
         self._date_format, self._grade_map = options.date_format, options.grades
         self._orgs = Orgs(options, org_types)
@@ -124,7 +125,8 @@ class PeopleMapper:
             add: Takes each finding, once.
             ended: Role and org of the rows of roles.csv that end a role.
         """
-        if row.get("status", "").lower() == "tobedeleted" and not self._is_strict:
+        is_deleted = "status" in row and row["status"].lower() == "tobedeleted"
+        if is_deleted and not self._is_strict:
             whole = partial(self._mapped, row, role_rows, birth_date, birth_format, ended)
             return _leaver(row["sourcedId"], whole, add)
         return self._mapped(row, role_rows, birth_date, birth_format, ended, add)
@@ -158,7 +160,7 @@ class PeopleMapper:
         gaps = replace(
             AT_TIMEBACK,
             kind=not held.has_primary,
-            ended=[*(self._roles.ended(*each) for each in ended), *held.ended],
+            ended=self._ended(ended, held),
         )
         kind = "" if body is None else "person"
         return MappedRow(kind, None, "", "active", body, gaps.as_json())
@@ -193,12 +195,17 @@ class PeopleMapper:
             values["demographics"] = Demographics(birth)
         if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
-        grades = self._grades(row, role_rows, report)
+        grades = self._grades(row, role_rows, report) if "grades" in row or role_rows else []
         has_org = "primaryOrgSourcedId" in row
-        _report_doubts(held, has_org, is_partial, report)
+        if held.orgs or held.has_later or not held.is_current:
+            _report_doubts(held, has_org, is_partial, report)
+        username = row.get("username")
+        if username == UNREADABLE:
+            # A student who is sent without one would lose the one that TimeBack has.
+            report("value-invalid" if held.is_student else INVALID, "username", WHY_UNREADABLE)
+            username = None
 
         struct: type[Student | User | Roleless]
-        username = self._username(row, held, report)
         if has_no_roles:
             struct = Roleless
             values |= {"username": username or UNSET, "grades": grades or UNSET}
@@ -217,18 +224,36 @@ class PeopleMapper:
             values["roles"] = held.roles
         body = None if report.is_bad else _checked(struct, values, report)
 
+        gaps = self._gaps(birth, held, ended, has_org=has_org, is_partial=is_partial)
+        kind = "" if body is None else KIND_OF_STRUCT[struct]
+        is_student = None if has_no_roles else held.is_student
+        relation = "" if is_partial and not held.has_primary else held.relation
+        return MappedRow(kind, is_student, relation, values["status"], body, gaps)
+
+    def _gaps(
+        self,
+        birth: datetime.date | Literal[""] | None,
+        held: Roles,
+        ended: Sequence[tuple[str, str]],
+        *,
+        has_org: bool,
+        is_partial: bool,
+    ) -> bytes:
+        is_org_open = not has_org and (is_partial or bool(held.orgs))
+        if not (is_partial or is_org_open) and birth is not None:
+            return b"" if birth else self._common_gaps  # as nearly everybody has them
         gaps = Gaps(
             birth=birth is None or (birth == "" and not self._has_all_births),
-            org=not has_org and (is_partial or bool(held.orgs)),
+            org=is_org_open,
             orgs=[] if is_partial or has_org else held.orgs,
             roles=is_partial,
             kind=is_partial and not held.has_primary,
-            ended=[self._roles.ended(*each) for each in ended] + held.ended if is_partial else [],
+            ended=self._ended(ended, held) if is_partial else [],
         )
-        kind = "" if body is None else KIND_OF_STRUCT[struct]
-        is_student = None if has_no_roles else held.is_student
-        relation = "" if gaps.kind else held.relation
-        return MappedRow(kind, is_student, relation, values["status"], body, gaps.as_json())
+        return gaps.as_json()
+
+    def _ended(self, ended: Sequence[tuple[str, str]], held: Roles) -> list[tuple[str, str]]:
+        return [*(self._roles.ended(*each) for each in ended), *held.ended]
 
     # -- single fields
 
@@ -237,7 +262,7 @@ class PeopleMapper:
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
         if "email" in row and "@" not in row["email"]:
             report("row-doubtful", "")
-        values["status"] = self._status(row, report)
+        values["status"] = self._status(row["status"], report) if "status" in row else "active"
         values["sourced_id"] = row["sourcedId"]
         values["given_name"] = _required(row, "givenName", report)
         values["family_name"] = _required(row, "familyName", report)
@@ -257,10 +282,7 @@ class PeopleMapper:
         report(INVALID, field)
         return {name: text for name, text in row.items() if name != field}
 
-    def _status(self, row: Mapping[str, str], report: Reporter) -> str:
-        text = row.get("status", "active")
-        if text == "active":
-            return text
+    def _status(self, text: str, report: Reporter) -> str:
         status = text.lower()
         if status not in STATUSES:
             report("value-invalid", "status", f"must be one of {', '.join(STATUSES)}")
@@ -283,14 +305,6 @@ class PeopleMapper:
         if value != text:
             report("value-form", "enabledUser")
         return value
-
-    def _username(self, row: Mapping[str, str], held: Roles, report: Reporter) -> str | None:
-        username = row.get("username")
-        if username != UNREADABLE:
-            return username
-        # A student who is sent without one would lose the one that TimeBack has.
-        report("value-invalid" if held.is_student else INVALID, "username", WHY_UNREADABLE)
-        return None
 
     def _birth(
         self, text: str, form: str | None, report: Reporter
@@ -330,7 +344,7 @@ class PeopleMapper:
                 mapped = ceds_grade(grade) if known is CEDS_TO_TIMEBACK else None
                 report("grade-unmapped" if mapped is None else "value-form", "grades")
             found.append(grade if mapped is None else mapped)
-        return [*dict.fromkeys(found)]
+        return found if len(found) < 2 else [*dict.fromkeys(found)]
 
 
 def _report_doubts(held: Roles, has_org: bool, is_partial: bool, report: Reporter) -> None:
