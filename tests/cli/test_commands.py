@@ -237,7 +237,7 @@ def test_an_interrupted_run_says_how_much_it_never_read(server: MockServer, tmp_
 
 
 def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_path: Path) -> None:
-    server.faults = Faults(latency=2.0)
+    server.faults = Faults(latency=1.5)
     out = tmp_path / "failures.jsonl"
 
     def twice() -> None:
@@ -261,7 +261,7 @@ def test_waiting_for_what_is_in_flight_has_an_end(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_signals, "DRAIN", 0.01)
-    server.faults = Faults(latency=5.0)
+    server.faults = Faults(latency=1.5)
     when(lambda: server.requests >= 1, interrupt)
 
     done = run("upsert", student_file(tmp_path / "a.jsonl", 1), "--json")

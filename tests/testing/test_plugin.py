@@ -99,7 +99,7 @@ def test_the_fixtures_work_where_pytest_asyncio_is_not_installed(
 
     project(pytester, "", BACKEND + MARKED_ANYIO)
 
-    options = ["-p", "no:cacheprovider", *WITHOUT_ASYNCIO]
+    options = ["-p", "no:cacheprovider", "--assert=plain", *WITHOUT_ASYNCIO]
     result = pytester.runpytest_subprocess(*options, timeout=30)
 
     result.assert_outcomes(passed=4)
