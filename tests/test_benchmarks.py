@@ -1,7 +1,7 @@
 """The benchmarks' arithmetic, and that they run; what they measure is not judged here."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,14 +85,19 @@ def test_a_run_is_void_when_the_server_was_the_bottleneck() -> None:
     assert (measure.is_void(busy), measure.is_void(idle)) == (True, False)
 
 
-@pytest.mark.parametrize("name", ["ours", "ours+uvloop", "bare", "script", "floor"])
-def test_a_contender_saves_every_record_at_the_lean_server(name: str) -> None:
+@pytest.fixture(scope="module")
+def lean() -> Iterator[measure.Server]:
     pytest.importorskip("httptools", reason="the lean server is built on httptools")
+    with measure.server() as lean:
+        yield lean
+
+
+@pytest.mark.parametrize("name", ["ours", "ours+uvloop", "bare", "script", "floor"])
+def test_a_contender_saves_every_record_at_the_lean_server(lean: measure.Server, name: str) -> None:
     if any(map(measure.is_absent, CONTENDERS[name].needs)):
         pytest.skip("uvloop does not exist for this system")
 
-    with measure.server() as lean:
-        sample = measure.sample(lean, name, records=200, in_flight=8)
+    sample = measure.sample(lean, name, records=200, in_flight=8)
 
     assert (sample.saved, sample.records, sample.contender) == (200, 200, name)
     assert sample.cpu > 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.amounts import amount
 from tests.support.records import link, student, students, user
 from timeback_async import Outcome, Report, Student, TimebackSession
 from timeback_async._transport import aiohttp as _transport
@@ -13,7 +14,7 @@ from timeback_async._transport.aiohttp import AiohttpTransport
 from timeback_async.errors import RecordError
 from timeback_async.testing import Faults, MockServer
 
-MANY = 10_000
+MANY = amount(2_000, long=10_000)
 FAULTS = Faults(statuses={503: 0.01, 502: 0.005}, drop_before=0.0025, drop_after=0.0025)
 
 
@@ -33,7 +34,7 @@ async def first_calls(server: MockServer, number: int, cancelled: int) -> list[b
 
 
 @pytest.mark.parametrize("cancelled", [0, 1], ids=["all-wait", "first-caller-cancelled"])
-async def test_ten_thousand_first_calls_need_one_token(cancelled: int) -> None:
+async def test_thousands_of_first_calls_need_one_token(cancelled: int) -> None:
     async with MockServer(faults=Faults(latency=0.005)) as server:
         served = await first_calls(server, MANY, cancelled)
 
@@ -49,7 +50,7 @@ def revoking(server: MockServer, records: Sequence[Student]) -> Iterator[Student
 
 
 async def test_a_token_revoked_in_the_middle_costs_one_renewal() -> None:
-    records = students(4_000)
+    records = students(MANY // 2)
 
     async with MockServer() as server, TimebackSession(server.config()) as session:
         report = await session.upsert_many(revoking(server, records))
@@ -83,7 +84,7 @@ async def upsert_in_bad_weather(
         return await session.upsert_many(records)
 
 
-async def test_ten_thousand_records_survive_bad_weather() -> None:
+async def test_thousands_of_records_survive_bad_weather() -> None:
     records = students(MANY)
 
     async with MockServer(faults=FAULTS) as server:
@@ -98,7 +99,7 @@ async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_transport, "IS_KNOWN", False)  # aiohttp's own request, repeated whole
-    records = students(4_000)
+    records = students(MANY)
 
     async with MockServer(faults=FAULTS) as server:
         report = await upsert_in_bad_weather(server, records, hidden_retries=True)

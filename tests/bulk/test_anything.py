@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.bulk import collect, paces
 from tests.support.clock import simulated
 from tests.support.records import link, student, user
@@ -30,7 +31,7 @@ junk = st.sampled_from([None, 3, "p-0", {}, {"student": {"sourcedId": "p-1"}}, s
     form=st.sampled_from(["await", "iterate", "ordered"]),
     pace=paces,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(100, long=200), deadline=None)
 @simulated
 async def test_every_record_has_one_result_and_the_last_version_stays(
     records: list[Any],

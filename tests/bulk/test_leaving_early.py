@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.bulk import (
     FAILED,
     NOT_SENT,
@@ -201,7 +202,7 @@ any_faults = st.sampled_from(
     is_streamed=st.booleans(),
     pace=paces,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=amount(100, long=300), deadline=None)
 @simulated
 async def test_a_cancelled_run_is_honest_at_any_moment(
     quarters: int,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.command import run
 from tests.support.packages import PACKAGES, package
 from tests.support.records import wire_student, wire_user
@@ -112,7 +113,7 @@ LINES = st.lists(
 
 
 @settings(
-    max_examples=20,
+    max_examples=amount(10, long=20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -134,7 +135,7 @@ def test_a_table_made_at_random(
 
 
 @settings(
-    max_examples=10,
+    max_examples=amount(5, long=10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

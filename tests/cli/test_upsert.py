@@ -163,12 +163,12 @@ def test_a_dry_run_looks_nothing_up_and_needs_no_credentials(server: MockServer)
 def test_a_delta_that_was_interrupted_is_completed_when_its_failures_are_sent(
     server: MockServer,
 ) -> None:
-    ids = [f"s-{n}" for n in range(300)]
+    ids = [f"s-{n}" for n in range(150)]
     run("upsert", family(*map(child, ids), demographics=born(*ids)))
     delta = family(*(child(each, grades="07") for each in ids), mode="delta", name="delta")
     server.faults = Faults(latency=0.05)
     before = server.requests
-    when(lambda: server.requests > before + 100, interrupt)
+    when(lambda: server.requests > before + 50, interrupt)
 
     done = run("upsert", delta, "--failures", "failures.jsonl", "--max-in-flight", 8)
     server.faults = Faults()
@@ -439,8 +439,8 @@ def test_a_row_is_encoded_once_and_decoded_once_at_most(
     monkeypatch.setattr(validate, "_decode", decoders)
     monkeypatch.setattr(plan, "_decode", {"student": decoders[Student], "user": decoders[User]})
 
-    done = run(command, family(*(child(f"s-{n}") for n in range(1000))))
+    done = run(command, family(*(child(f"s-{n}") for n in range(200))))
 
     assert done.exit_code == 0
-    assert len(server.students) == 1000
-    assert counted == {"encode": 1000, "decode": 1000}
+    assert len(server.students) == 200
+    assert counted == {"encode": 200, "decode": 200}

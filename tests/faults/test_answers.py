@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 import tracemalloc
-import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +14,7 @@ from aiohttp import web
 from tests.support.case import CANARY, case, figure, private_student, private_students, trying
 from tests.support.config import config
 from tests.support.proxy import FAIR
-from tests.support.raw import RawServer, reply
+from tests.support.raw import RawServer, bomb, reply
 from tests.support.scripted import grant
 from timeback_async import Report, TimebackSession
 from timeback_async.errors import ConnectError, RedirectError
@@ -102,15 +101,6 @@ async def test_an_answer_of_unknown_length_cut_off_at_any_byte_is_no_record(
 
 
 # -- answers that nobody should follow, unpack or wait for
-
-
-def bomb(mebibytes: int) -> bytes:
-    """Return so many mebibytes of zeros, packed: one block of it, again and again."""
-    zipper = zlib.compressobj(9, wbits=31)
-    first, block = (
-        zipper.compress(bytes(1 << 20)) + zipper.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
-    )
-    return first + block * (mebibytes - 1)
 
 
 def whole(body: bytes, status: int = 200, header: tuple[str, str] = ("X", "")) -> Delivery:

@@ -125,9 +125,9 @@ async def test_setting_the_clock_costs_no_request_over_real_sockets(
     ],
 )
 def test_an_outage_within_our_patience_costs_no_record(seconds: float, in_flight: int) -> None:
-    end = 10.0 + seconds
+    begin, end = 5.0, 5.0 + seconds
     run = runs.simulated(
-        lambda: Server(outages=[(10.0, end)], latency=0.3), end + 10, in_flight=in_flight
+        lambda: Server(outages=[(begin, end)], latency=0.3), end + 6, in_flight=in_flight
     )
 
     assert run.report.ok
@@ -179,7 +179,7 @@ def test_of_our_requests_hardly_any_are_turned_away() -> None:
 
 
 def test_the_check_finds_a_client_that_backs_off_for_each_record_alone() -> None:
-    run = runs.simulated(lambda: Server(Bucket(100)), 20.0, adaptive=False)
+    run = runs.simulated(lambda: Server(Bucket(100)), 10.0, adaptive=False)
 
     assert not keeps_to_the_limit(run)
     assert run.wasted > 0.2

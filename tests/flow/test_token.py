@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote_plus
 
 import pytest
 
+from tests.support.amounts import amount
 from tests.support.clock import now, simulated
 from tests.support.config import BASE, SECRET, config
 from tests.support.scripted import After, Outcome, ScriptedServer, Step, answer, grant
@@ -18,6 +19,7 @@ from timeback_async._wire.http import CREATEPUT, READONLY
 from timeback_async.errors import AuthError, ConnectError, SessionError, TimedOutError
 
 HOUR = 3600
+CALLERS = amount(1_000, long=10_000)
 
 
 def make(*grants: Step, latency: float = 0.0, **settings: Any) -> tuple[TokenStore, ScriptedServer]:
@@ -43,10 +45,10 @@ async def ask_at(store: TokenStore, times: Sequence[float]) -> list[str]:
 
 
 @simulated
-async def test_ten_thousand_callers_share_one_fetch() -> None:
+async def test_any_number_of_callers_share_one_fetch() -> None:
     store, transport = make(latency=1.0)
 
-    tokens = await asyncio.gather(*(store.get(CREATEPUT) for _ in range(10_000)))
+    tokens = await asyncio.gather(*(store.get(CREATEPUT) for _ in range(CALLERS)))
 
     assert len({id(token) for token in tokens}) == 1
     assert (len(transport.asked), store.requests) == (1, 1)
@@ -62,14 +64,14 @@ def test_a_cancelled_caller_cancels_only_itself(
     @simulated
     async def scenario() -> None:
         store, transport = make(latency=1.0)
-        callers = [asyncio.create_task(store.get(CREATEPUT)) for _ in range(10_000)]
+        callers = [asyncio.create_task(store.get(CREATEPUT)) for _ in range(CALLERS)]
         await asyncio.sleep(0.5)
         callers[0].cancel()
 
         results = await asyncio.gather(*callers, return_exceptions=True)
 
         served = sum(isinstance(result, Token) for result in results)
-        assert served == (9_999 if is_shielded else 0)
+        assert served == (CALLERS - 1 if is_shielded else 0)
         assert len(transport.asked) == 1
 
     scenario()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from timeback_async import (
     UNSET,
     AgentRecord,
@@ -198,7 +199,7 @@ wires = st.dictionaries(st.sampled_from([*STUDENT, "extra", "x"]), json_values)
 
 
 @pytest.mark.parametrize("record", [StudentRecord, OrgRecord, AgentRecord])
-@settings(deadline=None)
+@settings(max_examples=amount(30, long=100), deadline=None)
 @given(wires)
 def test_whatever_is_received_no_field_is_lost(record: Any, wire: dict[str, Any]) -> None:
     received = record.from_wire(wire)

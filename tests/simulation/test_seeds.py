@@ -1,6 +1,6 @@
 """Many small worlds, each drawn from a seed: whatever the server does, no record is lost.
 
-Three hundred of them; SIMULATION_SEEDS=100000 for more.
+A hundred of them; SIMULATION_SEEDS=100000 for more.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from tests.support.clock import run_simulated
 from .runs import Run, upsert
 from .servers import Bucket, Limit, NoLimit, Quota, Server
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 GROUPS = 20
 
 

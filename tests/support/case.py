@@ -260,10 +260,10 @@ def _logged() -> Iterator[list[str]]:
 
 
 def _told(error: BaseException | None) -> str:
-    """Return all that a traceback and a repr would show."""
+    """Return all that a traceback and a repr would show, but for the lines of our own code."""
     if error is None:
         return ""
-    return repr(error) + "".join(traceback.format_exception(error))
+    return repr(error) + "".join(traceback.format_exception(error, limit=0))
 
 
 def _open_files() -> int:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import zlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -22,6 +23,15 @@ DROP = Reply(then="close")
 def reply(body: bytes = b"{}", status: str = "200 OK", headers: Sequence[str] = ()) -> Reply:
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return Reply("\r\n".join(head).encode() + body)
+
+
+def bomb(mebibytes: int) -> bytes:
+    """Return so many mebibytes of zeros, packed: one block of it, again and again."""
+    zipper = zlib.compressobj(9, wbits=31)
+    first, block = (
+        zipper.compress(bytes(1 << 20)) + zipper.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
+    )
+    return first + block * (mebibytes - 1)
 
 
 class RawServer:
@@ -45,7 +55,9 @@ class RawServer:
         return sum(not handler.done() for handler in self._handlers)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, ssl=self._tls, backlog=1024
+        )
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://localhost:{self.port}"
         return self

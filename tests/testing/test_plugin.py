@@ -1,4 +1,4 @@
-"""Most tests run pytest in a process of its own, the way a user of the fixtures would."""
+"""Most tests run pytest once more within this one; some in a process of its own, as a user does."""
 
 import os
 
@@ -57,10 +57,9 @@ async def test_the_faults_may_be_set(timeback_server, timeback_session):
 """
 
 
-def run(pytester: pytest.Pytester, ini: str, setup: str, options: list[str]) -> pytest.RunResult:
+def project(pytester: pytest.Pytester, ini: str, setup: str) -> None:
     pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
     pytester.makepyfile(TESTS.format(setup=setup))
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,19 @@ def run(pytester: pytest.Pytester, ini: str, setup: str, options: list[str]) -> 
 def test_the_fixtures_work_under(
     pytester: pytest.Pytester, ini: str, setup: str, options: list[str]
 ) -> None:
-    run(pytester, ini, setup, options).assert_outcomes(passed=4)
+    project(pytester, ini, setup)
+
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+
+    result.assert_outcomes(passed=4)
+
+
+def test_the_fixtures_work_in_a_process_of_their_own(pytester: pytest.Pytester) -> None:
+    project(pytester, STRICT, MARKED_ASYNCIO)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=30)
+
+    result.assert_outcomes(passed=4)
 
 
 def test_the_fixtures_work_where_pytest_asyncio_is_not_installed(
@@ -86,7 +97,10 @@ def test_the_fixtures_work_where_pytest_asyncio_is_not_installed(
     pytester.makepyfile(pytest_asyncio="raise ImportError('not installed')")
     monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
 
-    result = run(pytester, "", BACKEND + MARKED_ANYIO, WITHOUT_ASYNCIO)
+    project(pytester, "", BACKEND + MARKED_ANYIO)
+
+    options = ["-p", "no:cacheprovider", "--assert=plain", *WITHOUT_ASYNCIO]
+    result = pytester.runpytest_subprocess(*options, timeout=30)
 
     result.assert_outcomes(passed=4)
 
