@@ -41,6 +41,13 @@ def test_an_id_of_the_standard_is_itself(text: str) -> None:
         "00123\u200e",
         "\u2060\u00a000123",
         '="\u200b00123"',
+        "00\u061c123",
+        "00123\u034f",
+        "“00123”",
+        "„00123“",
+        "«00123»",
+        "\u201800123\u2019",
+        "\u203900123\u203a",
     ],
 )
 def test_what_stands_around_an_id_is_removed(text: str) -> None:
@@ -99,13 +106,20 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "\uff11\uff12",
         "\u0405ak",
         "李1",
+        "(7)",
+        "{7}",
+        "{3F2504E0}",
+        "Err:502",
     ],
 )
 def test_an_id_whose_original_is_not_certain_is_lost(text: str) -> None:
     assert read_id(text) == ("", "id-damaged")
 
 
-@pytest.mark.parametrize("text", ["a:1", "a b", "(7)", "{7}", "Zoë", "o'hara@x", "éa-1", "李龍"])
+@pytest.mark.parametrize(
+    "text",
+    ["a:1", "a b", "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "Zoë", "o'hara@x", "éa-1", "李龍"],
+)
 def test_other_ids_are_sent_to_be_checked(text: str) -> None:
     assert read_id(text) == (text, "id-unusual")
 
