@@ -15,7 +15,14 @@ def _drop(case: Case, sheet: Sheet) -> None:
 @damage(FILE)
 def file_missing(case: Case, draw: Draw) -> bool:
     """A file that the manifest promises is not there (Microsoft: always send the same files)."""
-    return _without(case, draw, lambda sheet: _drop(case, sheet))
+
+    def remove(sheet: Sheet) -> None:
+        _drop(case, sheet)
+        if sheet.target == "demographics" and "manifest.csv" not in case.sheets:
+            for facts in case.truth.values():  # nobody has promised that there are any
+                facts.pop("birthDate", None)
+
+    return _without(case, draw, remove)
 
 
 @damage(FILE)

@@ -124,7 +124,7 @@ def passwords(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def null_of_typed(case: Case, draw: Draw) -> bool:
     """SQL Server's NULL in columns that hold no names (yuniql#77, azuredatastudio#17451)."""
-    word = draw.choice(WORDS)
+    word = draw.choice([each for each in WORDS if each != "#N/A"])  # that was something else
     fields = (
         "status",
         "dateLastModified",

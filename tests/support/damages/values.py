@@ -10,11 +10,11 @@ from tests.support.damages.catalogue import CELL, Draw, cells_of, damage
 def change(
     case: Case, draw: Draw, fields: tuple[str, ...], change: Callable[[str], str], *,
     is_certain: bool = False, is_lost: bool = False, targets: tuple[str, ...] = ("users",),
-    is_filled: bool = True,
+    is_filled: bool = True, fits: Callable[[str], bool] = lambda cell: True,
 ) -> bool:  # fmt: skip
     """Change cells of one column; each value may be lost, unless it is certain what was meant."""
     harm = case.harm_lost if is_lost else case.harm_cell
-    chosen = cells_of(case, draw, *fields, targets=targets, is_filled=is_filled)
+    chosen = cells_of(case, draw, *fields, targets=targets, is_filled=is_filled, fits=fits)
     for sheet, line, place, field in chosen:
         line.cells[place] = change(line.cells[place])
         if not is_certain:
@@ -249,4 +249,7 @@ def grade_unknown(case: Case, draw: Draw) -> bool:
 def role_type_odd(case: Case, draw: Draw) -> bool:
     """`Primary`, `PRIMARY`, `1`: the kind of a role, in other words."""
     words = ("Primary", "PRIMARY", "1", "main", "true", "yes")
-    return change(case, draw, ("roleType",), lambda text: draw.choice(words), targets=("roles",))
+    return change(
+        case, draw, ("roleType",), lambda text: draw.choice(words), targets=("roles",),
+        fits=lambda cell: cell != "secondary",
+    )  # fmt: skip

@@ -62,6 +62,7 @@ from timeback_async.sync._reading.cells import is_no_value, is_plain, mended
         ("#NAME?", "", "text-formula"),
         ("#N/A", "", "text-formula"),
         ("########", "", "text-formula"),
+        ("A\u061cda", "Ada", "text-unseen"),
         ("5E10", "5E10", ""),
         ("#7", "#7", ""),
     ],

@@ -42,6 +42,13 @@ def test_an_id_of_the_standard_is_itself(text: str) -> None:
         "\u061c00123",
         "\u2060\u00a000123",
         '="\u200b00123"',
+        "00\u061c123",
+        "00123\u034f",
+        "“00123”",
+        "„00123“",
+        "«00123»",
+        "\u201800123\u2019",
+        "\u203900123\u203a",
     ],
 )
 def test_what_stands_around_an_id_is_removed(text: str) -> None:
@@ -103,6 +110,9 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "\uff11\uff12",
         "\u0405ak",
         "李1",
+        "(7)",
+        "{7}",
+        "{3F2504E0}",
     ],
 )
 def test_an_id_whose_original_is_not_certain_is_lost(text: str) -> None:

@@ -780,23 +780,23 @@ def test_several_known_orgs_are_no_unknown_one(tmp_path: Path) -> None:
     assert codes(roster) == {"org-unreadable": 1, "org-unknown": 1}
 
 
-def test_an_org_that_lacks_the_zeros_of_a_known_one_is_not_sent(tmp_path: Path) -> None:
-    known = [org("001"), org("000"), org("10")]
-    cells = ("1", "[1]", "0", "01", "10", "2")
+def test_an_org_that_is_nearly_a_known_one_is_not_sent(tmp_path: Path) -> None:
+    known = [org("001"), org("000"), org("10"), org("Oak-1")]
+    cells = ("1", "[1]", "0", "01", "10", "2", "OAK-1", "Oak-1")
     people = [child(f"s-{n}", orgSourcedIds=cell) for n, cell in enumerate(cells)]
 
     roster = read(tmp_path / "none", school(*people, orgs=known))
     other = read(tmp_path / "default", school(*people, orgs=known), default_org="10")
 
-    assert list(records(roster)) == ["s-4", "s-5"]
+    assert list(records(roster)) == ["s-4", "s-5", "s-7"]
     assert codes(roster) == {
-        "id-damaged": 3,
+        "id-damaged": 4,
         "org-unreadable": 1,
         "value-form": 1,
         "org-unknown": 1,
     }
-    assert other.count.students == 6
-    assert codes(other)["value-left-out"] == 4
+    assert other.count.students == 8
+    assert codes(other)["value-left-out"] == 5
 
 
 def test_an_org_longer_than_any_id_is_not_sent(tmp_path: Path) -> None:

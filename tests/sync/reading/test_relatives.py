@@ -318,6 +318,20 @@ def test_the_school_of_a_contact_is_mended_as_its_childs_is(tmp_path: Path, cell
     assert roles_of(roster) == {"p-1": [("primary", "parent", "10")]}
 
 
+def test_a_relationship_with_a_blank_cell_too_many_is_read(tmp_path: Path) -> None:
+    relations = csv_text([kin("s-1", "a@canary.example"), kin("s-1", "Canary")])
+    files = {
+        "User.csv": csv_text([contact("p-1", "a@canary.example")]),
+        "Guardianrelationship.csv": relations.replace("Parent", "Parent,"),
+        "Student.csv": csv_text([pupil("s-1")]),
+    }
+
+    roster = opened(folder(tmp_path, files))
+
+    assert links_of(roster) == {"s-1+p-1": "parent"}
+    assert [each.split()[0] for each in wrong(roster)] == ["row-width", "row-wider"]
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_the_parent_files_stand_beside_the_files_of_both_versions(
     tmp_path: Path, version: str

@@ -80,6 +80,7 @@ CHECKS: dict[str, Check] = LISTS | {
     "username": _is_one_word,
     "identifier": lambda text: "@" not in text,
     "email": _is_email,
+    "relationshipUserEmail": _is_email,
     "sms": _is_number,
     "phone": _is_number,
     "birthDate": _is_day,

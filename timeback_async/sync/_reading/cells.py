@@ -30,7 +30,7 @@ _wrapped = re.compile(
 ).fullmatch
 _formula = re.compile(
     r"=.*|[-+]?\d+(?:[.,]\d+)?[eE]\+\d+|[-+]?\d+[.,]\d+[eE]-?\d+"
-    r"|Err:\d+|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
+    r"|Err:\d{3}|#{2,}|#(?:N/A.*|NA|NV|[A-Z0-9/]+[!?])"
 ).fullmatch
 _question = re.compile(r"\w\?|\?\w").search
 
@@ -45,7 +45,9 @@ def _letter(found: re.Match[str]) -> str:
 # Letters without a shape are removed. The two that join letters of Persian and Hindi are kept.
 MENDS: list[tuple[re.Pattern[str], Any, str]] = [
     (
-        re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"),
+        re.compile(
+            "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+        ),
         "",
         "text-unseen",
     ),

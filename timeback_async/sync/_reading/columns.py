@@ -12,7 +12,7 @@ from ...errors import ConfigError
 from .files import shown
 from .layout import TARGETS, FileLayout
 
-__all__ = ["NEEDED", "UNREAD", "Columns", "columns_of", "standard_columns"]
+__all__ = ["IN_PLACE_OF", "NEEDED", "UNREAD", "Columns", "columns_of", "standard_columns"]
 
 # The columns of users.csv that only one version has.
 ONLY_IN = {

@@ -22,7 +22,7 @@ DAMAGED = (
     rf"|(?:{MONTHS})[-/. ]\d{{1,4}}"  # Mar-01
     r"|\d{1,2}/\d{1,2}/\d{2,4}(?: [\d:]+)?"  # 3/1/2026
     r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
-    r"|\#{2,}|Err:\d+"
+    r"|\#{2,}|Err:\d{3}"  # ####, Err:502
 )
 # Most ids: words with a digit, joined by hyphens. No number or date looks so, and this is quick.
 _COMMON = r"(?:[A-Za-z]{1,2}|[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)(?:-[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)*"
@@ -30,13 +30,16 @@ is_usual = re.compile(rf"{_COMMON}\Z|(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").ful
 are_common = re.compile(rf"{_COMMON}(?:,{_COMMON})*").fullmatch
 _is_damaged = re.compile(DAMAGED, re.IGNORECASE).fullmatch
 _invisible = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
-_wrapped = re.compile(r"""=?"([^"]*)"|'([^']*)'?""").fullmatch
-_guid = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}").fullmatch
+QUOTES = "\u2018-\u201f\u00ab\u00bb\u2039\u203a"
+_wrapped = re.compile(rf"""=?"([^"]*)"|'([^']*)'?|[{QUOTES}]([^{QUOTES}]*)[{QUOTES}]""").fullmatch
+# A GUID in braces is an id; any other text in them is a list, or a remark.
+_bracketed = re.compile(r"[({](?![0-9A-Fa-f-]{36}\}\Z).*[)}]").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.
 _unreadable = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\](){}#?%&^\\\\]|//|^'|'$"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|'$"
 ).search
 
 
@@ -65,12 +68,14 @@ def read_id(text: str) -> tuple[str, str]:
     if is_usual(text):
         return text, ""
     found, code = _invisible.sub("", text).strip(), ""
-    if wrapped := _wrapped(found):
-        found = (wrapped[1] or wrapped[2] or "").strip()
+    while wrapped := _wrapped(found):
+        found = "".join(filter(None, wrapped.groups())).strip()
     if found != text:
         code = "id-mended"
-    if _guid(found):
-        return found, "id-unusual"
-    if not found or _is_damaged(found) or _unreadable(found) or _is_of_two_scripts(found):
+    if (
+        not found
+        or _is_of_two_scripts(found)
+        or any(is_lost(found) for is_lost in (_is_damaged, _unreadable, _bracketed))
+    ):
         return "", "id-damaged"
     return found, code or ("" if is_usual(found) else "id-unusual")

@@ -32,7 +32,7 @@ class Orgs:
     def __init__(self, options: LoadedOptions, types: Mapping[str, str] | None) -> None:
         self._map, self._default = options.org_map, options.default_org
         self._types = types
-        self._without_zeros = {org.lstrip("0") for org in types or () if org.startswith("0")}
+        self._alike = set(map(_alike, types or ()))
 
     def read(self, text: str, field: str, report: Reporter) -> list[str]:
         """Return the orgs in a cell: ids as orgs.csv has them, or one text that is no id.
@@ -99,7 +99,7 @@ class Orgs:
         #   blank cell        -> `default_org`, or org-missing
         #   there is a map    -> its entry, else `default_org`, or org-unmapped
         #   not an id         -> `default_org`, or org-unreadable: what may be a list is never sent
-        #   lacks only zeros  -> the same: a spreadsheet has taken `001` of orgs.csv for a number
+        #   nearly a known id -> the same: a program has written `1` for `001` of orgs.csv
         #   any other         -> the id as it is; org-unknown if orgs.csv does not list it
         if not org:
             if self._default is None:
@@ -111,11 +111,16 @@ class Orgs:
                 report("org-unmapped", field, org)
             return mapped
         is_unknown = self._types is not None and org not in self._types
-        is_short = is_unknown and org.lstrip("0") in self._without_zeros
-        if is_short or not self.is_id(org):
-            why = "id-damaged" if is_short else "org-unreadable"
+        is_damaged = is_unknown and _alike(org) in self._alike
+        if is_damaged or not self.is_id(org):
+            why = "id-damaged" if is_damaged else "org-unreadable"
             report(why if self._default is None else "value-left-out", field)
             return self._default
         if is_unknown:
             report("org-unknown", field, org)
         return org
+
+
+def _alike(org: str) -> str:
+    """Return an id without what programs change in ids: leading zeros, and the case of letters."""
+    return org.lstrip("0").lower()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from .alignment import is_aligned
 from .cells import LIKELY, LOST_VALUE, NAMES, NO_VALUE, is_no_record, is_no_value, mended
-from .columns import NEEDED, UNREAD, Columns
+from .columns import IN_PLACE_OF, NEEDED, UNREAD, Columns
 from .findings import Findings
 from .ids import is_usual, read_id
 from .layout import FileLayout
@@ -55,7 +55,9 @@ class Rows:
         self.read = self.broken = 0
         self._table, self._findings = table, findings
         self._places = [pair for pair in columns.places.items() if pair[0] not in UNREAD]
-        self._ids, self._needed = IDS[layout.target], NEEDED[layout.target]
+        others = {IN_PLACE_OF[field]: field for field in columns.places if field in IN_PLACE_OF}
+        self._ids = IDS[layout.target]
+        self._needed = [others.get(field, field) for field in NEEDED[layout.target]]
         self._values = {
             field: {text.lower(): meaning for text, meaning in values.items()}
             for field, values in layout.values.items()
