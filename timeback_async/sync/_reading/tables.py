@@ -20,7 +20,6 @@ from .text import Text
 
 __all__ = ["NO_RECORD", "Broken", "Row", "Table"]
 
-LINES_AT_ONCE = 256
 LINES_BEFORE_HEADER = 20
 DELIMITERS = ",;\t|"
 ENDS = ("\n", "\r")
@@ -81,8 +80,11 @@ class Table:
     def _of_text(self) -> Iterator[Row]:
         width, header = len(self.header), self.header
         is_after_broken = False
-        lines, number = self._below_header(), self._before + 2
-        while some := list(islice(lines, LINES_AT_ONCE)):
+        number, first = 1, self._before + 2
+        for some in self._text.batches():
+            skipped = min(len(some), max(0, first - number))
+            number += skipped
+            del some[:skipped]
             found, odd = self._at_once(some), dict[int, list[str]]()
             if found is None:
                 found = [self._one(line, number + n, odd) for n, line in enumerate(some)]
@@ -157,9 +159,6 @@ class Table:
         if place:
             self.notes.append(("before-header", str(place)))
         return said or max(DELIMITERS, key=header.count), place, header.removeprefix("\ufeff")
-
-    def _below_header(self) -> Iterator[str]:
-        return islice(self._text.lines(), self._before + 1, None)
 
     def _parsed(self, lines: Sequence[str]) -> list[list[str]]:
         """Return the cells of each row in some lines.

@@ -7,6 +7,7 @@ write instead.
 import codecs
 import io
 from collections.abc import Iterator
+from itertools import chain
 
 from ...errors import ConfigError
 from .files import DataFile, reading
@@ -14,6 +15,7 @@ from .files import DataFile, reading
 __all__ = ["Text"]
 
 BLOCK = 1 << 20
+LETTERS_AT_ONCE = 1 << 15
 HEAD = 200  # bytes at the beginning of a file, nearly all of them of its header
 UTF_8 = "utf-8"
 MOSTLY = 0.7
@@ -80,15 +82,22 @@ class Text:
             self.notes.append(("encoding-doubtful" if is_doubtful else "encoding", self._first))
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines with their ends; `decoded` mends those of a file that is not clean."""
+        """Return the lines with their ends; `decoded` mends those of a file that is not clean."""
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[str]]:
+        """Yield the same lines, some hundred at once."""
         errors = "strict" if self.is_clean else "surrogateescape"
         with (
             reading(self._file) as stream,
             io.TextIOWrapper(stream, self._first, errors, newline="") as text,
         ):
-            if first := text.readline():
-                yield first.removeprefix("\ufeff")
-                yield from text
+            some = text.readlines(LETTERS_AT_ONCE)
+            if some:
+                some[0] = some[0].removeprefix("\ufeff")
+            while some:
+                yield some
+                some = text.readlines(LETTERS_AT_ONCE)
 
     def decoded(self, line: str) -> tuple[str | None, bool]:
         """Return a line of a file that is not clean as it was meant; None if that is not known.
