@@ -31,8 +31,8 @@ WINGS = [
     ("sync._reading", [
         "", "files", "codes", "findings", "gaps", "layout", "columns", "records", "values", "ids",
         "lists", "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
-        "alignment", "rows", "terms", "roles", "database", "people", "said", "roster", "merging",
-        "json_lines", "relatives", "load", "links", "read",
+        "alignment", "rows", "terms", "roles", "fields", "database", "people", "said", "roster",
+        "merging", "json_lines", "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "id_forms",

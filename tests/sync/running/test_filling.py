@@ -383,8 +383,8 @@ def test_roles_alone_are_mapped_and_checked_as_others(tmp_path: Path) -> None:
 
     assert [each.split(": ")[0] for each in wrong(roster)] == [
         "role-unknown roles.csv:2",
-        "role-left-out roles.csv:3",
         "roles-alone roles.csv:5",
+        "role-left-out roles.csv:3",
     ]
     assert roster.count[:4] == (0, 1, 0, 1)
 
@@ -485,7 +485,10 @@ def test_a_birth_date_alone_that_cannot_be_read_changes_nothing(
 ) -> None:
     roster = read(tmp_path, changes(demographics=births))
 
-    assert [each.split(": ")[0] for each in wrong(roster)] == ["value-invalid demographics.csv:2"]
+    assert [each.split(": ")[0] for each in wrong(roster)] == [
+        "value-missing demographics.csv:2",
+        "value-left-out demographics.csv:2",
+    ]
     assert roster.count[:4] == (0, 0, 0, 1)
 
 

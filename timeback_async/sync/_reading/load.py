@@ -134,7 +134,7 @@ class Loader:
             people.write()
         source.unreadable += rows.broken
         source.rows = rows.read
-        if mapper.has_swapped_dates:
+        if mapper.fields.has_swapped_dates:
             has_own = "birthDate" in rows.columns.places
             file = rows.file if has_own else self._roster.files["demographics"]
             self._report("dates-swapped", file, field="birthDate")

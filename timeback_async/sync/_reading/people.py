@@ -6,31 +6,27 @@ Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding 
 """
 
 import datetime
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from ..._wire.validate import checked
 from ...errors import RecordError
-from ...models import Demographics, OrgRef, Status, Student, User
+from ...models import Demographics, OrgRef, Student, User
 from .codes import CODES, Severity
+from .fields import WHY_UNREADABLE, Fields, required
 from .gaps import Fragment, Gaps, Roleless
-from .lists import UNKNOWN, listed
-from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
+from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow, Roles
-from .values import INVALID, NO_DAY, UNREADABLE, boolean, day, not_a_date
+from .values import INVALID, UNREADABLE
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
-FIRST_BIRTH = datetime.date(1900, 1, 1)
-WHY_UNREADABLE = "is lost, or several rows have different ones"
-STATUSES = get_args(Status)
 KIND_OF_STRUCT: dict[type, str] = {Student: "student", User: "user", Roleless: "person"}
 AT_TIMEBACK = Gaps(roles=True, rest=True)  # of whom the files name only the id
 # Optional texts: the field in the file, and the attribute of the struct.
@@ -79,7 +75,7 @@ class PeopleMapper:
     """Maps rows to records.
 
     Attributes:
-        has_swapped_dates: Whether a birth date had the month where its form has the day.
+        fields: Reads the single values.
 
     Args:
         options: How the roster is read.
@@ -100,11 +96,9 @@ class PeopleMapper:
     ) -> None:
         self._has_all_births, self._has_all_roles = has_all_births, has_all_roles
         self._common_gaps = Gaps(birth=not has_all_births).as_json()
-        self._is_strict, self._today = options.strict, options.today
-        self._date_format, self._grade_map = options.date_format, options.grades
+        self._is_strict, self.fields = options.strict, Fields(options)
         self._orgs = Orgs(options, org_types)
         self._roles = RoleMapper(self._orgs, role_date_format or options.date_format, options.today)
-        self.has_swapped_dates = False
 
     def person(
         self,
@@ -146,7 +140,7 @@ class PeopleMapper:
         values: dict[str, Any] = {"sourced_id": sourced_id}
         if held.roles:
             values["roles"] = held.roles
-        birth = self._birth(birth_date, birth_format, report) if birth_date else ""
+        birth = self.fields.birth(birth_date, birth_format, report) if birth_date else ""
         if birth:
             values["demographics"] = Demographics(birth)
         if held.is_student and held.has_other_roles:
@@ -190,12 +184,12 @@ class PeopleMapper:
         is_partial = role_rows is not None and not self._has_all_roles
         has_no_roles = is_partial and not role_rows
         values = self._values(row, held.org, report)
-        birth = self._birth(birth_date, birth_format, report) if birth_date else ""
+        birth = self.fields.birth(birth_date, birth_format, report) if birth_date else ""
         if birth:
             values["demographics"] = Demographics(birth)
         if not held.roles and not report.is_bad and not has_no_roles:
             report("role-missing", "role")
-        grades = self._grades(row, role_rows, report) if "grades" in row or role_rows else []
+        grades = self.fields.grades(row, role_rows, report) if "grades" in row or role_rows else []
         has_org = "primaryOrgSourcedId" in row
         if held.orgs or held.has_later or not held.is_current:
             _report_doubts(held, has_org, is_partial, report)
@@ -255,18 +249,18 @@ class PeopleMapper:
     def _ended(self, ended: Sequence[tuple[str, str]], held: Roles) -> list[tuple[str, str]]:
         return [*(self._roles.ended(*each) for each in ended), *held.ended]
 
-    # -- single fields
-
     def _values(self, row: Mapping[str, str], org: OrgRef, report: Reporter) -> dict[str, Any]:
         """Return the values that a record of every kind has."""
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
         if "email" in row and "@" not in row["email"]:
             report("row-doubtful", "")
-        values["status"] = self._status(row["status"], report) if "status" in row else "active"
+        values["status"] = (
+            self.fields.status(row["status"], report) if "status" in row else "active"
+        )
         values["sourced_id"] = row["sourcedId"]
-        values["given_name"] = _required(row, "givenName", report)
-        values["family_name"] = _required(row, "familyName", report)
-        values["enabled_user"] = self._enabled(row, report)
+        values["given_name"] = required(row, "givenName", report)
+        values["family_name"] = required(row, "familyName", report)
+        values["enabled_user"] = self.fields.enabled(row, report)
         values["primary_org"] = org
         if "primaryOrgSourcedId" in row:
             mapped = self._orgs.mapped(row["primaryOrgSourcedId"], "primaryOrgSourcedId", report)
@@ -281,70 +275,6 @@ class PeopleMapper:
             return {**row, field: orgs[0]}
         report(INVALID, field)
         return {name: text for name, text in row.items() if name != field}
-
-    def _status(self, text: str, report: Reporter) -> str:
-        status = text.lower()
-        if status not in STATUSES:
-            report("value-invalid", "status", f"must be one of {', '.join(STATUSES)}")
-            return "active"
-        if status == "inactive":
-            report("status-inactive", "status")
-        elif status != text:
-            report("value-form", "status")
-        return status
-
-    def _enabled(self, row: Mapping[str, str], report: Reporter) -> str:
-        text = _required(row, "enabledUser", report)
-        if text == "true":
-            return text
-        value = boolean(text)
-        if value is None:
-            if text:
-                report("value-invalid", "enabledUser", "must be true or false")
-            return "false"
-        if value != text:
-            report("value-form", "enabledUser")
-        return value
-
-    def _birth(
-        self, text: str, form: str | None, report: Reporter
-    ) -> datetime.date | Literal[""] | None:
-        """Return a birth date; "" if the text says there is none, None if it cannot be read."""
-        form = form or self._date_format
-        found = INVALID if text == UNREADABLE else day(text, form)
-        if isinstance(found, datetime.date) and not FIRST_BIRTH <= found <= self._today:
-            report(INVALID, "birthDate", "is not a date of somebody who lives")
-            return None
-        if isinstance(found, datetime.date):
-            if found.isoformat() != text:
-                report("value-form", "birthDate")
-            return found
-        why = WHY_UNREADABLE if text == UNREADABLE else ""
-        if found == INVALID and not why:
-            why = not_a_date(form)
-            self.has_swapped_dates |= form is not None and _fits(text, _swapped(form))
-        report(found, "birthDate", why)
-        return "" if found == NO_DAY else None
-
-    def _grades(
-        self, row: Mapping[str, str], role_rows: Sequence[RoleRow] | None, report: Reporter
-    ) -> list[str]:
-        given, form = listed(row["grades"]) if "grades" in row else ([], "")
-        if form:
-            report(form if form != UNKNOWN else "value-left-out", "grades")
-        if not given and role_rows:
-            given = list(dict.fromkeys(each.grade for each in role_rows if each.grade))
-        known = self._grade_map
-        if known is None:
-            return [*dict.fromkeys(given)]
-        found = []
-        for grade in given:
-            mapped = known.get(grade)
-            if mapped is None:
-                mapped = ceds_grade(grade) if known is CEDS_TO_TIMEBACK else None
-                report("grade-unmapped" if mapped is None else "value-form", "grades")
-            found.append(grade if mapped is None else mapped)
-        return found if len(found) < 2 else [*dict.fromkeys(found)]
 
 
 def _report_doubts(held: Roles, has_org: bool, is_partial: bool, report: Reporter) -> None:
@@ -395,19 +325,3 @@ def _checked(
                 return None
             del values[TEXTS[field]]
             report(INVALID, field, error.reason)
-
-
-def _swapped(form: str) -> str:
-    """Return the form of a date with day and month in each other's place."""
-    return re.sub("%[dm]", lambda found: "%m" if found[0] == "%d" else "%d", form)
-
-
-def _fits(text: str, form: str) -> bool:
-    return isinstance(day(text, form), datetime.date)
-
-
-def _required(row: Mapping[str, str], field: str, report: Reporter) -> str:
-    text = row.get(field, "")
-    if not text:
-        report("value-missing", field)
-    return text
