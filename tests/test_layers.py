@@ -35,11 +35,11 @@ WINGS = [
         "merging", "json_lines", "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
-        "", "entry", "keys", "tables", "opening", "state", "plan", "removals", "id_forms",
-        "new_ids", "compare",
+        "", "entry", "keys", "tables", "opening", "state", "references", "plan", "removals",
+        "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "filling", "completion", "deactivation", "facts", "journal", "page",
+        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "page",
         "sync_report", "job",
     ]),
     ("sync", [""]),

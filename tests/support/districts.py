@@ -26,6 +26,7 @@ class District:
         self.server, self.path, self.state_path = server, path, path / "state.db"
         self.ids: Any = "hashed"
         self.settings: dict[str, Any] = {}
+        self.reading: dict[str, Any] = {}
         self._number = 0
 
     def config(self) -> Config:
@@ -45,7 +46,7 @@ class District:
         path = folder(self.path / str(self._number), files)
         with (
             State(self.state_path, self.config(), self.ids) as state,
-            read_roster(path, ReadOptions(today=today)) as roster,
+            read_roster(path, ReadOptions(today=today, **self.reading)) as roster,
         ):
             async with TimebackSession(self.config()) as session:
                 found = plan(roster, state, **how)

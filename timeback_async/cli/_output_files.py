@@ -87,6 +87,7 @@ def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] 
     #   a line that was left out   -> the JSON object in it, or else its text
     #   a removal                  -> nothing: the next run plans it again
     #   a person with open gaps    -> the record and its gaps: alone, it may delete something
+    #   a link with open gaps      -> the same: alone, it may lack the relation
     #   anything else              -> the record
     if isinstance(failed, LeftOut):
         record = record_in(failed.text)
@@ -95,7 +96,8 @@ def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] 
     if content is None or failed.phase == "unlinks":
         return None
     if not isinstance(content, bytes):
-        return {failed.kind: msgspec.to_builtins(content)}, {}
+        more = {} if gaps == NONE else {"gaps": gaps}
+        return {failed.kind: msgspec.to_builtins(content)}, more
     is_open = gaps.from_failure or (gaps != NONE and failed.known.source != RECORDS)
     return {failed.kind: msgspec.Raw(content)}, {"gaps": gaps} if is_open else {}
 

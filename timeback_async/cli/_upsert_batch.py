@@ -59,7 +59,8 @@ class Batch:
         """Yield each with its record, what the files leave open looked up."""
         for pair in self._refused():
             yield pair
-        async for change, record in completed(session, self._changes(), self.rosters[0].today):
+        today, hash_of = self.rosters[0].today, self._plans[0].state.hash_of
+        async for change, record in completed(session, self._changes(), today, hash_of):
             yield change, record
 
     def _refused(self) -> Iterator[Pair]:

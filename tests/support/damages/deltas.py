@@ -4,6 +4,7 @@ import datetime
 import random
 
 from tests.support.damages.case import Case
+from tests.support.damages.files import Sheet
 from tests.support.damages.rosters import NOW, case_of_family, put, vary
 from tests.support.damages.schools import Family, person_of
 
@@ -73,6 +74,7 @@ def delta_of(family: Family, changes: Changes, kind: str, seed: int) -> Case:
     sheets = {}
     for sheet in whole.sheets.values():
         if sheet.target == "users":
+            full |= _naming(sheet, changes.joined)
             sheet.lines = [line for line in sheet.lines if line.owners & full]
             for own in changes.left:  # by id alone
                 put(sheet, {own}, set(), sourcedId=own, status="tobedeleted", dateLastModified=NOW)
@@ -98,6 +100,12 @@ def delta_of(family: Family, changes: Changes, kind: str, seed: int) -> Case:
     whole.sheets = sheets
     vary(whole, draw)
     return whole
+
+
+def _naming(sheet: Sheet, joined: list[str]) -> set[str]:
+    """Return whose row has changed because it alone names somebody who joined."""
+    pairs = {pair for line in sheet.lines for pair in line.links}
+    return {own for own, other in pairs if other in joined and (other, own) not in pairs}
 
 
 def bulk_of(family: Family, kind: str, seed: int) -> Case:

@@ -30,7 +30,7 @@ def failure(file: object = "users.csv", line: object = 7, **more: object) -> dic
 def places(roster: Roster) -> list[tuple[str, int]]:
     """Return file and line of every person and link."""
     people = [(file, line) for _, _, _, file, line, _, _ in roster.database.people()]
-    return people + [(file, line) for *_, file, line in roster.database.links()]
+    return people + [(file, line) for *_, file, line, _ in roster.database.links()]
 
 
 def test_each_kind_of_record_is_read_with_its_line(tmp_path: Path) -> None:
@@ -71,6 +71,17 @@ def test_a_record_that_is_not_valid_is_left_out_with_its_field(tmp_path: Path) -
 
 
 # -- files of failures
+
+
+def test_a_link_that_has_to_be_looked_up_counts_and_is_no_whole_record(tmp_path: Path) -> None:
+    link = LINK | {"relationshipType": ""}
+    gaps = {"people": ["u-1"]}
+
+    roster = read(tmp_path, {"agent": link, "_failure": failure(gaps=gaps)}, {"agent": link})
+
+    assert list(roster.records()) == []
+    assert (roster.count.links, roster.count.left_out, roster.count.rows) == (1, 1, 2)
+    assert places(roster) == [("users.csv", 7)]
 
 
 def test_a_record_that_failed_stands_where_it_stood_first(tmp_path: Path) -> None:

@@ -361,7 +361,7 @@ def test_the_parent_files_alone_make_nobody(tmp_path: Path) -> None:
     roster = opened(folder(tmp_path, files))
 
     assert roster.format == "School Data Sync v1"
-    assert codes(roster) == {"role-missing": 1, "agent-unknown": 1}
+    assert codes(roster) == {"role-missing": 1, "agent-left-out": 1}
     assert opened(tmp_path / "User.csv").count.left_out == 1
 
 

@@ -8,13 +8,14 @@ from collections import Counter
 
 from msgspec import structs
 
-from ...models.ids import agent_id_of
 from .._reading.database import writing
 from .._reading.gaps import Gaps
+from .._reading.records import LinkRow
 from .._reading.roster import BORROWING, Roster, Source
 from .entry import Entry, Group
 from .new_ids import NewIds
 from .plan import Plan, PlanRefusedError
+from .references import link_id, people_of
 from .removals import Removals
 from .state import State
 from .tables import Action, ChangeRow, Phase
@@ -100,6 +101,7 @@ class _Planner:
         self._may_have_births = bool(self._state.meta("births")) or any(
             source.is_delta for source in self._roster.sources.values()
         )
+        self._is_blank = empty.state.is_blank()
         self.known = 0
         self._absent: Counter[Group] = Counter()
         self._by_name = {
@@ -114,7 +116,7 @@ class _Planner:
         """Plan what is new or has changed."""
         self._compare_people()
         self._compare_links()
-        self._keep_unresolved()
+        self._compare_unresolved()
         self._flush()
 
     def _compare_people(self) -> None:
@@ -151,36 +153,53 @@ class _Planner:
         return text if self._may_have_births else structs.replace(gaps, birth=False).as_json()
 
     def _compare_links(self) -> None:
-        id_of, hash_of = self._state.keys.id_of, self._state.keys.hash_of
-        sources = self._roster.sources
-        for student, user, agent_id, relation, file, line in self._database.links():
-            key = id_of(link_id(student, user, agent_id))
-            self._present.append((key, "", False))
+        for link in self._database.links():
+            self._compare_link(link)
             if len(self._present) > ROWS_IN_MEMORY:
                 self._flush()
-            digest = hash_of(relation.encode())
-            source = sources[file].name
-            action = self._action(key, source, digest, "")
-            if action is not None:
-                self._add(
-                    ChangeRow(
-                        "links", "link" if action == "create" else "relink", "agent", key, source,
-                        "", None, student, user, agent_id, relation, digest, file, line,
-                    )
-                )  # fmt: skip
 
-    def _keep_unresolved(self) -> None:
-        """Keep links that a file still names, though it does not say enough to send them."""
+    def _compare_link(self, link: LinkRow) -> None:
+        student, user, agent_id, relation, file, line, gaps = link
+        key = self._state.keys.id_of(link_id(student, user, agent_id))
+        self._present.append((key, "", False))
+        if gaps and not relation:  # it is hashed when it is known; one that was saved stays
+            digest = (self._state.lookup(key) or (None,))[0] or b""
+        else:
+            digest = self._state.keys.hash_of(relation.encode())
+        source = self._roster.sources[file].name
+        action = self._action(key, source, digest, "")
+        if action is not None:
+            self._add(
+                ChangeRow(
+                    "links", "link" if action == "create" else "relink", "agent", key, source,
+                    "", None, student, user, agent_id, relation, digest, file, line, gaps,
+                )
+            )  # fmt: skip
+
+    def _compare_unresolved(self) -> None:
+        """Keep links that a file names without saying enough; plan those TimeBack completes."""
+        # Of the references that a delta leaves open:
+        #   another one of the same people was planned   -> nothing
+        #   the link was saved                           -> it is compared as any other
+        #   the state knows everybody who is in no file  -> the same: they will be looked up
+        #   it does not                                  -> agent-unknown
         id_of = self._state.keys.id_of
-        for person, agent, file, line, is_unknown in self._database.unresolved():
-            keys = [id_of(link_id(person, agent)), id_of(link_id(agent, person))]
-            self._present += [(key, "", False) for key in keys]
-            if len(self._present) > ROWS_IN_MEMORY:
+        for ref in self._database.unresolved():
+            keys = [id_of(link_id(*pair)) for pair in (ref[:2], ref[1::-1])]
+            if ref.gaps or len(self._present) > ROWS_IN_MEMORY:
                 self._flush()
-            if is_unknown and self._roster.sources[file].mode == "delta":
-                known = [self._state.lookup(key) for key in keys]
-                if not any(found and found[1] == "saved" for found in known):
-                    self._report("agent-unknown", file, line, "agentSourcedIds", agent)
+            is_planned = ref.gaps and any(self._tables.present(key) for key in keys)
+            self._present += [(key, "", False) for key in keys]
+            if not ref.gaps:
+                continue
+            student, unknown = people_of(ref, self._state, is_blank=self._is_blank)
+            known = [self._state.lookup(key) for key in keys]
+            if unknown and not any(found and found[1] == "saved" for found in known):
+                self._report("agent-unknown", ref.file, ref.line, "agentSourcedIds", unknown)
+            elif student and not is_planned:
+                user = ref.agent if student == ref.person else ref.person
+                row = (student, user, "", ref.relation, ref.file, ref.line, ref.gaps)
+                self._compare_link(row)
 
     def _action(self, key: str, source: str, digest: bytes, status: str) -> Action | None:
         """Return what to do with a record of the files, or None if there is nothing to do."""
@@ -287,13 +306,3 @@ class _Planner:
                 student=student.id, agent_id=entry.agent_id,
             )
         )  # fmt: skip
-
-
-def link_id(student: str, user: str, agent_id: str = "") -> str:
-    """Return the id that a state keeps a link by: both people, and its own id if not derived.
-
-    No sourcedId holds a line feed, so no other record has the same.
-    """
-    if not agent_id or agent_id == agent_id_of(student, user):
-        return f"{student}\n{user}"
-    return f"{student}\n{user}\n{agent_id}"

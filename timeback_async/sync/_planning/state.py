@@ -27,6 +27,7 @@ from .opening import connected, explained, get_fact, make_private, owner_facts, 
 
 __all__ = ["State", "StateError"]
 
+IN_MEMORY = Path(":memory:")
 # Outcomes on their way to the records: sorting them by id first halves the time.
 UNSORTED = "CREATE TEMP TABLE unsorted AS SELECT * FROM records WHERE false"
 ROWS_AT_ONCE = 64  # in one statement: half the cost of one statement for each
@@ -72,7 +73,7 @@ class State(Closing):
         *,
         create: bool = True,
     ) -> None:
-        self.path = Path(":memory:" if path is None else path)
+        self.path = IN_MEMORY if path is None else Path(path)
         self.lock = threading.RLock()
         self.is_in_use = False
         self._unwritten_owner: dict[str, str] = {}
@@ -172,6 +173,10 @@ class State(Closing):
         self.settle()
         query = "SELECT kind, outcome, count(*) FROM records GROUP BY kind, outcome"
         return {(kind, outcome): count for kind, outcome, count in self._db.execute(query)}
+
+    def is_blank(self) -> bool:
+        """Whether it is in memory and empty, so that it cannot tell who is at TimeBack."""
+        return self.path == IN_MEMORY and not self.count()
 
     def held(self) -> dict[str, int]:
         """Return how many records of each kind the server holds, by `Entry.is_held`."""

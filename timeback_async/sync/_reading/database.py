@@ -51,7 +51,9 @@ CREATE TABLE contacts (student TEXT, email TEXT, relation TEXT, file TEXT, line 
 CREATE TABLE emails (email TEXT, person TEXT);
 CREATE TABLE holders (person TEXT, role TEXT, org TEXT);
 CREATE TABLE relatives (person TEXT, other TEXT, relation TEXT);
-CREATE TABLE unresolved (person TEXT, agent TEXT, file TEXT, line INT, is_unknown INT);
+CREATE TABLE unresolved (
+    person TEXT, agent TEXT, file TEXT, line INT, student TEXT, relation TEXT, gaps BLOB
+);
 CREATE TABLE repeated (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE repeated_rows (
     id TEXT, file TEXT, line INT, cells BLOB, PRIMARY KEY (id, file, line)
@@ -60,28 +62,31 @@ CREATE TABLE fragments (id TEXT PRIMARY KEY, of TEXT, line INT);
 CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
 CREATE INDEX left_out_place ON left_out (file, line);
 CREATE TABLE links (
-    student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT,
+    student TEXT, user TEXT, agent_id TEXT, relation TEXT, file TEXT, line INT, gaps BLOB,
     PRIMARY KEY (student, user, agent_id)
 ) WITHOUT ROWID;
 """
+# Of two linked people one is a student: what one of them is says it of both.
+ONE_LEARNS = "coalesce(one.is_student, 1 - other.is_student)"
 # Each reference with the link it would become, and what hinders it, causes before consequences.
-REFERENCES = """
-    SELECT *, CASE
+REFERENCES = f"""
+    SELECT *, coalesce(said, ?1) AS relation, CASE
         WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
-        WHEN unknown IS NOT NULL THEN 'agent-unknown'
         WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
+        WHEN unknown IS NOT NULL THEN 'agent-unknown'
         WHEN one_is_student = other_is_student THEN 'agent-neither'
-        WHEN relation IS NULL THEN 'agent-role'
+        WHEN coalesce(said, ?1) IS NULL THEN 'agent-role'
     END AS hindrance
     FROM (
         SELECT r.person, r.agent, r.relation AS written, r.file, r.line,
-            iif(one.is_student, r.person, r.agent) AS student,
-            iif(one.is_student, r.agent, r.person) AS user,
+            CASE {ONE_LEARNS} WHEN 1 THEN r.person WHEN 0 THEN r.agent END AS student,
+            CASE {ONE_LEARNS} WHEN 1 THEN r.agent WHEN 0 THEN r.person END AS user,
             coalesce(
                 nullif(r.relation, ''),
-                nullif(iif(one.is_student, other.relation, one.relation), ''),
-                ?
-            ) AS relation,
+                CASE {ONE_LEARNS}
+                    WHEN 1 THEN nullif(other.relation, '') WHEN 0 THEN nullif(one.relation, '')
+                END
+            ) AS said,
             CASE
                 WHEN one.is_student IS NULL THEN r.person
                 WHEN other.is_student IS NULL THEN r.agent
@@ -92,7 +97,7 @@ REFERENCES = """
         FROM refs AS r
             LEFT JOIN people AS one ON one.id = r.person
             LEFT JOIN people AS other ON other.id = r.agent
-    )"""
+    )"""  # noqa: S608
 
 
 class RosterDatabase:
@@ -167,7 +172,7 @@ class RosterDatabase:
 
     def add_link(self, link: LinkRow) -> None:
         """Add a link; a later one of the same people and the same id replaces it."""
-        self.connection.execute("INSERT OR REPLACE INTO links VALUES (?,?,?,?,?,?)", link)
+        self.connection.execute("INSERT OR REPLACE INTO links VALUES (?,?,?,?,?,?,?)", link)
 
     def add_left_out(self, row: LeftOut) -> None:
         """Add a row that is left out. Rows of a file of failures may have one first place."""
@@ -390,20 +395,21 @@ class RosterDatabase:
         """
         for written in ("<>", "="):  # references that say their relation come first
             self.connection.execute(
-                f"""INSERT OR IGNORE INTO links SELECT student, user, '', relation, file, line
-                    FROM ({REFERENCES}) WHERE written {written} '' AND hindrance IS NULL""",  # noqa: S608
+                f"""INSERT OR IGNORE INTO links
+                    SELECT student, user, '', relation, file, line, x'' FROM
+                    ({REFERENCES}) WHERE written {written} '' AND hindrance IS NULL""",  # noqa: S608
                 (relationship,),
             )
 
     def hindered(self, relationship: str | None) -> Iterator[HinderedReference]:
         """Yield the references that `link` left out."""
-        query = f"""SELECT person, agent, file, line, hindrance, user, unknown FROM ({REFERENCES})
-                    WHERE hindrance IS NOT NULL"""  # noqa: S608
+        query = f"""SELECT person, agent, file, line, hindrance, student, user, unknown,
+                    coalesce(said, '') FROM ({REFERENCES}) WHERE hindrance IS NOT NULL"""  # noqa: S608
         return named(HinderedReference, self.connection.execute(query, (relationship,)))
 
     def add_unresolved(self, rows: Iterable[UnresolvedReference]) -> None:
         """Add references without a link."""
-        self._add("unresolved", 5, rows)
+        self._add("unresolved", 7, rows)
 
     def totals(self) -> tuple[int, int, int, int]:
         """Return how many students, other people, links and left-out rows there are."""
@@ -428,7 +434,7 @@ class RosterDatabase:
     def links(self) -> Iterator[LinkRow]:
         """Yield every link."""
         return self.connection.execute(
-            "SELECT student, user, agent_id, relation, file, line FROM links"
+            "SELECT student, user, agent_id, relation, file, line, gaps FROM links"
         )
 
     def left_out(self) -> Iterator[LeftOut]:
@@ -438,7 +444,7 @@ class RosterDatabase:
 
     def unresolved(self) -> Iterator[UnresolvedReference]:
         """Yield every reference without a link."""
-        query = "SELECT person, agent, file, line, is_unknown FROM unresolved"
+        query = "SELECT person, agent, file, line, student, relation, gaps FROM unresolved"
         return named(UnresolvedReference, self.connection.execute(query))
 
 

@@ -1,4 +1,4 @@
-"""What the files do not say about a person, and TimeBack may know.
+"""What the files do not say about a person or a link, and TimeBack may know.
 
 Three kinds of files leave out what has not changed: a delta, a set without demographics, and a
 file with unreadable rows. A record sent without such a value might delete it at TimeBack.
@@ -7,11 +7,11 @@ file with unreadable rows. A record sent without such a value might delete it at
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ...models import Demographics, OrgRef, Role, Status
+from ...models import AgentLink, Demographics, OrgRef, Role, Status
 from ...models.ids import SourcedId
 from ...models.sent import Person, Sent
 
-__all__ = ["NONE", "Fragment", "Gaps", "Roleless"]
+__all__ = ["NONE", "Fragment", "Gaps", "OpenLink", "Roleless"]
 
 
 class Roleless(Person, frozen=True, kw_only=True):
@@ -34,8 +34,14 @@ class Fragment(Sent, frozen=True, kw_only=True):
     demographics: Demographics | UnsetType = UNSET
 
 
+class OpenLink(AgentLink, frozen=True):
+    """A link to somebody who is in no file; only TimeBack may know the relation."""
+
+    relationship_type: str = ""
+
+
 class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the files do not say about one person.
+    """What the files do not say about one person, or one link.
 
     Gaps are part of what a record says: of two otherwise equal records, one may keep a role at the
     server that the other one ends.
@@ -49,6 +55,9 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kind: Whether the primary role, which separates students from users, may be one of them.
         rest: Whether everything else of the person is missing: the record is a `Fragment`.
         ended: Role and org of the roles that the files end.
+        people: Of a link, who of both has to be at TimeBack, as a student or not, and may say the
+            relation there.
+        relationship: Of a link, the relation to a person whose roles there say none; "" for none.
         from_failure: Whether they come from a file of failures: an earlier run has found that
             TimeBack may fill them.
     """
@@ -60,6 +69,8 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: bool = False
     rest: bool = False
     ended: list[tuple[str, str]] = []
+    people: list[str] = []
+    relationship: str = ""
     from_failure: bool = False
 
     @classmethod

@@ -19,7 +19,7 @@ from ...models import AgentLink, Student, User
 from ...models.kinds import KINDS
 from .codes import CODES
 from .files import DataFile, reading, shown
-from .gaps import NONE, Fragment, Gaps, Roleless
+from .gaps import NONE, Fragment, Gaps, OpenLink, Roleless
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
@@ -117,8 +117,7 @@ class _Line:
     def _read_record(self, kind: str, inner: dict[str, Any], text: bytes, gaps: Gaps) -> None:
         file, line, database = self._file, self._line, self._roster.database
         try:
-            unwhole = Fragment if gaps.rest else Roleless
-            value, body = checked(inner, KINDS[kind].sent if kind in KINDS else unwhole)
+            value, body = checked(inner, _struct(kind, gaps))
         except RecordError as error:
             self._leave_out(error.field, error.reason, text)
             self._report("value-invalid", error.field, error.reason)
@@ -131,7 +130,7 @@ class _Line:
                 database.add_people([unread])
             return
         if isinstance(value, AgentLink):
-            self._add_link(value)
+            self._add_link(value, gaps)
             return
         assert isinstance(value, Student | User | Roleless | Fragment)
         if gaps == NONE:
@@ -145,14 +144,14 @@ class _Line:
         )  # fmt: skip
         database.add_people([person])
 
-    def _add_link(self, link: AgentLink) -> None:
+    def _add_link(self, link: AgentLink, gaps: Gaps) -> None:
         ids = link.student_id, link.user_id, link.agent_id
         before = self._roster.database.relation_of(*ids)
         if before is not None:
             self._source.repeated += 1
             is_same = before == link.relationship_type
             self._report("duplicate-same" if is_same else "link-repeated", "agentId", ids[2])
-        row = (*ids, link.relationship_type, self._file, self._line)
+        row = (*ids, link.relationship_type, self._file, self._line, gaps.as_json())
         self._roster.database.add_link(row)
 
     def _report_again(self, failure: dict[str, Any]) -> None:
@@ -177,6 +176,13 @@ def _decoded(text: bytes) -> Any:
         return msgspec.json.decode(text)
     except NOT_JSON:
         return None
+
+
+def _struct(kind: str, gaps: Gaps) -> Any:
+    """Return the struct of a record, which may be one that TimeBack completes."""
+    if kind == "agent" and gaps.people:
+        return OpenLink
+    return KINDS[kind].sent if kind in KINDS else Fragment if gaps.rest else Roleless
 
 
 def _gaps_in(failure: dict[str, Any]) -> Gaps:

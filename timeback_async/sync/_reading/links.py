@@ -1,6 +1,7 @@
 """Finish a roster once all of its files are read: find duplicates and strays, and make links."""
 
 from .findings import Finding
+from .gaps import Gaps
 from .records import HinderedReference, LeftOut, RowPlace, UnresolvedReference, chunks
 from .roster import RECORDS, ROWS_AT_ONCE, Roster, RosterCount
 
@@ -85,21 +86,30 @@ class LinkBuilder:
             self._report("relation-differs", file, line, "relationshipRole", agent)
         self._database.link(self._relationship)
         for chunk in chunks(self._database.hindered(self._relationship), ROWS_AT_ONCE):
-            self._database.add_unresolved(
-                UnresolvedReference(
-                    ref.person, ref.agent, ref.file, ref.line, ref.why == "agent-unknown"
-                )
-                for ref in chunk
-            )
+            self._database.add_unresolved(map(self._unresolved, chunk))
             for each in chunk:
                 self._report_hindrance(each)
+
+    def _is_open(self, reference: HinderedReference) -> bool:
+        """Whether a changes-only file names somebody whom it does not hold."""
+        is_unknown = reference.why == "agent-unknown"
+        return is_unknown and self._roster.sources[reference.file].mode == "delta"
+
+    def _unresolved(self, reference: HinderedReference) -> UnresolvedReference:
+        gaps, student = b"", reference.student or ""
+        if self._is_open(reference):
+            both = reference.person, reference.agent
+            people = [each for each in both if not student or each == reference.unknown]
+            gaps = Gaps(people=people, relationship=self._relationship or "").as_json()
+        return UnresolvedReference(*reference[:4], student, reference.relation, gaps)
 
     def _report_hindrance(self, reference: HinderedReference) -> None:
         # Two hindrances have no finding here:
         #   the link ends with one of its people
-        #   a changes-only file names a person it does not hold: the state may know that person
-        why, file, unknown = reference.why, reference.file, reference.unknown
-        if why == ENDS_WITH_ITS_PEOPLE or (unknown and self._roster.sources[file].mode == "delta"):
+        #   it is open: the state may know who is in no file
+        why = reference.why
+        if why == ENDS_WITH_ITS_PEOPLE or self._is_open(reference):
             return
-        sourced_id = unknown or (reference.user if why == "agent-role" else reference.agent)
-        self._report(why, file, reference.line, "agentSourcedIds", sourced_id)
+        named = {"agent-role": reference.user, "agent-unknown": reference.unknown}
+        sourced_id = named.get(why, reference.agent) or ""
+        self._report(why, reference.file, reference.line, "agentSourcedIds", sourced_id)

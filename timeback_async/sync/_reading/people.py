@@ -157,7 +157,8 @@ class PeopleMapper:
             ended=self._ended(ended, held),
         )
         kind = "" if body is None else "person"
-        return MappedRow(kind, None, "", "active", body, gaps.as_json())
+        relation = held.relation if held.has_primary else ""
+        return MappedRow(kind, None, relation, "active", body, gaps.as_json())
 
     def _mapped(
         self,

@@ -26,8 +26,8 @@ __all__ = [
 PersonRow = tuple[str, str, bool | None, str, str, str, int, bytes | None, str, bytes]
 #   id, kind, status, file, line, body, gaps: what a comparison needs of a person
 RecordRow = tuple[str, str, str, str, int, bytes | None, bytes]
-#   student, user, agent_id ("" if it is derived from both people), relation, file, line
-LinkRow = tuple[str, str, str, str, str, int]
+#   student, user, agent_id ("" if it is derived from both people), relation, file, line, gaps
+LinkRow = tuple[str, str, str, str, str, int, bytes]
 #   person, agent (whom the person's row names), relation ("" if it does not say it), file, line
 Reference = tuple[str, str, str, str, int]
 
@@ -71,8 +71,9 @@ class HinderedReference(NamedTuple):
 
     Attributes:
         why: The code of the finding; "ended" if the link ends with one of its people.
-        user: The one of both who is not a student.
-        unknown: The one of both who is in no file, or None.
+        student, user: Both, by which of them is a student; None if the files say it of neither.
+        unknown: The first of both of whom they do not say it, mostly one in no file; or None.
+        relation: What the files say of it, or "".
     """
 
     person: str
@@ -80,18 +81,28 @@ class HinderedReference(NamedTuple):
     file: str
     line: int
     why: str
-    user: str
+    student: str | None
+    user: str | None
     unknown: str | None
+    relation: str
 
 
 class UnresolvedReference(NamedTuple):
-    """A reference without a link, for the comparison; `is_unknown`: one of both is in no file."""
+    """A reference of which the files alone make no link, for the comparison.
+
+    Attributes:
+        student: Which of both is the student; "" if the files do not say it.
+        relation: What the files say of it, or "".
+        gaps: What TimeBack may know that makes it a link, as JSON; empty for nothing.
+    """
 
     person: str
     agent: str
     file: str
     line: int
-    is_unknown: bool
+    student: str
+    relation: str
+    gaps: bytes
 
 
 class RepeatedId(NamedTuple):

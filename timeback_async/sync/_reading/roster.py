@@ -117,8 +117,9 @@ class Roster(Closing):
         """Yield every record that is whole, people before links."""
         for kind, body in self.database.records():
             yield KINDS[kind].decode(body)
-        for student, user, agent_id, relation, _, _ in self.database.links():
-            yield AgentLink(student, user, relation, agent_id)
+        for student, user, agent_id, relation, _, _, gaps in self.database.links():
+            if not gaps:
+                yield AgentLink(student, user, relation, agent_id)
 
     def left_out(self) -> Iterator[LeftOut]:
         """Yield every row of the files that is left out, or whose link is, with its first reason.

@@ -1,18 +1,19 @@
-"""Complete people from what the server has, where the files do not say enough."""
+"""Complete people and links from what the server has, where the files do not say enough."""
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from ..._session import TimebackSession
-from ..._wire.codec import Gone
+from ..._wire.codec import Gone, encoded_link
 from ...errors import ApiError, NotFoundError, RecordError
-from ...models import Student, User
+from ...models import AgentLink, Student, User, UserRecord
 from .._planning.plan import Change
 from .._reading.gaps import NONE, Fragment, Roleless
 from .filling import filled
+from .linking import NAMED, linked
 
 __all__ = ["as_read", "completed"]
 
@@ -27,7 +28,10 @@ def as_read(changes: Iterable[Change]) -> Iterator[tuple[Change, Any]]:
 
 
 async def completed(
-    session: TimebackSession, changes: Iterable[Change], today: datetime.date
+    session: TimebackSession,
+    changes: Iterable[Change],
+    today: datetime.date,
+    hash_of: Callable[[bytes], bytes],
 ) -> AsyncIterator[tuple[Change, Any]]:
     """Yield each change, completed, with what to send: its record, or why there is none.
 
@@ -38,6 +42,7 @@ async def completed(
         session: The client, open.
         changes: What is planned.
         today: The day that roles begin and end by.
+        hash_of: Returns the hash of what is sent, as the state keeps it.
 
     Raises:
         TimebackError: The server could not be asked.
@@ -57,6 +62,9 @@ async def completed(
                 raise record
             elif record is None:
                 yield change, change.to_send
+            elif isinstance(record, AgentLink):  # it is as if the files had said it
+                known = change.known._replace(hash=hash_of(record.relationship_type.encode()))
+                yield change._replace(content=record, known=known, gaps=NONE), encoded_link(record)
             else:
                 kind = "student" if isinstance(record, Student) else "user"
                 known = change.known._replace(kind=kind)
@@ -68,7 +76,7 @@ async def completed(
 
 async def _record(
     session: TimebackSession, change: Change, today: datetime.date
-) -> Student | User | Gone | None:
+) -> Student | User | AgentLink | Gone | None:
     """Return the record of a change, its gaps filled; None if it is sent as it is."""
     # Cases, once the server has been asked:
     #   it has the person               -> the record, and what TimeBack has of the gaps
@@ -79,6 +87,9 @@ async def _record(
     if gaps == NONE:
         return None
     record = change.record
+    if isinstance(record, AgentLink):
+        people = [await _named(session, person) for person in gaps.people]
+        return linked(record, dict(zip(gaps.people, people, strict=True)), gaps, today)
     assert isinstance(record, Student | User | Roleless | Fragment)
     try:
         known = await session.get_user(change.sourced_id)
@@ -93,3 +104,18 @@ async def _record(
         reason = "are in no file, and TimeBack has no such user; send a role"
         raise RecordError("roles", reason) from None
     return filled(record, known, gaps, today)
+
+
+async def _named(session: TimebackSession, sourced_id: str) -> UserRecord:
+    """Return somebody at TimeBack whom the files name without holding.
+
+    Raises:
+        RecordError: TimeBack has no such user.
+    """
+    try:
+        return await session.get_user(sourced_id)
+    except NotFoundError:
+        reason = (
+            f"{sourced_id!r} is in no file, and TimeBack has no such user; send that person too"
+        )
+        raise RecordError(NAMED, reason) from None

@@ -131,7 +131,7 @@ class SyncRun:
             changes = chain(plan.changes("people"), plan.changes("links"))
             await self._carry_out(
                 session.upsert_many,
-                completed(session, changes, plan.roster.today)
+                completed(session, changes, plan.roster.today, self._state.hash_of)
                 if plan.has_gaps
                 else as_read(changes),
             )
@@ -183,7 +183,8 @@ class SyncRun:
             result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
             self._note(change, result)
         leavers = self._deactivations(absent=False)
-        async for change, record in completed(self._session, leavers, self._plan.roster.today):
+        session, today, hash_of = self._session, self._plan.roster.today, self._state.hash_of
+        async for change, record in completed(session, leavers, today, hash_of):
             yield change, record
 
     def _deactivations(self, *, absent: bool) -> Iterator[Change]:
