@@ -777,6 +777,15 @@ def test_an_org_that_is_nearly_a_known_one_is_not_sent(tmp_path: Path) -> None:
     assert codes(other)["value-left-out"] == 5
 
 
+def test_a_primary_org_that_is_nearly_a_known_one_costs_nothing_else(tmp_path: Path) -> None:
+    row = modern() | {"primaryOrgSourcedId": "SCHOOL"}
+
+    roster = read(tmp_path, school(row, version="1.2", roles=[role("s-1")]))
+
+    assert roster.count.students == 1
+    assert codes(roster) == {"value-left-out": 1}
+
+
 def test_an_org_longer_than_any_id_is_not_sent(tmp_path: Path) -> None:
     roster = read(tmp_path, school(child("s-1", orgSourcedIds="o" * 256)))
 
