@@ -7,7 +7,7 @@ Source: OneRoster 1.1 and 1.2 (users, roles, demographics); TimeBack onboarding 
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec import UNSET
@@ -21,7 +21,7 @@ from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow
-from .values import INVALID, NO_DAY, UNREADABLE, boolean, day
+from .values import INVALID, NO_DAY, UNREADABLE, address, boolean, day, is_address
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
@@ -186,9 +186,8 @@ class PeopleMapper:
     def _values(self, row: Mapping[str, str], org: OrgRef, report: Reporter) -> dict[str, Any]:
         """Return the values that a record of every kind has."""
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
-        email = row.get("email", "")
-        if "@" not in email and (email or "@" in row.get("sms", "") or "@" in row.get("phone", "")):
-            report("row-doubtful", "")
+        if not is_address(row.get("email", "")):
+            _mend_email(row, values, report)
         values["status"] = self._status(row, report)
         values["sourced_id"] = row["sourcedId"]
         values["given_name"] = _required(row, "givenName", report)
@@ -289,6 +288,21 @@ def _checked(
                 return None
             del values[TEXTS[field]]
             report(INVALID, field, error.reason)
+
+
+def _mend_email(
+    row: Mapping[str, str], values: dict[str, Any], report: Callable[[str, str], None]
+) -> None:
+    text = row.get("email", "")
+    if "@" not in text:
+        # A telephone may take e-mails; but in place of one, it shows cells in wrong columns.
+        if text or "@" in row.get("sms", "") or "@" in row.get("phone", ""):
+            report("row-doubtful", "")
+        return
+    found = address(text)
+    report("value-form" if found else "email-doubtful", "email")
+    if found:
+        values["email"] = found
 
 
 def _swapped(form: str) -> str:
