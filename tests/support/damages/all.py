@@ -1,7 +1,9 @@
 """The whole catalogue: importing its modules fills it."""
 
 from tests.support.damages import (
+    columns,
     encodings,
+    formats,
     heads,
     ids,
     lists,
@@ -16,6 +18,6 @@ from tests.support.damages import (
 from tests.support.damages.catalogue import CATALOGUE, Damage, apply
 
 __all__ = [
-    "CATALOGUE", "Damage", "apply", "encodings", "heads", "ids", "lists", "packages", "people",
-    "quotes", "rows", "texts", "values", "widths",
+    "CATALOGUE", "Damage", "apply", "columns", "encodings", "formats", "heads", "ids", "lists",
+    "packages", "people", "quotes", "rows", "texts", "values", "widths",
 ]  # fmt: skip

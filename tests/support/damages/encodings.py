@@ -4,6 +4,9 @@ from tests.support.damages.case import Case
 from tests.support.damages.catalogue import FILE, Draw, damage
 from tests.support.damages.files import Sheet, Verbatim
 
+CODE_PAGES = ("shift_jis", "gbk", "koi8-r", "cp1250", "mac-roman", "cp1251", "big5", "euc-kr",
+              "iso8859-15", "cp437", "gb18030", "iso2022-jp")  # fmt: skip
+
 
 def _fits(sheet: Sheet, encoding: str) -> bool:
     try:
@@ -61,7 +64,7 @@ def cp1252_told(case: Case, draw: Draw) -> bool:
 @damage(FILE)
 def other_code_page_told(case: Case, draw: Draw) -> bool:
     """Shift JIS, GBK or KOI8, and its user says so."""
-    encoding = draw.choice(("shift_jis", "gbk", "koi8-r", "cp1250", "mac-roman"))
+    encoding = draw.choice(CODE_PAGES)
     _without(case, encoding)
     return _encoded(case, encoding, is_told=True)
 
@@ -69,7 +72,7 @@ def other_code_page_told(case: Case, draw: Draw) -> bool:
 @damage(FILE)
 def other_code_page_untold(case: Case, draw: Draw) -> bool:
     """Shift JIS, GBK or KOI8, and nobody says so."""
-    encoding = draw.choice(("shift_jis", "gbk", "koi8-r", "cp1250", "mac-roman"))
+    encoding = draw.choice(CODE_PAGES)
     _without(case, encoding)
     return _encoded(case, encoding, is_told=False)
 
@@ -180,4 +183,17 @@ def marks_twice(case: Case, draw: Draw) -> bool:
         sheet.mark = b"\xef\xbb\xbf" * 2 if sheet.encoding == "utf-8" else sheet.mark
     case.harm_all()
     case.is_refusable = True
+    return True
+
+
+@damage(FILE)
+def utf16_with_bytes_too_many(case: Case, draw: Draw) -> bool:
+    """UTF-16 written in text mode: a byte too many at each line end, and all behind it shifts."""
+    if not _encoded(case, "utf-16-le", is_told=False):
+        return False
+    for sheet in case.of("users"):
+        sheet.mark = b"\xff\xfe"
+        for line in (*sheet.preface, sheet.head, *sheet.lines):
+            line.raw = sheet.text_of(line).encode("utf-16-le") + b"\r"
+    case.harm_all()
     return True

@@ -195,6 +195,50 @@ def id_in_another_script(case: Case, draw: Draw) -> bool:
     return _change(case, draw, lambda text: "\u0405" + text[1:])
 
 
+@damage(CELL)
+def id_of_a_link(case: Case, draw: Draw) -> bool:
+    """`=HYPERLINK("https://…","00123")`: a link to the person's page."""
+    forms = ('=HYPERLINK("https://sis.example/{0}","{0}")', "[{0}](https://sis.example/{0})",
+             '<a href="/{0}">{0}</a>', "{0} <https://sis.example/{0}>")  # fmt: skip
+    return _change(case, draw, lambda text: draw.choice(forms).format(text))
+
+
+@damage(CELL)
+def id_escaped(case: Case, draw: Draw) -> bool:
+    """`oak%2F1`, `oak&#47;1`: an id of a URL or of a page."""
+
+    def escaped(text: str) -> str:
+        form = draw.choice(("%{:02X}", "&#{};", "\\u{:04x}", "=3D{:02X}"))
+        return text[:1] + form.format(ord(text[1])) + text[2:]
+
+    return _change(case, draw, lambda text: escaped(text) if len(text) > 1 else text + "%00")
+
+
+@damage(CELL)
+def id_with_a_mark_behind(case: Case, draw: Draw) -> bool:
+    """`00123'`, `00123;`, `00123*`: signs of a list, of a formula or of a remark."""
+    mark = draw.choice(("'", ";", "*", "?", '"', ":", "\\", " (new)", "=", "#", "]"))
+    return _change(case, draw, lambda text: text + mark)
+
+
+@damage(CELL)
+def id_with_decimals(case: Case, draw: Draw) -> bool:
+    """`123,0`, `123.00`, `1.0E2`: a number with decimals of a spreadsheet or of pandas."""
+    form = draw.choice(("{},0", "{}.00", "{}.0", "{},00", "{}.0E0"))
+    case.orgs |= {"0", "00"}  # with a comma it is a list of two
+    return _change(case, draw, form.format, is_number=True)
+
+
+@damage(CELL)
+def reference_in_capitals(case: Case, draw: Draw) -> bool:
+    """`S00123` for `s00123` in one column: another system's way to write ids."""
+
+    def other(text: str) -> str:
+        return text.upper() if text.upper() != text else text.lower()
+
+    return _change(case, draw, other, fields=("userSourcedId", *REFERENCES))
+
+
 # -- what only one who knows the people of before can notice
 
 

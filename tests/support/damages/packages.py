@@ -7,7 +7,7 @@ from tests.support.damages.catalogue import CELL, FILE, Draw, cells_of, damage
 from tests.support.damages.files import Sheet
 
 
-def _drop(case: Case, sheet: Sheet) -> None:
+def drop(case: Case, sheet: Sheet) -> None:
     del case.sheets[sheet.name]
     case.is_refusable = True
 
@@ -17,12 +17,12 @@ def file_missing(case: Case, draw: Draw) -> bool:
     """A file that the manifest promises is not there (Microsoft: always send the same files)."""
 
     def remove(sheet: Sheet) -> None:
-        _drop(case, sheet)
+        drop(case, sheet)
         if sheet.target == "demographics" and "manifest.csv" not in case.sheets:
             for facts in case.truth.values():  # nobody has promised that there are any
                 facts.pop("birthDate", None)
 
-    return _without(case, draw, remove)
+    return without(case, draw, remove)
 
 
 @damage(FILE)
@@ -32,9 +32,9 @@ def file_of_no_bytes(case: Case, draw: Draw) -> bool:
 
     def empty(sheet: Sheet) -> None:
         case.others[sheet.name] = content
-        _drop(case, sheet)
+        drop(case, sheet)
 
-    return _without(case, draw, empty)
+    return without(case, draw, empty)
 
 
 @damage(FILE)
@@ -52,9 +52,9 @@ def file_of_something_else(case: Case, draw: Draw) -> bool:
 
     def replace(sheet: Sheet) -> None:
         case.others[sheet.name] = content
-        _drop(case, sheet)
+        drop(case, sheet)
 
-    return _without(case, draw, replace)
+    return without(case, draw, replace)
 
 
 @damage(FILE)
@@ -65,10 +65,10 @@ def file_of_a_header(case: Case, draw: Draw) -> bool:
         sheet.lines.clear()
         case.is_refusable = True
 
-    return _without(case, draw, strip)
+    return without(case, draw, strip)
 
 
-def _without(case: Case, draw: Draw, change: Callable[[Sheet], None]) -> bool:
+def without(case: Case, draw: Draw, change: Callable[[Sheet], None]) -> bool:
     sheets = case.of("users", "roles", "demographics", "orgs", "relationships", "manifest")
     sheet = draw.choice(sheets)
     if sheet.target == "manifest":

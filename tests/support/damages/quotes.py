@@ -182,3 +182,33 @@ def odd_line_separators(case: Case, draw: Draw) -> bool:
         line.cells[place] = line.cells[place][:1] + letter + line.cells[place][1:]
         case.harm_cell(sheet, line, field)
     return bool(chosen)
+
+
+@damage(ROW)
+def quotes_doubled_at_the_ends(case: Case, draw: Draw) -> bool:
+    """`""Ada""`: a cell quoted by two programs."""
+    return _spoil(case, draw, lambda cell: f'""{cell}""')
+
+
+@damage(ROW)
+def backslashes_in_place_of_quotes(case: Case, draw: Draw) -> bool:
+    r"""MySQL's dialect: `Byron\, Jr.` and `\"Bob\"`, without quotes around the cell."""
+    done = False
+    for sheet in case.of("users"):
+        for line in sheet.rows():
+            for place, cell in enumerate(line.cells):
+                if sheet.delimiter in cell or '"' in cell:
+                    text = cell.replace('"', '\\"').replace(sheet.delimiter, f"\\{sheet.delimiter}")
+                    line.cells[place] = Verbatim(text)
+                    case.harm_line(sheet, line)
+                    done = True
+    return done
+
+
+@damage(ROW)
+def quotes_of_a_word_processor(case: Case, draw: Draw) -> bool:
+    """Typographic quotes around the cells of some rows, after an edit in a word processor."""
+    for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=4)):
+        line.cells = [Verbatim(f"\u201c{cell}\u201d") for cell in line.cells]
+        case.harm_line(sheet, line)
+    return bool(chosen)

@@ -179,3 +179,24 @@ def null_of_required(case: Case, draw: Draw) -> bool:
     word = draw.choice(("NULL", "(null)", "\\N", "#N/A", "<NA>", "n/a", "-"))
     fields = ("enabledUser", "role", "orgSourcedIds", "orgSourcedId", "roleType")
     return change(case, draw, fields, lambda text: word, targets=("users", "roles"))
+
+
+@damage(CELL)
+def email_of_a_link(case: Case, draw: Draw) -> bool:
+    """`mailto:ada@…`, `Ada <ada@…>`: an e-mail of a link or of an address book, or two."""
+    forms = ("mailto:{}", "<{}>", "Ada Byron <{}>", "[{0}](mailto:{0})", "{};b@canary.example",
+             "{}, b@canary.example", "E-Mail: {}", "mailto:{}?subject=x", "{} (work)", "{} / -",
+             "smtp:{}", "a b {}", "{}.", "'{}'")  # fmt: skip
+    return change(case, draw, ("email",), lambda text: draw.choice(forms).format(text))
+
+
+@damage(CELL)
+def name_last_first(case: Case, draw: Draw) -> bool:
+    """`BYRON, Ada` in the family name, and no given name."""
+    chosen = cells_of(case, draw, "familyName")
+    for sheet, line, place, _ in chosen:
+        given = sheet.fields.index("givenName")
+        line.cells[place] = f"{line.cells[place].upper()}, {line.cells[given]}"
+        line.cells[given] = ""
+        case.harm_line(sheet, line)
+    return bool(chosen)

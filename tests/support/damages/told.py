@@ -147,6 +147,7 @@ class Told:
             for head, each in zip(sheet.head.cells, sheet.fields, strict=False)
             if each in fields and head not in fields
         }
+        found |= {head.split("\n")[-1] for head in found}  # the line that is taken for the header
         return found | {"…"} if found else found
 
     def _names(self, target: str) -> list[str]:

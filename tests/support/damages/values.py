@@ -253,3 +253,13 @@ def role_type_odd(case: Case, draw: Draw) -> bool:
         case, draw, ("roleType",), lambda text: draw.choice(words), targets=("roles",),
         fits=lambda cell: cell != "secondary",
     )  # fmt: skip
+
+
+@damage(CELL)
+def grade_with_decimal_comma(case: Case, draw: Draw) -> bool:
+    """`9,0`: a number of a spreadsheet in much of Europe."""
+    form = draw.choice(("{},0", "{},00"))
+    return change(
+        case, draw, ("grades", "grade"), form.format, targets=("users", "roles"),
+        fits=str.isdigit,
+    )  # fmt: skip

@@ -41,6 +41,12 @@ from timeback_async.sync._reading.cells import is_no_value, is_plain, mended
         ('\ufeff"Ada"', "Ada", "text-unseen"),
         ("'t Hooft", "'t Hooft", ""),
         ('="007"', "007", "text-quoted"),
+        ('"', "", "text-quoted"),
+        (r"Robert \"Bob\"", 'Robert "Bob"', "text-quoted"),
+        (r"O\'Hara\, Jr.", "O'Hara, Jr.", "text-quoted"),
+        ("\u201eAda\u201c", "Ada", "text-quoted"),
+        ("\u00abAda\u00bb", "Ada", "text-quoted"),
+        ("\u2039Ada\u203a", "Ada", "text-quoted"),
         ("Ac?ive", "Ac?ive", "text-lost"),
         ("García", "García", ""),
         ("GarcÃ\u00ada", "GarcÃ\u00ada", "text-garbled"),
@@ -75,6 +81,14 @@ def test_a_cell_is_what_a_reader_sees(text: str, meant: str, code: str) -> None:
 def test_what_is_plain_is_not_mended(text: str) -> None:
     if is_plain(text):
         assert mended(text) == (text.strip(), "")
+
+
+@pytest.mark.parametrize(
+    "text", ["\u201cZoe\u201d", "\u201eZoe\u201c", "\u00abZoe\u00bb", "\u2039Zoe\u203a", "<br>Zoe"]
+)
+def test_typographic_quotes_and_tags_are_seen(text: str) -> None:
+    assert not is_plain(text)
+    assert mended(text)[0] == "Zoe"
 
 
 @given(st.text(), st.text())

@@ -113,6 +113,9 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "(7)",
         "{7}",
         "{3F2504E0}",
+        "s1:",
+        "s1*",
+        "s1 (new)",
     ],
 )
 def test_an_id_whose_original_is_not_certain_is_lost(text: str) -> None:

@@ -669,6 +669,26 @@ def test_an_email_that_is_none_is_told(
     assert codes(roster).get("row-doubtful", 0) == is_told
 
 
+@pytest.mark.parametrize(
+    ("cell", "email", "code"),
+    [
+        ("mailto:ada@canary.example", "ada@canary.example", "value-form"),
+        ("Ada <ada@canary.example>", "ada@canary.example", "value-form"),
+        ("ada@canary.example, b@canary.example", "ada@canary.example, b@canary.example",
+         "email-doubtful"),
+    ],
+)  # fmt: skip
+def test_an_email_is_taken_out_of_what_is_around_it(
+    tmp_path: Path, cell: str, email: str, code: str
+) -> None:
+    roster = read(tmp_path, school(child(email=cell)))
+
+    (found,) = roster.records()
+    assert isinstance(found, Student)
+    assert found.email == email
+    assert codes(roster) == {code: 1}
+
+
 @pytest.mark.parametrize("file", ["users.csv", "demographics.csv"])
 @pytest.mark.parametrize("other", ["25/12/2010", "12/25/2010", "2010-12-25", "never"])
 def test_dates_with_day_and_month_swapped_make_the_others_doubtful(
@@ -797,6 +817,15 @@ def test_an_org_that_is_nearly_a_known_one_is_not_sent(tmp_path: Path) -> None:
     }
     assert other.count.students == 8
     assert codes(other)["value-left-out"] == 5
+
+
+def test_a_primary_org_that_is_nearly_a_known_one_costs_nothing_else(tmp_path: Path) -> None:
+    row = modern() | {"primaryOrgSourcedId": "SCHOOL"}
+
+    roster = read(tmp_path, school(row, version="1.2", roles=[role("s-1")]))
+
+    assert roster.count.students == 1
+    assert codes(roster) == {"value-left-out": 1}
 
 
 def test_an_org_longer_than_any_id_is_not_sent(tmp_path: Path) -> None:

@@ -52,6 +52,19 @@ def test_a_file_in_utf_8_is_read_as_such_whatever_is_told(
     assert codes(roster) == {}
 
 
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_utf_16_with_bytes_too_many_is_refused(tmp_path: Path, place: str) -> None:
+    lines = [line.encode("utf-16-le") for line in LINES]
+    shifted = (
+        range(4) if place == "first" else range(2, 4)
+    )  # an even number, so that all is decoded
+    ends = [b"\r\x00\n\x00" + b"\n" * (n in shifted) for n in range(len(lines))]
+    path = users(tmp_path, b"".join(a + b for a, b in zip(lines, ends, strict=True)))
+
+    with pytest.raises(ConfigError, match=r"users.csv: is not utf-16-le; export it again"):
+        opened(path)
+
+
 def test_utf_16_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = users(tmp_path, "\r\n".join(LINES).encode("utf-16-le")[:-1])
 

@@ -2,7 +2,15 @@ from datetime import date
 
 import pytest
 
-from timeback_async.sync._reading.values import AMBIGUOUS, INVALID, NO_DAY, boolean, day
+from timeback_async.sync._reading.values import (
+    AMBIGUOUS,
+    INVALID,
+    NO_DAY,
+    address,
+    boolean,
+    day,
+    is_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,6 +23,36 @@ from timeback_async.sync._reading.values import AMBIGUOUS, INVALID, NO_DAY, bool
 )
 def test_a_boolean_is_read_in_each_form_that_files_have(text: str, value: str | None) -> None:
     assert boolean(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["ada@canary.example", "o'hara+x@mail", "zoë@käse.example", "a.b_c@x-y.example"]
+)
+def test_an_email_address_is_one(text: str) -> None:
+    assert is_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("mailto:ada@canary.example", "ada@canary.example"),
+        ("MAILTO:ada@canary.example?subject=x", "ada@canary.example"),
+        ("smtp: ada@canary.example", "ada@canary.example"),
+        ("E-Mail: ada@canary.example", "ada@canary.example"),
+        ("<ada@canary.example>", "ada@canary.example"),
+        ('"Byron, Ada" <ada@canary.example>', "ada@canary.example"),
+        ("[Ada](mailto:ada@canary.example)", "ada@canary.example"),
+        ("ada@canary.example; b@canary.example", ""),
+        ("ada@canary.example (work)", ""),
+        ("ada@canary.example.", ""),
+        ("a b@canary.example", ""),
+        ("a@b@canary.example", ""),
+        ("a@b <c@canary.example>", ""),
+    ],
+)
+def test_an_email_address_is_taken_out_of_a_link_alone(text: str, found: str) -> None:
+    assert not is_address(text)
+    assert address(text) == found
 
 
 @pytest.mark.parametrize(

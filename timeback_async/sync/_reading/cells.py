@@ -22,10 +22,13 @@ __all__ = [
 LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 # Signs by which a text shows that it may need mending, where all of it can be printed.
-SIGNS = ('"', "'", "=", "?", "&", "#", "<", "E+", "Err:", LOST)
-_garbled = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
+SIGNS = ('"', "'", "=", "?", "&", "<", "#", "E+", "Err:", LOST)
+GARBLED = "[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]"
+_garbled = re.compile(GARBLED)
+_may_need = re.compile(rf"{GARBLED}|[\u201c-\u201f\u00ab\u2039]")  # where it is not ASCII
 _wrapped = re.compile(
-    r"""=?"([^"]*)"|'(.*)'|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb"""
+    r"""=?"([^"]*)"|'(.*)'|[\u201c-\u201f]([^\u201c-\u201f]*)[\u201c-\u201f]"""
+    r"""|\u00ab([^\u00bb]*)\u00bb|\u2039([^\u203a]*)\u203a|"()"""
     r"""|'([-+=@(#<\\\d][^']*)"""  # the mark of a spreadsheet before a number
 ).fullmatch
 _formula = re.compile(
@@ -64,6 +67,7 @@ MENDS: list[tuple[re.Pattern[str], Any, str]] = [
         lambda found: " " if found[1] else "",
         "text-html",
     ),
+    (re.compile(r"""\\(["',;])"""), r"\1", "text-quoted"),
     (
         re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"),
         _letter,
@@ -100,7 +104,7 @@ def is_plain(text: str) -> bool:
     return (
         text.isprintable()
         and not any(map(text.__contains__, SIGNS))
-        and (text.isascii() or _garbled.search(text) is None)
+        and (text.isascii() or _may_need.search(text) is None)
     )
 
 

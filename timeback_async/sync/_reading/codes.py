@@ -220,6 +220,7 @@ CODES: dict[str, Code] = {
         "export the file again as UTF-8",
     ),
     "value-form": _note("a value is written in another form than the standard's", "nothing"),
+    "email-doubtful": _warning("an e-mail address is not one address", "check it"),
     "date-ambiguous": _warning(
         "day and month cannot be distinguished, so the date was left out",
         'pass date_format="%d/%m/%Y" or date_format="%m/%d/%Y"',

@@ -13,7 +13,7 @@ from .lists import UNKNOWN, listed
 from .options import CEDS_TO_TIMEBACK, LoadedOptions, ceds_grade
 from .reporter import Reporter
 from .roles import RoleRow
-from .values import INVALID, NO_DAY, UNREADABLE, boolean, day, not_a_date
+from .values import INVALID, NO_DAY, UNREADABLE, address, boolean, day, not_a_date
 
 __all__ = ["WHY_UNREADABLE", "Fields", "required"]
 
@@ -62,6 +62,15 @@ class Fields:
         if value != text:
             report("value-form", "enabledUser")
         return value
+
+    def email(self, text: str, report: Reporter) -> str:
+        """Return an e-mail without what a program wrote around it; as it is if there is none."""
+        found = address(text)
+        if "@" not in text:
+            report("row-doubtful", "")
+        else:
+            report("value-form" if found else "email-doubtful", "email")
+        return found or text
 
     def birth(
         self, text: str, form: str | None, report: Reporter

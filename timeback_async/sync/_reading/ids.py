@@ -39,7 +39,7 @@ _wrapped = re.compile(rf"""=?"([^"]*)"|'([^']*)'?|[{QUOTES}]([^{QUOTES}]*)[{QUOT
 _bracketed = re.compile(r"[({](?![0-9A-Fa-f-]{36}\}\Z).*[)}]").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.
 _unreadable = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|'$"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|['*:]$| [({]"
 ).search
 
 

@@ -64,9 +64,11 @@ class Orgs:
         return org in (self._types or ()) or org in (self._map or ())
 
     def is_id(self, org: str) -> bool:
-        """Whether a text is one id: known, or of the right characters and not several known ids."""
+        """Whether a text is one id: known, or of the right characters and not like known ones."""
         if self._is_known(org):
             return True
+        if _alike(org) in self._alike:
+            return False
         parts = _parts(org)
         is_several = len(parts) > 1 and all(map(self._is_known, parts))
         return is_usual(org) is not None and len(org) <= MAX_LENGTH and not is_several
@@ -110,13 +112,11 @@ class Orgs:
             if mapped is None:
                 report("org-unmapped", field, org)
             return mapped
-        is_unknown = self._types is not None and org not in self._types
-        is_damaged = is_unknown and _alike(org) in self._alike
-        if is_damaged or not self.is_id(org):
-            why = "id-damaged" if is_damaged else "org-unreadable"
+        if not self.is_id(org):
+            why = "id-damaged" if _alike(org) in self._alike else "org-unreadable"
             report(why if self._default is None else "value-left-out", field)
             return self._default
-        if is_unknown:
+        if self._types is not None and org not in self._types:
             report("org-unknown", field, org)
         return org
 

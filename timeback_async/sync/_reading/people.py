@@ -23,7 +23,7 @@ from .options import LoadedOptions
 from .orgs import Orgs
 from .reporter import AddFinding, Reporter
 from .roles import RoleMapper, RoleRow, Roles
-from .values import INVALID, UNREADABLE
+from .values import INVALID, UNREADABLE, is_address
 
 __all__ = ["MappedRow", "PeopleMapper"]
 
@@ -253,8 +253,8 @@ class PeopleMapper:
     def _values(self, row: Mapping[str, str], org: OrgRef, report: Reporter) -> dict[str, Any]:
         """Return the values that a record of every kind has."""
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
-        if "email" in row and "@" not in row["email"]:
-            report("row-doubtful", "")
+        if "email" in row and not is_address(row["email"]):
+            values["email"] = self.fields.email(row["email"], report)
         values["status"] = (
             self.fields.status(row["status"], report) if "status" in row else "active"
         )

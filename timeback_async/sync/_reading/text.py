@@ -19,6 +19,8 @@ LETTERS_AT_ONCE = 1 << 15
 HEAD = 200  # bytes at the beginning of a file, nearly all of them of its header
 UTF_8 = "utf-8"
 MOSTLY = 0.7
+# What the ends of lines become where a byte is missing or too many.
+SHIFTED_ENDS = ("\u0a00", "\u0d00")
 # In which of four bytes in a row are zeros, where the text is ASCII.
 ZEROS = {
     (False, True, False, True): "utf-16-le",
@@ -131,7 +133,9 @@ class Text:
             try:
                 while block := stream.read(BLOCK):
                     is_ascii = is_ascii and block.isascii()
-                    decoder.decode(block)
+                    text = decoder.decode(block)
+                    if _is_wide(encoding) and any(map(text.__contains__, SHIFTED_ENDS)):
+                        return False, False
                 decoder.decode(b"", final=True)
             except UnicodeError:
                 return False, False

@@ -9,7 +9,10 @@ import datetime
 import re
 from contextlib import suppress
 
-__all__ = ["AMBIGUOUS", "INVALID", "NO_DAY", "UNREADABLE", "boolean", "day", "not_a_date"]
+__all__ = [
+    "AMBIGUOUS", "INVALID", "NO_DAY", "UNREADABLE", "address", "boolean", "day", "is_address",
+    "not_a_date",
+]  # fmt: skip
 
 TRUE, FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 AMBIGUOUS, INVALID = "date-ambiguous", "value-left-out"
@@ -25,6 +28,14 @@ _other = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})").fullmatch
 _worded = re.compile(r"(\d{1,2})[-/. ]+([A-Za-z]+)[-/., ]+(\d{4})").fullmatch
 _worded_first = re.compile(r"([A-Za-z]+)[-/. ]+(\d{1,2})[-/., ]+(\d{4})").fullmatch
 _time = re.compile(r"[T ]\d{1,2}:\d{2}.*")
+ADDRESS = r"[^\s@<>()\[\]:;,\"]+@[^\s@<>()\[\]:;,\"?]*\w"
+is_address = re.compile(ADDRESS).fullmatch
+# In a link, of a directory, of an address book, in Markdown.
+_address = re.compile(
+    rf"(?:mailto|smtp|e-?mail): ?({ADDRESS})(?:\?\S*)?|[^@<>]*<({ADDRESS})>"
+    rf"|\[[^\[\]]*\]\(mailto:({ADDRESS})\)",
+    re.IGNORECASE,
+).fullmatch
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
@@ -35,6 +46,12 @@ def boolean(text: str) -> str | None:
     """Return "true" or "false", or None if the text is neither."""
     lower = text.lower()
     return "true" if lower in TRUE else "false" if lower in FALSE else None
+
+
+def address(text: str) -> str:
+    """Return the e-mail address in a text, without what programs put around it; else ""."""
+    found = _address(text)
+    return "".join(filter(None, found.groups())) if found else ""
 
 
 def day(text: str, form: str | None) -> datetime.date | str:
