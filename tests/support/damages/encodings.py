@@ -74,6 +74,8 @@ def other_code_page_untold(case: Case, draw: Draw) -> bool:
     """Shift JIS, GBK or KOI8, and nobody says so."""
     encoding = draw.choice(CODE_PAGES)
     _without(case, encoding)
+    if encoding == "iso2022-jp":  # of ASCII letters, so that no reader can refuse it
+        case.harm_all()
     return _encoded(case, encoding, is_told=False)
 
 

@@ -411,6 +411,31 @@ SDS_21 = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("cells", "kinds"),
+    [
+        (["", ""], ["primary", "primary"]),
+        (["true", ""], ["primary", "secondary"]),
+        (["false", ""], ["primary", "secondary"]),
+        (["false", "false"], ["secondary", "secondary"]),
+        ([None, None], ["primary", "primary"]),
+    ],
+)
+def test_a_role_that_is_not_said_to_be_secondary_is_primary_unless_another_is(
+    tmp_path: Path, cells: list[str | None], kinds: list[str]
+) -> None:
+    rows = [
+        {"userSourcedId": "2", "orgSourcedId": own, "role": "faculty"}
+        | ({} if cell is None else {"isPrimary": cell})
+        for own, cell in zip(("school", "other"), cells, strict=True)
+    ]
+
+    roster = opened(folder(tmp_path / "sds", SDS_21 | {"roles.csv": csv_text(rows)}))
+
+    roles = getattr(records(roster)["2"], "roles", [])
+    assert [each.role_type for each in roles] == kinds
+
+
 def test_school_data_sync_1_is_known_by_its_headers(tmp_path: Path) -> None:
     teacher = {name: SDS_STUDENT[name] for name in list(SDS_STUDENT)[:6]} | {"SIS ID": "14001"}
     files = {

@@ -19,6 +19,7 @@ __all__ = ["RoleMapper", "RoleRow", "Roles"]
 
 RELATIONS = ("parent", "guardian", "relative")
 ROLES: dict[str, RoleName] = {role.lower(): role for role in get_args(RoleName)}
+UNSAID = "unsaid"  # School Data Sync may leave out which of a person's roles is the primary one
 MAX_KNOWN_ROLES = 10_000
 
 
@@ -115,6 +116,8 @@ class RoleMapper:
             return known
         found, reported_before = [], report.number
         rank = self._orgs.rank
+        if any(row.role_type == UNSAID for row in role_rows):
+            role_rows = _with_types(role_rows)
         ranked = sorted(role_rows, key=lambda row: (row.role_type != "primary", rank(row.org)))
         for row in ranked:
             if row.role_type not in ("primary", "secondary"):
@@ -164,3 +167,10 @@ class RoleMapper:
             return self._orgs.administrator(org, report)
         report("role-unknown", "role")
         return None
+
+
+def _with_types(rows: Sequence[RoleRow]) -> list[RoleRow]:
+    """Return roles with a type: where no role is said to be primary, those unsaid are."""
+    is_said = any(row.role_type == "primary" for row in rows)
+    kind = "secondary" if is_said else "primary"
+    return [row._replace(role_type=kind) if row.role_type == UNSAID else row for row in rows]
