@@ -189,6 +189,8 @@ def row_for_each_school(case: Case, draw: Draw) -> bool:
         place = sheet.place("orgSourcedIds")
         rows = [row for row in sheet.rows() if place is not None and "," not in row.cells[place]]
         rows = [row for row in rows if row.cells[place or 0] in schools]
+        if case.kind.startswith("SDS"):  # a guardian there is in every school of the children
+            rows = [row for row in rows if not row.owners & {own for own, _ in case.links}]
         if place is None or not rows or len(schools) < 2:
             continue
         for line in draw.sample(rows, min(2, len(rows))):

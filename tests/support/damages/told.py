@@ -20,6 +20,7 @@ GENERAL = {
     "header-order", "header-incomplete", "absent", "absence-unjudged", "absence-doubtful",
 }  # fmt: skip
 PEOPLE = {"users", "roles"}
+OF_OTHER_FILES = {"roles", "org", "birthDate"}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Told:
         self._by_place: dict[tuple[str, int], list[Finding]] = defaultdict(list)
         self._of_file: dict[str, list[Finding]] = defaultdict(list)
         self._by_id: dict[str, list[Finding]] = defaultdict(list)
+        # Rows of a delta about somebody whom TimeBack will not have: the run fails on each of them.
+        self._has_strays = bool(found.open - case.truth.keys())
         self._sort(case, found)
         self._lines: dict[str, list[tuple[str, int]]] = defaultdict(list)
         self._link_lines: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
@@ -108,6 +111,8 @@ class Told:
 
     def of_field(self, own: str, field: str) -> str:
         """Return the highest severity of the findings about one field; "" if there is none."""
+        if self._has_strays and field in OF_OTHER_FILES:
+            return "error"
         names = {field, *FILE_FIELDS.get(field, ())}
         ranks = {"": 0, "note": 1, "warning": 2, "error": 3}
         best = ""

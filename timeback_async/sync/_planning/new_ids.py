@@ -19,6 +19,7 @@ from .plan import Plan
 __all__ = ["NewIds", "is_replaced"]
 
 FEWEST = 10  # absent, and new: a handful of people may well be others
+FEWEST_OF_ALL = 5  # where nobody who is known is left
 MOST_TIMES_AS_MANY_NEW = 2  # as absent: a school that has only begun to be sent grows by more
 MOST_TIMES_AS_MANY_ABSENT = 10  # as new: who left long ago is absent for ever if nobody is removed
 FEWEST_TWINS = 3
@@ -44,7 +45,7 @@ def is_replaced(held: int, absent: int, new: int) -> bool:
         new: Records of the files that were never sent.
     """
     return (
-        min(absent, new) >= FEWEST
+        min(absent, new) >= (FEWEST if absent < held else FEWEST_OF_ALL)
         and absent * 5 > held * 3
         and new * 5 > (new + held - absent) * 3
         and new <= absent * MOST_TIMES_AS_MANY_NEW
