@@ -651,6 +651,8 @@ def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:
         ({"email": "Canary"}, True),
         ({"email": "", "sms": "s-1@canary.example"}, True),
         ({"email": "", "phone": "s-1@canary.example"}, True),
+        ({"email": "", "identifier": "s-1@canary.example"}, True),
+        ({"identifier": "s-1@canary.example"}, False),
     ],
 )
 def test_an_email_in_another_column_is_told(

@@ -150,7 +150,7 @@ def is_no_value(field: str, text: str) -> bool:
         return True
     if field in NAMES:
         return False
-    return text in LIKELY or field not in TEXTS
+    return text in LIKELY or text in PLACEHOLDERS or field not in TEXTS
 
 
 def is_no_record(texts: Iterable[str]) -> bool:

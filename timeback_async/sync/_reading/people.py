@@ -41,6 +41,7 @@ TEXTS = {
     "preferredMiddleName": "preferred_middle_name",
     "preferredFamilyName": "preferred_last_name",
 }
+NEAR_EMAIL = ("sms", "phone", "identifier", "middleName")
 # TimeBack's fields that have another name in the file, for findings.
 FILE_FIELDS = {
     "preferredFirstName": "preferredGivenName",
@@ -296,7 +297,7 @@ def _mend_email(
     text = row.get("email", "")
     if "@" not in text:
         # A telephone may take e-mails; but in place of one, it shows cells in wrong columns.
-        if text or "@" in row.get("sms", "") or "@" in row.get("phone", ""):
+        if text or any("@" in row.get(field, "") for field in NEAR_EMAIL):
             report("row-doubtful", "")
         return
     found = address(text)
