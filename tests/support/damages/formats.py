@@ -2,10 +2,11 @@
 
 import html
 import json
+from itertools import zip_longest
 
 from tests.support.damages.case import Case
 from tests.support.damages.catalogue import FILE, TEXT, Draw, damage
-from tests.support.damages.files import Line, Sheet, noise
+from tests.support.damages.files import Sheet, noise
 from tests.support.damages.packages import drop, without
 
 PEOPLE = ("users", "roles")
@@ -16,12 +17,10 @@ def _table(case: Case, draw: Draw, mark: str, edge: str, ruler: str, end: str) -
     sheet = draw.choice(case.of(*PEOPLE))
     if len(sheet.rows()) != len(sheet.lines):
         return False
-    widths = [
-        max(len(line.cells[n]) if n < len(line.cells) else 0 for line in (sheet.head, *sheet.lines))
-        for n in range(len(sheet.fields))
-    ]
+    every = [line.cells for line in (sheet.head, *sheet.lines)]
+    widths = [max(map(len, column)) for column in zip_longest(*every, fillvalue="")]
     for line in (sheet.head, *sheet.lines):
-        cells = [cell.ljust(width) for cell, width in zip(line.cells, widths, strict=False)]
+        cells = [cell.ljust(width) for cell, width in zip_longest(line.cells, widths, fillvalue="")]
         line.text = f"{edge}{mark.join(cells)}{edge[::-1]}"
         case.harm_line(sheet, line)
     rule = "+".join("-" * (width + 2) for width in widths)
@@ -134,5 +133,5 @@ def ten_thousand_lines(case: Case, draw: Draw) -> bool:
     line.text = sheet.text_of(line) + '"'
     case.harm_line(sheet, line)
     at = sheet.lines.index(line)
-    sheet.lines[at:at] = [Line([], set(), set()) for _ in range(10_000)]
+    sheet.lines[at:at] = [noise(sheet.delimiter) for _ in range(10_000)]
     return True

@@ -88,10 +88,9 @@ def without(case: Case, draw: Draw, change: Callable[[Sheet], None]) -> bool:
 def files_swapped(case: Case, draw: Draw) -> bool:
     """The content of users.csv in another file, and that of the other one in it (catalyst)."""
     others = case.of("roles", "orgs", "demographics")
-    users = case.of("users")[0]
-    other = draw.choice(others) if others else None
-    if other is None:
+    if not others or not case.of("users"):
         return False
+    users, other = case.of("users")[0], draw.choice(others)
     for own in {own for line in users.lines for own in line.owners}:
         case.forget(own)
     case.harm_all()

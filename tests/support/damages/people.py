@@ -221,6 +221,8 @@ def row_for_each_agent(case: Case, draw: Draw) -> bool:
             if len(parts) > 1:
                 again = line.copy()
                 line.cells[place], again.cells[place] = parts[0], ",".join(parts[1:])
+                again.links = {pair for pair in line.links if pair[1] != parts[0]}
+                line.links -= again.links
                 line.is_merged = again.is_merged = done = True
                 sheet.lines.insert(
                     draw.randint(sheet.lines.index(line) + 1, len(sheet.lines)), again

@@ -11,6 +11,11 @@ NAMES = ("givenName", "familyName")
 TEXTS = {*NAMES, "middleName", "username", "email", "phone", "sms", "identifier", "pronouns"}
 
 
+def _is_text(cell: str) -> bool:
+    """Whether no damage has written a cell as it is."""
+    return not isinstance(cell, Verbatim)
+
+
 def _spoil(case: Case, draw: Draw, spoil: Callable[[str], str]) -> bool:
     """Write one cell of a row verbatim, as `spoil` makes it; the row may be lost."""
     for sheet, line in rows_of(case, draw, *DATA):
@@ -99,7 +104,7 @@ def quotes_in_two_rows(case: Case, draw: Draw) -> bool:
 def blank_before_quotes(case: Case, draw: Draw) -> bool:
     """A blank after each comma, before the quote (CsvHelper#204)."""
     for sheet, line, place, field in (
-        chosen := cells_of(case, draw, *NAMES, "email", "middleName")
+        chosen := cells_of(case, draw, *NAMES, "email", "middleName", fits=_is_text)
     ):
         line.cells[place] = Verbatim(' "' + line.cells[place].replace('"', '""') + '"')
         case.harm_cell(sheet, line, field)
@@ -109,7 +114,9 @@ def blank_before_quotes(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def blank_after_quotes(case: Case, draw: Draw) -> bool:
     """A blank between the closing quote and the comma (CsvHelper#204)."""
-    for sheet, line, place, _ in (chosen := cells_of(case, draw, *NAMES, "email", "middleName")):
+    for sheet, line, place, _ in (
+        chosen := cells_of(case, draw, *NAMES, "email", "middleName", fits=_is_text)
+    ):
         line.cells[place] = Verbatim('"' + line.cells[place].replace('"', '""') + '" ')
         case.harm_line(sheet, line)
     return bool(chosen)
@@ -119,7 +126,10 @@ def blank_after_quotes(case: Case, draw: Draw) -> bool:
 def single_quotes(case: Case, draw: Draw) -> bool:
     """SQL's quotes around every cell of a row (Edlio: troubleshooting CSVs)."""
     for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=3)):
-        line.cells = [Verbatim(f"'{cell}'") if "," not in cell else cell for cell in line.cells]
+        line.cells = [
+            Verbatim(f"'{cell}'") if "," not in cell and _is_text(cell) else cell
+            for cell in line.cells
+        ]
         case.harm_line(sheet, line)
     return bool(chosen)
 
@@ -209,6 +219,8 @@ def backslashes_in_place_of_quotes(case: Case, draw: Draw) -> bool:
 def quotes_of_a_word_processor(case: Case, draw: Draw) -> bool:
     """Typographic quotes around the cells of some rows, after an edit in a word processor."""
     for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=4)):
-        line.cells = [Verbatim(f"\u201c{cell}\u201d") for cell in line.cells]
+        line.cells = [
+            Verbatim(f"\u201c{cell}\u201d") if _is_text(cell) else cell for cell in line.cells
+        ]
         case.harm_line(sheet, line)
     return bool(chosen)

@@ -100,9 +100,10 @@ def _end_with(case: Case, sheet: Sheet, line: Line) -> None:
                 own in each.owners for each in sheet.lines[: at + 1]
             ):
                 case.forget(own)
-            case.truth.get(own, {}).pop(
-                "birthDate", None
-            ) if sheet.target == "demographics" else None
+            if sheet.target == "demographics" and not any(
+                own in each.owners for each in sheet.lines[: at + 1]
+            ):
+                case.truth.get(own, {}).pop("birthDate", None)
         if sheet.target == "relationships":
             for pair in gone.links:
                 case.links.pop(pair, None)

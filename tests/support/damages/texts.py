@@ -170,7 +170,9 @@ def null_of_texts(case: Case, draw: Draw) -> bool:
     """A word for nothing in an optional text, where it may be told from a name or not."""
     word = draw.choice(WORDS)
     fields = ("middleName", "phone", "identifier", "username")
-    return change(case, draw, fields, lambda text: word, is_filled=False)
+    return change(
+        case, draw, fields, lambda text: word, is_filled=False, is_lost=word.startswith("#")
+    )
 
 
 @damage(CELL)

@@ -1,5 +1,7 @@
 """Damages of the width of rows, and of the ends of lines."""
 
+import re
+
 from tests.support.damages.case import Case
 from tests.support.damages.catalogue import ROW, TEXT, Draw, cells_of, damage, rows_of
 from tests.support.damages.files import Line, Sheet, Verbatim
@@ -152,10 +154,12 @@ def cell_lost(case: Case, draw: Draw) -> bool:
     return bool(chosen)
 
 
-@damage(ROW)
+@damage(TEXT)
 def comma_in_name(case: Case, draw: Draw) -> bool:
     """`Byron, Jr.` without quotes: a cell in two (Edlio: troubleshooting CSVs)."""
     for sheet, line, place, _ in (chosen := cells_of(case, draw, *NAMES, most=2)):
-        line.cells[place] = Verbatim(line.cells[place].replace(",", "").replace('"', "") + ", Jr.")
+        cell = re.sub(r'[",;|\t]', "", line.cells[place])
+        line.cells[place] = Verbatim(f"{cell}{sheet.delimiter} Jr.")
+        line.text = sheet.text_of(line)
         case.harm_line(sheet, line)
     return bool(chosen)

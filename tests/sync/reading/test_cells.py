@@ -111,13 +111,14 @@ def test_what_is_mended_stays_so(text: str, more: str) -> None:
         *(
             (field, text, True)
             for field in ("middleName", "username", "preferredGivenName", "pronouns")
-            for text in ("NULL", "null", "None", "N/A", r"\N", "nan")
+            for text in ("NULL", "null", "None", "N/A", r"\N", "nan", "-", "--", ".")
         ),
         *(
             (field, text, False)
             for field in ("middleName", "username", "givenName", "familyName")
             for text in ("Null", "Nan", "Nil")
         ),
+        *((field, text, False) for field in ("givenName", "familyName") for text in ("-", ".")),
         *((field, r"\N", True) for field in ("givenName", "familyName")),
         *((field, "NULL", False) for field in ("givenName", "familyName")),
     ],

@@ -48,6 +48,7 @@ def test_an_id_of_the_standard_is_itself(text: str) -> None:
         "„00123“",
         "«00123»",
         "\u201800123\u2019",
+        "\u201c\u00ab00123\u00bb\u201d",
         "\u203900123\u203a",
     ],
 )
@@ -114,6 +115,7 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "{7}",
         "{3F2504E0}",
         "s1:",
+        "s1 \u201cx\u201d",
         "s1*",
         "s1 (new)",
     ],

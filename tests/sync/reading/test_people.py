@@ -658,6 +658,8 @@ def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:
         ({"email": "", "phone": "555-0100"}, False),
         ({"email": "Canary"}, True),
         ({"email": "555-0100"}, True),
+        ({"email": "", "identifier": "s-1@canary.example"}, True),
+        ({"identifier": "s-1@canary.example"}, False),
     ],
 )
 def test_an_email_that_is_none_is_told(

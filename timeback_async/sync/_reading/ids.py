@@ -34,12 +34,13 @@ _invisible = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 QUOTES = "\u2018-\u201f\u00ab\u00bb\u2039\u203a"
-_wrapped = re.compile(rf"""=?"([^"]*)"|'([^']*)'?|[{QUOTES}]([^{QUOTES}]*)[{QUOTES}]""").fullmatch
+_wrapped = re.compile(rf"""=?"([^"]*)"|'([^']*)'?|[{QUOTES}](.*)[{QUOTES}]""").fullmatch
 # A GUID in braces is an id; any other text in them is a list, or a remark.
 _bracketed = re.compile(r"[({](?![0-9A-Fa-f-]{36}\}\Z).*[)}]").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.
 _unreadable = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd,;|\"=<>\\[\\]#?%&^\\\\]|//|^'|['*:]$| [({]"
+    "|[\u201c-\u201f\u00ab\u00bb\u2039\u203a]"
 ).search
 
 

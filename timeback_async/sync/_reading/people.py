@@ -42,6 +42,7 @@ TEXTS = {
     "preferredMiddleName": "preferred_middle_name",
     "preferredFamilyName": "preferred_last_name",
 }
+NEAR_EMAIL = ("identifier", "middleName")  # beside it in the standard
 # TimeBack's fields that have another name in the file, for findings.
 FILE_FIELDS = {
     "preferredFirstName": "preferredGivenName",
@@ -255,6 +256,8 @@ class PeopleMapper:
         values: dict[str, Any] = {TEXTS[field]: row[field] for field in row if field in TEXTS}
         if "email" in row and not is_address(row["email"]):
             values["email"] = self.fields.email(row["email"], report)
+        elif "email" not in row and any("@" in row.get(field, "") for field in NEAR_EMAIL):
+            report("row-doubtful", "")
         values["status"] = (
             self.fields.status(row["status"], report) if "status" in row else "active"
         )
