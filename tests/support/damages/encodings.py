@@ -38,7 +38,7 @@ def _without(case: Case, encoding: str) -> None:
     """Give other names to people whose names an encoding lacks."""
     for sheet in case.of("users"):
         for line in sheet.rows():
-            for place, cell in enumerate(line.cells):
+            for place, cell in enumerate(line.cells[: len(sheet.fields)]):
                 if isinstance(cell, Verbatim) or sheet.fields[place] not in NAMES:
                     continue
                 fitting = cell.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"

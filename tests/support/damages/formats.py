@@ -20,7 +20,8 @@ def _table(case: Case, draw: Draw, mark: str, edge: str, ruler: str, end: str) -
     every = [line.cells for line in (sheet.head, *sheet.lines)]
     widths = [max(map(len, column)) for column in zip_longest(*every, fillvalue="")]
     for line in (sheet.head, *sheet.lines):
-        cells = [cell.ljust(width) for cell, width in zip_longest(line.cells, widths, fillvalue="")]
+        whole = [*line.cells, *[""] * (len(widths) - len(line.cells))]
+        cells = [cell.ljust(width) for cell, width in zip(whole, widths, strict=True)]
         line.text = f"{edge}{mark.join(cells)}{edge[::-1]}"
         case.harm_line(sheet, line)
     rule = "+".join("-" * (width + 2) for width in widths)
