@@ -46,7 +46,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         strict: Whether deviations from the standard are errors instead of notes.
-        encoding: Encoding of files that are not UTF-8, such as "cp1252"; None to refuse them.
+        encoding: Encoding of files or lines that are not UTF-8, such as "cp1252"; None to leave
+            such lines out, and to refuse files that have hardly any others. UTF-16 needs no name.
         layout: A TOML file that maps columns to fields; None for OneRoster and School Data Sync.
         org_map: Pairs of the file's org id and TimeBack's: a TOML file, or a mapping. An org that
             is missing in it is an error unless there is a `default_org`.
