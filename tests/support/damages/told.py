@@ -143,7 +143,7 @@ class Told:
         if sheet is None:
             return set()
         found = {
-            head
+            head.strip()
             for head, each in zip(sheet.head.cells, sheet.fields, strict=False)
             if each in fields and head not in fields
         }
