@@ -7,7 +7,7 @@ e-mail, which is looked up among those without a role.
 Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) and v2.1.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -82,7 +82,7 @@ class Relatives:
         """Note what a file of people says of roles, or of e-mails where it says no role."""
         if gives_role(rows):
             self._database.add_holders(
-                (row["sourcedId"], row["role"].lower(), org)
+                (row["sourcedId"], row["role"].lower(), org, _digest(row))
                 for _, row in rows
                 if "sourcedId" in row and "role" in row
                 for org in listed_ids(row.get("orgSourcedIds", ""), _unreported) or [""]
@@ -161,6 +161,11 @@ class Relatives:
 def gives_role(rows: Rows) -> bool:
     """Whether a file of people says their roles."""
     return "role" in rows.columns.places or "role" in rows.layout.constants
+
+
+def _digest(row: Mapping[str, str]) -> int:
+    """Return a number that differs if rows differ in more than their orgs."""
+    return hash(frozenset(pair for pair in row.items() if pair[0] != "orgSourcedIds"))
 
 
 def _unreported(_: str) -> None:
