@@ -22,7 +22,7 @@ __all__ = [
 LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 # Signs by which a text shows that it may need mending, where all of it can be printed.
-SIGNS = ('"', "'", "=", "?", "&", "<", "#", "E+", LOST)
+SIGNS = ('"', "'", "=", "?", "&", "<", "\\", "#", "E+", LOST)
 GARBLED = "[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]"
 _garbled = re.compile(GARBLED)
 _may_need = re.compile(rf"{GARBLED}|[\u201c-\u201f\u00ab\u2039]")  # where it is not ASCII
