@@ -30,11 +30,12 @@ class Damage:
     Attributes:
         stage: What it needs: cells, rows, text, or whole files.
         is_of_known: Whether it can only be noticed by one who knows the people of before.
+        is_alone: Whether nobody could notice it together with some other ones.
     """
 
-    def __init__(self, function: Function, stage: int, is_of_known: bool) -> None:
+    def __init__(self, function: Function, stage: int, is_of_known: bool, is_alone: bool) -> None:
         self.name = function.__name__
-        self.stage, self.is_of_known = stage, is_of_known
+        self.stage, self.is_of_known, self.is_alone = stage, is_of_known, is_alone
         self.says = (function.__doc__ or "").strip()
         self._function = function
 
@@ -46,10 +47,12 @@ class Damage:
 CATALOGUE: dict[str, Damage] = {}
 
 
-def damage(stage: int, is_of_known: bool = False) -> Callable[[Function], Function]:
+def damage(
+    stage: int, *, is_of_known: bool = False, is_alone: bool = False
+) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
         assert function.__name__ not in CATALOGUE
-        CATALOGUE[function.__name__] = Damage(function, stage, is_of_known)
+        CATALOGUE[function.__name__] = Damage(function, stage, is_of_known, is_alone)
         return function
 
     return register
@@ -59,7 +62,8 @@ def apply(case: Case, names: list[str], seed: object) -> Case:
     """Return a damaged copy of a package; `damages` are those that found something to damage."""
     case = case.copy()
     for name in sorted(names, key=lambda each: CATALOGUE[each].stage):
-        if CATALOGUE[name](case, random.Random(f"{name} {seed}")):
+        has_people = bool(case.of("users"))  # not if an earlier damage has taken the file away
+        if has_people and CATALOGUE[name](case, random.Random(f"{name} {seed}")):
             case.damages.append(name)
     case.harm_relatives()
     return case

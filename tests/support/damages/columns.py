@@ -18,7 +18,7 @@ def _all_may_go(case: Case) -> bool:
     return True
 
 
-@damage(TEXT)
+@damage(TEXT, is_alone=True)
 def header_name_lost(case: Case, draw: Draw) -> bool:
     """A name is gone from the header, but not the cells below it."""
     sheet = draw.choice(case.of(*PEOPLE))
@@ -26,7 +26,7 @@ def header_name_lost(case: Case, draw: Draw) -> bool:
     return _all_may_go(case)
 
 
-@damage(TEXT)
+@damage(TEXT, is_alone=True)
 def header_name_too_many(case: Case, draw: Draw) -> bool:
     """A name in the header that has no cells below it."""
     sheet = draw.choice(case.of(*PEOPLE))
@@ -87,7 +87,7 @@ def column_twice_by_other_names(case: Case, draw: Draw) -> bool:
     """`email` and `Email`, with different values: the exact name is the field."""
     sheet = draw.choice(case.of("users"))
     free = [name for name in sheet.head.cells if name in OTHER_NAMES]
-    if not free:
+    if not free or len(sheet.rows()) < len(sheet.lines):
         return False
     name = draw.choice(free)
     at = draw.randint(0, len(sheet.fields))

@@ -38,14 +38,14 @@ def _without(case: Case, encoding: str) -> None:
     """Give other names to people whose names an encoding lacks."""
     for sheet in case.of("users"):
         for line in sheet.rows():
-            for place, cell in enumerate(line.cells[: len(sheet.fields)]):
-                if isinstance(cell, Verbatim) or sheet.fields[place] not in NAMES:
+            for place, (cell, field) in enumerate(zip(line.cells, sheet.fields, strict=False)):
+                if isinstance(cell, Verbatim) or field not in NAMES:
                     continue
                 fitting = cell.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"
                 if fitting != cell and cell:
                     line.cells[place] = fitting
                     for own in line.owners:
-                        case.truth[own][sheet.fields[place]] = fitting
+                        case.truth[own][field] = fitting
 
 
 @damage(FILE)

@@ -170,7 +170,7 @@ def id_blank(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_too_long(case: Case, draw: Draw) -> bool:
     """More letters than OneRoster allows."""
-    return _change(case, draw, lambda text: text.replace(",", "") * (300 // len(text) + 1))
+    return _change(case, draw, lambda text: text.replace(",", "") + "0" * 300)
 
 
 @damage(CELL)

@@ -21,6 +21,8 @@ def file_missing(case: Case, draw: Draw) -> bool:
         if sheet.target == "demographics" and "manifest.csv" not in case.sheets:
             for facts in case.truth.values():  # nobody has promised that there are any
                 facts.pop("birthDate", None)
+        if sheet.target == "relationships":
+            case.links.clear()
 
     return without(case, draw, remove)
 

@@ -207,7 +207,7 @@ def backslashes_in_place_of_quotes(case: Case, draw: Draw) -> bool:
     for sheet in case.of("users"):
         for line in sheet.rows():
             for place, cell in enumerate(line.cells):
-                if sheet.delimiter in cell or '"' in cell:
+                if _is_text(cell) and (sheet.delimiter in cell or '"' in cell):
                     text = cell.replace('"', '\\"').replace(sheet.delimiter, f"\\{sheet.delimiter}")
                     line.cells[place] = Verbatim(text)
                     case.harm_line(sheet, line)

@@ -82,7 +82,7 @@ def text_formula(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def text_apostrophe(case: Case, draw: Draw) -> bool:
     """`'0123`: the apostrophe that keeps zeros, in a number that is an optional text."""
-    return change(case, draw, ("identifier",), lambda text: "'" + text)
+    return change(case, draw, ("identifier",), lambda text: "'" + text, fits=str.isdigit)
 
 
 @damage(CELL)

@@ -148,7 +148,7 @@ class Told:
         if sheet is None:
             return set()
         found = {
-            head
+            head.strip()
             for head, each in zip(sheet.head.cells, sheet.fields, strict=False)
             if each in fields and head not in fields
         }
@@ -160,6 +160,9 @@ class Told:
 
     def of_link(self, pair: tuple[str, str]) -> bool:
         if any(self._by_place.get(place) for place in self._link_lines[pair]):
+            return True
+        unread = ("file-unusable", "file-empty")
+        if any(each.code in unread for found in self._of_file.values() for each in found):
             return True
         files = {name for name, _ in self._link_lines[pair]} | {""}
         return any(

@@ -222,8 +222,9 @@ def grade_known(case: Case, draw: Draw) -> bool:
         return draw.choice((text.lstrip("0"), f"{int(text)}.0", text.zfill(2)))
 
     return change(
-        case, draw, ("grades", "grade"), other, targets=("users", "roles"), is_certain=True
-    )
+        case, draw, ("grades", "grade"), other, targets=("users", "roles"), is_certain=True,
+        fits=lambda cell: cell.isdigit() or cell in names,
+    )  # fmt: skip
 
 
 @damage(CELL)

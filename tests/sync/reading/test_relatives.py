@@ -318,6 +318,24 @@ def test_the_school_of_a_contact_is_mended_as_its_childs_is(tmp_path: Path, cell
     assert roles_of(roster) == {"p-1": [("primary", "parent", "10")]}
 
 
+@pytest.mark.parametrize("name", ["Canary", "Other"])
+def test_a_school_of_two_different_rows_of_one_child_is_nobodys(tmp_path: Path, name: str) -> None:
+    files = {
+        "User.csv": csv_text([contact("p-1", "a@canary.example")]),
+        "Guardianrelationship.csv": csv_text(
+            [kin("s-1", "a@canary.example"), kin("s-2", "a@canary.example")]
+        ),
+        "Student.csv": csv_text(
+            [pupil("s-1"), pupil("s-2", "20"), pupil("s-2", "30") | {"First Name": name}]
+        ),
+    }
+
+    roster = opened(folder(tmp_path, files))
+
+    schools = {org for _, _, org in roles_of(roster)["p-1"]}
+    assert schools == ({"10"} if name == "Other" else {"10", "20", "30"})
+
+
 def test_a_relationship_with_a_blank_cell_too_many_is_read(tmp_path: Path) -> None:
     relations = csv_text([kin("s-1", "a@canary.example"), kin("s-1", "Canary")])
     files = {

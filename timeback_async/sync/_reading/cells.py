@@ -22,7 +22,7 @@ __all__ = [
 LOST_VALUE = "text-formula"
 LOST = "\ufffd"  # stands for a letter that an earlier program could not read
 # Signs by which a text shows that it may need mending, where all of it can be printed.
-SIGNS = ('"', "'", "=", "?", "&", "<", "#", "E+", "Err:", LOST)
+SIGNS = ('"', "'", "=", "?", "&", "<", "\\", "#", "E+", "Err:", LOST)
 GARBLED = "[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]"
 _garbled = re.compile(GARBLED)
 _may_need = re.compile(rf"{GARBLED}|[\u201c-\u201f\u00ab\u2039]")  # where it is not ASCII
@@ -129,6 +129,8 @@ def mended(text: str) -> tuple[str, str]:
         return "", LOST_VALUE
     if LOST in text or _question(text):
         code = "text-lost"
+    elif _is_garbled(text):
+        code = "text-garbled"
     return text, code
 
 

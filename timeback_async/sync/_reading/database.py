@@ -49,7 +49,7 @@ CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE contacts (student TEXT, email TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE emails (email TEXT, person TEXT);
-CREATE TABLE holders (person TEXT, role TEXT, org TEXT);
+CREATE TABLE holders (person TEXT, role TEXT, org TEXT, rest INT);
 CREATE TABLE relatives (person TEXT, other TEXT, relation TEXT);
 CREATE TABLE unresolved (
     person TEXT, agent TEXT, file TEXT, line INT, student TEXT, relation TEXT, gaps BLOB
@@ -154,9 +154,9 @@ class RosterDatabase:
         """Add e-mails of people without a role, and their ids."""
         self._add("emails", 2, rows)
 
-    def add_holders(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Add people who hold a role in a file of people: id, role, org."""
-        self._add("holders", 3, rows)
+    def add_holders(self, rows: Iterable[tuple[str, str, str, int]]) -> None:
+        """Add people who hold a role in a file of people: id, role, org, a digest of the rest."""
+        self._add("holders", 4, rows)
 
     def add_identities(self, rows: Iterable[tuple[str, str]]) -> None:
         """Add identifiers that belong to one person alone: identifier and sourcedId."""
@@ -237,6 +237,9 @@ class RosterDatabase:
             "INSERT INTO relatives SELECT agent, person, relation FROM refs",
             "CREATE INDEX relatives_person ON relatives (person)",
             "CREATE INDEX holders_person ON holders (person)",
+            # Rows of one id that are of different people are not sent, so that they say nothing.
+            """DELETE FROM holders WHERE person IN (
+                   SELECT person FROM holders GROUP BY person HAVING count(DISTINCT rest) > 1)""",
         ):
             self.connection.execute(statement)
 

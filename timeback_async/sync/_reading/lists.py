@@ -25,7 +25,10 @@ _element = re.compile(
     r"""\s*(?:"([^"\\]*)"|'([^'\\]*)'|([^\s,;|"'\\\[\](){}<>=:#]+))"""
     r"""(?:\s*(?:[,;|]|\Z)|\s+(?=["']))\s*"""
 ).match
-NOTHING = {"null", "NULL", "None", "nil", "NaN", "nan", "undefined"}
+NOTHING = {
+    "null", "NULL", "None", "nil", "NaN", "nan", "undefined", "(null)", r"\N", "N/A", "-", "--",
+    ".",
+}  # fmt: skip
 _formula = re.compile(r'="([^"]*,[^"]*)"').fullmatch
 _guids = re.compile(r"\{[0-9A-Fa-f-]{36}\}(?:\s*,\s*\{[0-9A-Fa-f-]{36}\})+").fullmatch
 _typed = re.compile(r"\{([^:{}]+):([^{}]*)\}").findall

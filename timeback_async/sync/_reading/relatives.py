@@ -8,7 +8,7 @@ Source: Microsoft School Data Sync, CSV formats v1 (parent and guardian files) a
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -90,7 +90,7 @@ class Relatives:
         mute = Reporter(lambda *_: "note")  # the orgs of these rows have their findings elsewhere
         if gives_role(rows):
             self._database.add_holders(
-                (row["sourcedId"], row["role"].lower(), org)
+                (row["sourcedId"], row["role"].lower(), org, _digest(row))
                 for _, row in rows
                 if "sourcedId" in row and "role" in row
                 for org in orgs.read(row.get("orgSourcedIds", ""), "", mute)
@@ -173,8 +173,9 @@ def gives_role(rows: Rows) -> bool:
     return "role" in rows.columns.places or "role" in rows.layout.constants
 
 
-def _unreported(_: str) -> None:
-    """Report nothing: what is wrong with an org is reported where its row is read."""
+def _digest(row: Mapping[str, str]) -> int:
+    """Return a number that differs if rows differ in more than their orgs."""
+    return hash(frozenset(pair for pair in row.items() if pair[0] != "orgSourcedIds"))
 
 
 def _role_row(role: str, org: str) -> RoleRow:

@@ -101,8 +101,8 @@ class Table:
                         yield line, Broken(NO_RECORD), ()
                     elif oddities is None or is_plain("".join(cells)):
                         yield line, cells, odd.get(line)
-                    elif _has_stray_quote(some[line - number], cells):
-                        yield line, Broken("row-broken"), ()
+                    elif code := _fault(some[line - number], cells):
+                        yield line, Broken(code), ()
                     else:
                         yield line, cells, odd.get(line, ())
             number += len(some)
@@ -125,6 +125,8 @@ class Table:
             return line, cells, ()
         if is_no_record(cells):
             return line, Broken(NO_RECORD), ()
+        if code := _fault(text, cells):
+            return line, Broken(code), ()
         if len(cells) > width:
             if any(cells[width:]) or self._has_blank_before_cell(text):
                 return line, Broken("row-width"), ()
@@ -197,7 +199,12 @@ class Table:
         return Broken("row-broken")
 
 
-def _has_stray_quote(line: str, cells: Sequence[str]) -> bool:
-    """Whether a quote stands where none belongs. Those that belong are there in pairs."""
+def _fault(line: str, cells: Sequence[str]) -> str:
+    """Return the code of the finding about a row whose cells may not be what they seem, or ""."""
+    # Either of two:
+    #   a backslash ends a cell -> before a comma that it was to make a letter
+    #   a stray quote           -> those that belong where they are, are there in pairs
+    if any(cell.endswith("\\") for cell in cells):
+        return "row-width"
     odd = sum(cell.count('"') % 2 for cell in cells)
-    return odd > 1 or (odd == 1 and line.count('"') % 2 == 1)
+    return "row-broken" if odd > 1 or (odd == 1 and line.count('"') % 2 == 1) else ""
