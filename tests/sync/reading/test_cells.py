@@ -35,7 +35,7 @@ from timeback_async.sync._reading.cells import is_no_value, is_plain, mended
         ("Mu\ufffdoz", "Mu\ufffdoz", "text-lost"),
         ("JosÃ©", "JosÃ©", "text-garbled"),
         ("Oâ€™Hara", "Oâ€™Hara", "text-garbled"),
-        ("\u201cBjÃ¸rn\u201d", "BjÃ¸rn", "text-garbled"),
+        ("\u201cJosÃ©\u201d", "JosÃ©", "text-garbled"),
         ("'Ada'", "Ada", "text-quoted"),
         ("'007", "007", "text-quoted"),
         ("'(null)", "(null)", "text-quoted"),
