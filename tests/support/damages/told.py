@@ -156,7 +156,8 @@ class Told:
     def of_link(self, pair: tuple[str, str]) -> bool:
         if any(self._by_place.get(place) for place in self._link_lines[pair]):
             return True
-        files = {name for name, _ in self._link_lines[pair]} | {""}
+        files = {name for name, _ in self._link_lines[pair]}
+        files |= {"", *self._names("relationships")}
         return any(
             finding.severity != "note"
             or set(finding.detail.split()) & self._headers(name, "agentSourcedIds")
