@@ -215,6 +215,24 @@ def test_a_file_that_ends_within_a_row_gives_no_half_of_a_person(tmp_path: Path)
         assert roster.count.left_out == 1
 
 
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\n\n"])
+def test_a_row_broken_within_its_id_gives_nobody_of_half_an_id(tmp_path: Path, break_: str) -> None:
+    head = "enabledUser,orgSourcedIds,role,username,givenName,familyName,sourcedId,phone,identifier"
+    row = "true,school,student,canary,Canary,Canary,s-100,555-0100,7"
+    cut = row.replace("s-100", f"s-1{break_}00")
+    short = row.removesuffix(",555-0100,7").replace("s-100", "s-200")
+
+    for before, after in ((cut, row), (row, cut), (cut, short), (short, cut)):
+        roster = opened(users(tmp_path, table(before, after, head=head)))
+
+        assert "s-1" not in records(roster)
+        assert len(records(roster)) == 1
+        assert codes(roster)["row-width"] == 2
+
+    roster = opened(users(tmp_path, table(short, "", head=head)))
+    assert list(records(roster)) == ["s-200"]
+
+
 def test_cells_that_are_not_needed_are_not_even_read(tmp_path: Path) -> None:
     path = users(tmp_path, csv_text([child()]))
     layout = FileLayout("users")

@@ -85,7 +85,7 @@ class Relatives:
                 (row["sourcedId"], row["role"].lower(), org, _digest(row))
                 for _, row in rows
                 if "sourcedId" in row and "role" in row
-                for org in listed_ids(row.get("orgSourcedIds", ""), _unreported) or [""]
+                for org in _orgs(row.get("orgSourcedIds", ""))
             )
         elif self._database.has_rows("contacts"):
             self._database.add_emails(
@@ -168,8 +168,11 @@ def _digest(row: Mapping[str, str]) -> int:
     return hash(frozenset(pair for pair in row.items() if pair[0] != "orgSourcedIds"))
 
 
-def _unreported(_: str) -> None:
-    """Report nothing: what is wrong with an org is reported where its row is read."""
+def _orgs(text: str) -> list[str]:
+    """Return the orgs in a cell; a blank one for what is reported where its row is read."""
+    codes: list[str] = []
+    found = listed_ids(text, codes.append)
+    return [""] if not found or "id-damaged" in codes else found
 
 
 def _role_row(role: str, org: str) -> RoleRow:

@@ -22,7 +22,7 @@ IDS = {
     "demographics": ("sourcedId",),
     "relationships": ("userSourcedId", "relationshipUserSourcedId"),
 }
-DAMAGED_ID = "id-damaged"
+DAMAGED_ID, WIDTH = "id-damaged", "row-width"
 # Fields of which a blank cell says something, so that a lost value must not become one.
 DECISIVE = {"status", "enabledUser", "role", "roleType", "username"}
 
@@ -61,12 +61,33 @@ class Rows:
         }
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
+        # A line break within a cell makes two rows of one. The first half may look like a row that
+        # ends early; but then the next one cannot be read.
+        short: tuple[int, dict[str, str]] | None = None
+        for line, row, is_short in self._read():
+            if short is not None:
+                if row is None:
+                    self._leave_out(WIDTH, short[0])
+                else:
+                    yield short
+                short = None
+            if is_short and row is not None:
+                short = line, row
+            elif row is not None:
+                yield line, row
+        if short is not None:
+            yield short
+
+    def _read(self) -> Iterator[tuple[int, dict[str, str] | None, bool]]:
+        """Yield rows as `__iter__` does, and whether a row ends early; None for one of no width."""
         places, constants, ids = self._places, self.layout.constants, self._ids
         nameless = [place for place, name in enumerate(self._table.header) if not name]
         for line, cells, oddities in self._table.rows():
             self.read += 1
             if isinstance(cells, Broken):
                 self._leave_out(cells.code, line)
+                if cells.code == WIDTH:
+                    yield line, None, False
                 continue
             if nameless and any(cells[place].strip() for place in nameless):
                 self._findings.add("column-nameless", self.file)
@@ -86,14 +107,14 @@ class Rows:
                 self._leave_out(NO_RECORD, line)
                 continue
             if oddities and not self._is_in_place(line, cells, row, oddities):
+                yield line, None, False
                 continue
             for field in ids:
                 if not is_usual(row.get(field, "-")) and not self._read_id(line, row, field):
                     break
             else:
-                if constants:
-                    row |= constants
-                yield line, row
+                row |= constants
+                yield line, row, "row-shorter" in (oddities or ())
 
     def _translate(self, row: dict[str, str]) -> None:
         for field, meanings in self._values.items():
@@ -138,7 +159,7 @@ class Rows:
         if "row-wider" in oddities or "row-shorter" in oddities:
             behind_grade = cells[self.columns.places.get("grades", len(cells)) :]
             if not (self._is_covered(row) and is_aligned(row, behind_grade)):
-                self._leave_out("row-width", line)
+                self._leave_out(WIDTH, line)
                 return False
         for code in oddities:
             self._findings.add(code, self.file, line)
