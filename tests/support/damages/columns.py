@@ -23,6 +23,7 @@ def header_name_lost(case: Case, draw: Draw) -> bool:
     """A name is gone from the header, but not the cells below it."""
     sheet = draw.choice(case.of(*PEOPLE))
     del sheet.head.cells[draw.randrange(len(sheet.head.cells))]
+    case.orgs |= {cell for line in sheet.rows() for cell in line.cells}
     return _all_may_go(case)
 
 
@@ -32,6 +33,7 @@ def header_name_too_many(case: Case, draw: Draw) -> bool:
     sheet = draw.choice(case.of(*PEOPLE))
     names = sheet.head.cells
     names.insert(draw.randrange(len(names)), draw.choice(("notes", "userMasterIdentifier", "")))
+    case.orgs |= {cell for line in sheet.rows() for cell in line.cells}
     return _all_may_go(case)
 
 
@@ -72,7 +74,7 @@ def header_after_a_hash(case: Case, draw: Draw) -> bool:
     return _all_may_go(case)
 
 
-@damage(TEXT)
+@damage(TEXT, is_alone=True)
 def types_below_header(case: Case, draw: Draw) -> bool:
     """A line of types or remarks between the header and the rows."""
     word = draw.choice(("String", "required", "varchar(255)", "{}", "text", "(GUID)"))

@@ -25,6 +25,8 @@ def _encoded(case: Case, encoding: str, *, is_told: bool, is_mixed: bool = False
         return False
     if not all(_fits(sheet, encoding) for sheet in sheets):
         return False
+    if "encoding" in case.options or any(sheet.encoding != "utf-8" for sheet in sheets):
+        return False
     for sheet in sheets:
         sheet.encoding, sheet.mark = encoding, b""
     if is_told:
@@ -94,6 +96,8 @@ def cp1252_line_told(case: Case, draw: Draw) -> bool:
 
 
 def _odd_line(case: Case, draw: Draw) -> bool:
+    if not case.of("users"):
+        return False
     sheet = draw.choice(case.of("users"))
     rows = [line for line in sheet.lines if line.raw is None and _is_ansi(sheet.text_of(line))]
     if sheet.encoding != "utf-8" or not rows:

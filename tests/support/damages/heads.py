@@ -153,6 +153,8 @@ def header_misspelt(case: Case, draw: Draw) -> bool:
     name = sheet.head.cells[at]
     sheet.head.cells[at] = draw.choice((name[:3] + "x" + name[4:], "x_" + name, name + "_x", ""))
     _column_may_go(case, sheet, at)
+    if at == len(sheet.fields) - 1 and not sheet.head.cells[at]:
+        case.harm_all()  # a last cell that has no column may be of another one, too
     return True
 
 

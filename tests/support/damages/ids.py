@@ -217,7 +217,7 @@ def id_escaped(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def id_with_a_mark_behind(case: Case, draw: Draw) -> bool:
     """`00123'`, `00123;`, `00123*`: signs of a list, of a formula or of a remark."""
-    mark = draw.choice(("'", ";", "*", "?", '"', ":", "\\", " (new)", "=", "#", "]"))
+    mark = draw.choice(("'", ";", "*", "?", '"', ":", " (new)", "=", "#", "]"))
     return _change(case, draw, lambda text: text + mark)
 
 
@@ -234,7 +234,9 @@ def reference_in_capitals(case: Case, draw: Draw) -> bool:
     """`S00123` for `s00123` in one column: another system's way to write ids."""
 
     def other(text: str) -> str:
-        return text.upper() if text.upper() != text else text.lower()
+        changed = text.upper() if text.upper() != text else text.lower()
+        case.orgs.add(changed)  # where no file lists the orgs, it may be one
+        return changed
 
     return _change(case, draw, other, fields=("userSourcedId", *REFERENCES))
 

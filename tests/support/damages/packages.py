@@ -12,7 +12,7 @@ def drop(case: Case, sheet: Sheet) -> None:
     case.is_refusable = True
 
 
-@damage(FILE)
+@damage(FILE, is_alone=True)
 def file_missing(case: Case, draw: Draw) -> bool:
     """A file that the manifest promises is not there (Microsoft: always send the same files)."""
 

@@ -151,7 +151,7 @@ def null_everywhere(case: Case, draw: Draw) -> bool:
     for sheet in case.of("users"):
         for line in sheet.rows():
             for place, field in enumerate(sheet.fields):
-                if not line.cells[place]:
+                if not line.cells[place] and field not in NAMES:
                     line.cells[place] = word
                     if field in (
                         "middleName",

@@ -58,6 +58,9 @@ class Told:
         self._by_place: dict[tuple[str, int], list[Finding]] = defaultdict(list)
         self._of_file: dict[str, list[Finding]] = defaultdict(list)
         self._by_id: dict[str, list[Finding]] = defaultdict(list)
+        self._children: dict[str, list[str]] = defaultdict(list)
+        for child, other in case.links if case.kind.startswith("SDS") else ():
+            self._children[other].append(child)
         # Rows of a delta about somebody whom TimeBack will not have: the run fails on each of them.
         self._has_strays = bool(found.open - case.truth.keys())
         self._sort(case, found)
@@ -116,6 +119,10 @@ class Told:
         names = {field, *FILE_FIELDS.get(field, ())}
         ranks = {"": 0, "note": 1, "warning": 2, "error": 3}
         best = ""
+        if field in ("roles", "org"):  # those of a guardian may follow from those of the children
+            lines = [place for child in self._children[own] for place in self._lines[child]]
+            for finding in (each for place in lines for each in self._by_place.get(place, ())):
+                best = max(best, finding.severity, key=ranks.__getitem__)
         for place in self._lines[own]:
             for finding in self._by_place.get(place, ()):
                 target = self._targets[place[0]]
@@ -164,7 +171,8 @@ class Told:
         unread = ("file-unusable", "file-empty")
         if any(each.code in unread for found in self._of_file.values() for each in found):
             return True
-        files = {name for name, _ in self._link_lines[pair]} | {""}
+        files = {name for name, _ in self._link_lines[pair]}
+        files |= {"", *self._names("relationships")}
         return any(
             finding.severity != "note"
             or set(finding.detail.split()) & self._headers(name, "agentSourcedIds")

@@ -28,8 +28,12 @@ def rows_stuck_together(case: Case, draw: Draw) -> bool:
 def mixed_line_ends(case: Case, draw: Draw) -> bool:
     """Line ends of two systems in one file, after an edit by hand."""
     for sheet in case.of(*DATA):
+        before = ""
         for line in sheet.lines:
-            line.end = draw.choice(("\r\n", "\n", "\n", "\r"))
+            ends: tuple[str, ...] = ("\r\n", "\n", "\n", "\r")
+            if before == "\r" and not sheet.text_of(line):
+                ends = ("\r",)  # or it would be the end of the line before
+            before = line.end = draw.choice(ends)
     return True
 
 

@@ -830,7 +830,12 @@ def test_a_primary_org_that_is_nearly_a_known_one_costs_nothing_else(tmp_path: P
     assert codes(roster) == {"value-left-out": 1}
 
 
-def test_an_org_longer_than_any_id_is_not_sent(tmp_path: Path) -> None:
-    roster = read(tmp_path, school(child("s-1", orgSourcedIds="o" * 256)))
+@pytest.mark.parametrize("cell", ["o" * 256, "..", "../o1", "o1/./o2", "o1/.."])
+def test_an_org_that_no_address_can_hold_is_not_sent(tmp_path: Path, cell: str) -> None:
+    row = modern() | {"primaryOrgSourcedId": cell}
+    other = read(tmp_path / "1.2", school(row, version="1.2", roles=[role("s-1")]))
+    assert other.count.students == 1
+
+    roster = read(tmp_path / "1.1", school(child("s-1", orgSourcedIds=cell)))
 
     assert codes(roster) == {"org-unreadable": 1}

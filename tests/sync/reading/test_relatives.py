@@ -305,6 +305,19 @@ def test_the_parent_files_of_school_data_sync_1_give_people_and_links(tmp_path: 
     assert (first.email, first.phone) == ("A@canary.example", "1")
 
 
+def test_half_of_a_number_is_no_school(tmp_path: Path) -> None:
+    files = {
+        "User.csv": csv_text([contact("p-1", "a@canary.example")]),
+        "Guardianrelationship.csv": csv_text([kin("s-1", "a@canary.example")]),
+        "Student.csv": csv_text([pupil("s-1", "1,00000E+05")]),
+    }
+
+    roster = opened(folder(tmp_path, files))
+
+    assert roster.count[:4] == (0, 0, 0, 2)
+    assert codes(roster)["org-unreadable"] == codes(roster)["org-missing"] == 1
+
+
 @pytest.mark.parametrize("cell", ["\u200b10", '="10"'])
 def test_the_school_of_a_contact_is_mended_as_its_childs_is(tmp_path: Path, cell: str) -> None:
     files = {
