@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -79,8 +80,8 @@ async def run_sync(
     job = _Job(path, state_path, ids, settings, options, comparing, outputs)
     say = log.warning if outputs.log_format else err.print
     try:
-        with logged(outputs.log_format), interruptible(job.stop, say):
-            return await job.done()
+        with logged(outputs.log_format), interruptible(job.stop, say) as over:
+            return await job.done(over)
     except TimebackError as error:
         if outputs.log_format is None:
             raise
@@ -111,6 +112,7 @@ class _Job:
         assert task is not None
         self._task = task
         self._running: SyncRun | None = None
+        self._over: Callable[[], None]
 
     def stop(self) -> None:
         """Finish the requests in flight and end; end at once if nothing has been sent."""
@@ -119,9 +121,13 @@ class _Job:
         else:
             self._task.cancel()
 
-    async def done(self) -> int:
-        """Run, report, and return the exit code."""
-        outputs = self._outputs
+    async def done(self, over: Callable[[], None]) -> int:
+        """Run, report, and return the exit code.
+
+        Args:
+            over: Called when the run is over, and the report comes.
+        """
+        outputs, self._over = self._outputs, over
         with ReportFile.opened(outputs.report) as report_file:
             try:
                 with named_by_flags():
@@ -188,6 +194,7 @@ class _Job:
                     self._running = running = run(session, changes, on_result=take)
                     with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
                         await running
+                    self._over()
         return running.report, running.error
 
 

@@ -54,7 +54,7 @@ async def run_upsert(
 
     with ExitStack() as opened:
         try:
-            opened.enter_context(interruptible(stop, err.print))
+            over = opened.enter_context(interruptible(stop, err.print))
             with named_by_flags():
                 config = Config.from_env(**settings)
                 batch = await _read(opened, paths, options)
@@ -76,6 +76,7 @@ async def run_upsert(
                 code = await run(
                     batch.places, records, total=batch.total, visible=not json, dry_run=dry_run
                 )
+                over()
         except asyncio.CancelledError:  # interrupted before anything was sent
             return EXIT.INTERRUPTED
         if code == EXIT.OK and batch.errors:  # such as a column that is missing
