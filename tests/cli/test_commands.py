@@ -1,5 +1,6 @@
 """The commands as a user runs them, against a mock server that runs beside them."""
 
+import asyncio
 import io
 import json
 import signal
@@ -17,9 +18,9 @@ import pytest
 
 from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
-from timeback_async import __version__
+from timeback_async import TimebackSession, __version__
 from timeback_async._flow.token import Token, TokenStore
-from timeback_async.cli import _demo_run, _signals, _upsert_batch, main
+from timeback_async.cli import _demo_run, _signals, _sync_run, _upsert_batch, _upsert_run, main
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
 
@@ -268,6 +269,28 @@ def test_waiting_for_what_is_in_flight_has_an_end(
 
     assert done.exit_code == 75
     assert json.loads(done.stdout)["unknown"] == 1
+
+
+@pytest.mark.parametrize("command", ["upsert", "sync"])
+def test_ctrl_c_after_the_last_answer_costs_no_report(
+    server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    class Closing(TimebackSession):
+        async def aclose(self) -> None:
+            try:
+                for _ in range(2):
+                    interrupt()
+                    await asyncio.sleep(0.01)
+            finally:
+                await super().aclose()
+
+    monkeypatch.setattr(_upsert_run, "TimebackSession", Closing)
+    monkeypatch.setattr(_sync_run, "TimebackSession", Closing)
+
+    done = run(command, student_file(tmp_path / "a.jsonl", 5), "--json")
+
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["exit"], len(server.students)) == (0, 0, 5)
 
 
 def test_ctrl_c_elsewhere_is_exit_code_75_without_a_traceback(

@@ -11,10 +11,13 @@ DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
 
 
 @contextmanager
-def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+def interruptible(
+    stop: Callable[[], None], say: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
     """Handle Ctrl-C and SIGTERM while the block runs.
 
-    The first signal calls `stop`. The second one, or 30 s after the first, cancels this task.
+    The first signal calls `stop`. The second one, or 30 s after the first, cancels this task. The
+    block calls what is yielded when its run is over: no later signal can cost the report.
 
     Args:
         stop: Called once; begins nothing new and lets what is in flight finish.
@@ -32,14 +35,18 @@ def interruptible(stop: Callable[[], None], say: Callable[[str], None]) -> Itera
         say("Stopping: requests in flight are being finished. Press Ctrl-C again to cancel them.")
         stop()
 
-    on_signals(interrupt)
-    try:
-        yield
-    finally:
-        # After the first signal the run is ending anyway, so later signals are ignored.
-        on_signals((lambda: None) if drain else None)
+    def over() -> None:
+        on_signals(lambda: None)
         for timer in drain:
             timer.cancel()
+
+    on_signals(interrupt)
+    try:
+        yield over
+    finally:
+        over()
+        if not drain:  # after a signal the command is ending anyway, so later ones are ignored
+            on_signals(None)
 
 
 def on_signals(act: Callable[[], None] | None) -> None:

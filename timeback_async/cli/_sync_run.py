@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -100,9 +101,9 @@ async def run_sync(
     """
     job = _Job(path, state_path, ids, settings, options, comparing, outputs)
     say = log.warning if outputs.log_format else err.print
-    with logged(outputs.log_format), interruptible(job.stop, say):
+    with logged(outputs.log_format), interruptible(job.stop, say) as over:
         try:
-            return await job.done()
+            return await job.done(over)
         except TimebackError as error:
             if outputs.log_format is None:
                 raise
@@ -130,6 +131,7 @@ class _Job:
         assert task is not None
         self._task = task
         self._running: SyncRun | None = None
+        self._over: Callable[[], None]
 
     def stop(self) -> None:
         """Finish the requests in flight and end; end at once if nothing has been sent."""
@@ -138,13 +140,16 @@ class _Job:
         else:
             self._task.cancel()
 
-    async def done(self) -> int:
+    async def done(self, over: Callable[[], None]) -> int:
         """Run, report, and return the exit code.
+
+        Args:
+            over: Called when the run is over, and the report comes.
 
         Raises:
             TimebackError: An output file cannot be written.
         """
-        outputs = self._outputs
+        outputs, self._over = self._outputs, over
         with (
             ReportFile.opened(outputs.report) as page,
             FindingsFile.opened(outputs.findings) as findings,
@@ -225,6 +230,7 @@ class _Job:
                     self._running = running = run(session, changes, on_result=take)
                     with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
                         await running
+                    self._over()
             kept = self._outputs.failures if failures is None or failures.is_whole else None
         return Ended(running.report, running.error, kept=kept)
 

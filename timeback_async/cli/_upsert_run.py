@@ -71,7 +71,7 @@ async def run_upsert(
     with ExitStack() as opened:
         opened.enter_context(logged(outputs.log_format))
         try:
-            opened.enter_context(interruptible(stop, say))
+            over = opened.enter_context(interruptible(stop, say))
             findings = opened.enter_context(FindingsFile.opened(outputs.findings))
             with named_by_flags():
                 config = Config.from_env(**settings)
@@ -90,6 +90,7 @@ async def run_upsert(
                     visible=not outputs.json and outputs.log_format is None,
                     dry_run=outputs.dry_run,
                 )
+                over()
         except asyncio.CancelledError:  # interrupted before anything was sent
             _refused("interrupted", EXIT.INTERRUPTED, outputs)
             return EXIT.INTERRUPTED
