@@ -70,12 +70,12 @@ CREATE TABLE links (
 ONE_LEARNS = "coalesce(one.is_student, 1 - other.is_student)"
 # Each reference with the link it would become, and what hinders it, causes before consequences.
 REFERENCES = f"""
-    SELECT *, coalesce(said, ?1) AS relation, CASE
+    SELECT *, coalesce(said, :relationship) AS relation, CASE
         WHEN 'tobedeleted' IN (one_status, other_status) THEN 'ended'
         WHEN '' IN (one_kind, other_kind) THEN 'agent-left-out'
         WHEN unknown IS NOT NULL THEN 'agent-unknown'
         WHEN one_is_student = other_is_student THEN 'agent-neither'
-        WHEN coalesce(said, ?1) IS NULL THEN 'agent-role'
+        WHEN coalesce(said, :relationship) IS NULL THEN 'agent-role'
     END AS hindrance
     FROM (
         SELECT r.person, r.agent, r.relation AS written, r.file, r.line,
@@ -401,14 +401,16 @@ class RosterDatabase:
                 f"""INSERT OR IGNORE INTO links
                     SELECT student, user, '', relation, file, line, x'' FROM
                     ({REFERENCES}) WHERE written {written} '' AND hindrance IS NULL""",  # noqa: S608
-                (relationship,),
+                {"relationship": relationship},
             )
 
     def hindered(self, relationship: str | None) -> Iterator[HinderedReference]:
         """Yield the references that `link` left out."""
         query = f"""SELECT person, agent, file, line, hindrance, student, user, unknown,
                     coalesce(said, '') FROM ({REFERENCES}) WHERE hindrance IS NOT NULL"""  # noqa: S608
-        return named(HinderedReference, self.connection.execute(query, (relationship,)))
+        return named(
+            HinderedReference, self.connection.execute(query, {"relationship": relationship})
+        )
 
     def add_unresolved(self, rows: Iterable[UnresolvedReference]) -> None:
         """Add references without a link."""
