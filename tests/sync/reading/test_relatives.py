@@ -315,7 +315,7 @@ def test_half_of_a_number_is_no_school(tmp_path: Path) -> None:
     roster = opened(folder(tmp_path, files))
 
     assert roster.count[:4] == (0, 0, 0, 2)
-    assert codes(roster)["org-unreadable"] == codes(roster)["org-missing"] == 1
+    assert codes(roster)["org-unreadable"] == codes(roster)["role-missing"] == 1
 
 
 @pytest.mark.parametrize("cell", ["\u200b10", '="10"'])
