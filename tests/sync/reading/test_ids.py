@@ -110,6 +110,7 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "Err:502",
         "\uff11\uff12",
         "\u0405ak",
+        "\u0661\u0662\u0663",
         "李1",
         "(7)",
         "{7}",

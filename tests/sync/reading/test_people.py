@@ -227,6 +227,8 @@ def test_a_birth_date_that_is_to_be_deleted_is_not_read(tmp_path: Path) -> None:
         ("4/2/2010", "%d/%m/%Y", "value-form"),
         ("31/31/2010", None, "value-left-out"),
         ("Canary", None, "value-left-out"),
+        ("2999-01-01", None, "value-left-out"),
+        ("1850-01-01", None, "value-left-out"),
         ("0000-00-00", None, "value-none"),
     ],
 )

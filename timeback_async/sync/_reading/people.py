@@ -317,15 +317,10 @@ def _leaver(
 def _checked(
     struct: type[Student | User | Roleless | Fragment], values: dict[str, Any], report: Reporter
 ) -> bytes | None:
-    """Return a record as JSON, without invalid optional texts; None if anything else is wrong."""
-    while True:
-        try:
-            return checked(struct(**values), struct)[1]
-        except RecordError as error:
-            field = FILE_FIELDS.get(error.field, error.field)
-            if TEXTS.get(field) not in values:
-                code = "id-invalid" if error.field == "sourcedId" else "value-invalid"
-                report(code, field, error.reason)
-                return None
-            del values[TEXTS[field]]
-            report(INVALID, field, error.reason)
+    """Return a record as JSON, or None if it is not valid."""
+    try:
+        return checked(struct(**values), struct)[1]
+    except RecordError as error:
+        code = "id-invalid" if error.field == "sourcedId" else "value-invalid"
+        report(code, FILE_FIELDS.get(error.field, error.field), error.reason)
+        return None

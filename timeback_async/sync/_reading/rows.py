@@ -83,8 +83,8 @@ class Rows:
                 for field, place in places
                 if (cell := cells[place]) and (text := cell.strip())
             }
-            if oddities is not None and not self._mend(line, row):
-                continue
+            if oddities is not None:
+                self._mend(line, row)
             if self._values:
                 self._translate(row)
             if not NO_VALUE.isdisjoint(row.values()):
@@ -112,8 +112,8 @@ class Rows:
             self.broken += 1
         self._findings.add(code, self.file, line, field)
 
-    def _mend(self, line: int, row: dict[str, str]) -> bool:
-        """Mend the cells of a row; return False if it is left out."""
+    def _mend(self, line: int, row: dict[str, str]) -> None:
+        """Mend the cells of a row."""
         for field, text in [*row.items()]:
             if field.lower().endswith(("sourcedid", "sourcedids")):
                 continue  # ids have rules of their own
@@ -125,7 +125,6 @@ class Rows:
                 self._findings.add(code, self.file, line, field)
             if not row[field]:
                 del row[field]
-        return True
 
     def _drop_no_values(self, line: int, row: dict[str, str]) -> None:
         for field, text in [*row.items()]:
