@@ -165,9 +165,16 @@ def _column_may_go(case: Case, sheet: Sheet, at: int) -> None:
     case.is_refusable = True
 
 
+def _has_texts(case: Case) -> bool:
+    """Whether some rows are texts already, so that no column can be added to them."""
+    return any(len(sheet.rows()) < len(sheet.lines) for sheet in case.of(*PEOPLE))
+
+
 @damage(TEXT)
 def header_twice(case: Case, draw: Draw) -> bool:
     """Two columns of one name: which one is it?"""
+    if _has_texts(case):
+        return False
     sheet = draw.choice(case.of(*PEOPLE))
     at = draw.randrange(len(sheet.fields))
     sheet.head.cells.append(sheet.head.cells[at])
@@ -194,6 +201,8 @@ def header_lost(case: Case, draw: Draw) -> bool:
 @damage(TEXT)
 def header_numbered(case: Case, draw: Draw) -> bool:
     """A first column of row numbers without a name, or `Unnamed: 0` (pandas)."""
+    if _has_texts(case):
+        return False
     name = draw.choice(("", "Unnamed: 0", "#", "Row"))
     for sheet in case.of("users", "roles"):
         sheet.head.cells.insert(0, name)
@@ -206,6 +215,8 @@ def header_numbered(case: Case, draw: Draw) -> bool:
 @damage(TEXT)
 def columns_of_blanks(case: Case, draw: Draw) -> bool:
     """Blank columns before or between the others, header and all."""
+    if _has_texts(case):
+        return False
     for sheet in case.of("users", "roles"):
         at = draw.choice((0, 0, len(sheet.fields) // 2))
         sheet.fields.insert(at, "")
@@ -217,6 +228,8 @@ def columns_of_blanks(case: Case, draw: Draw) -> bool:
 @damage(TEXT)
 def column_unknown(case: Case, draw: Draw) -> bool:
     """A column that only its vendor knows (taoimport)."""
+    if _has_texts(case):
+        return False
     for sheet in case.of("users"):
         at = draw.randint(0, len(sheet.fields))
         sheet.fields.insert(at, "")

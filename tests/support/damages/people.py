@@ -243,7 +243,7 @@ def two_people_of_one_id(case: Case, draw: Draw) -> bool:
     case.harm_line(sheet, one)
     case.harm_line(sheet, two)
     for first, second in ((one, two), (two, one)):  # if the other row cannot be read
-        others = {other for _, other in second.links}
+        others = {other for pair in case.links if {*pair} & second.owners for other in pair}
         case.possible_links |= {(own, other) for own in first.owners for other in others}
         case.possible_links |= {(other, own) for own in first.owners for other in others}
     two.owners |= one.owners

@@ -126,10 +126,10 @@ def cell_inserted(case: Case, draw: Draw) -> bool:
 
 
 def _may_be_another(sheet: Sheet, line: Line) -> bool:
-    """Whether an e-mail stands in place of the id: it may be an id, so nobody can notice."""
-    place = sheet.place("sourcedId")
-    own = line.cells[place] if place is not None and place < len(line.cells) else ""
-    return "@" in own and "'" not in own and own not in line.owners
+    """Whether what stands in place of the id may be an id, so that nobody can notice."""
+    place = sheet.place("sourcedId") or 0
+    own = line.cells[place] if 0 < place < len(line.cells) else ""
+    return re.fullmatch(r"[\w.@/-]+", own) is not None and own not in line.owners
 
 
 def _is_odd(sheet: Sheet, cells: list[str]) -> bool:
