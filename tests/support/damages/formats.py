@@ -122,7 +122,7 @@ def conflict_markers(case: Case, draw: Draw) -> bool:
     return True
 
 
-@damage(TEXT)
+@damage(TEXT, is_alone=True)
 def ten_thousand_lines(case: Case, draw: Draw) -> bool:
     """A stray quote far below, so that the numbers of lines are long."""
     sheet = draw.choice(case.of("users"))

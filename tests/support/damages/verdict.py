@@ -11,6 +11,7 @@ Who is told of what:
 """
 
 import re
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -153,11 +154,15 @@ def _judge_lines(
     """Every physical line of people is somebody, part of somebody, or told."""
     told = {(each.file, each.line) for each in found.findings}
     for sheet in case.of("users"):
+        known = {number for name, number in told | found.places if name == sheet.name}
+        # Parts of one row count together, and so do rows on one line.
+        numbers: dict[Line, set[int]] = defaultdict(set)
         for number, lines in places[sheet.name].items():
-            is_blank = not any(re.sub(r"[\s,;\t|\"]", "", sheet.text_of(line)) for line in lines)
-            is_row = any(line is not sheet.head and line not in sheet.preface for line in lines)
-            if is_blank or not is_row or any(line.is_merged for line in lines):
+            for line in lines:
+                numbers[line].add(number)
+        for number, lines in places[sheet.name].items():
+            if any(numbers[line] & known or line.is_merged for line in lines):
                 continue
-            spans = {n for n, others in places[sheet.name].items() if set(lines) & set(others)}
-            if not {(sheet.name, each) for each in spans} & (told | found.places):
+            is_row = any(line is not sheet.head and line not in sheet.preface for line in lines)
+            if is_row and any(re.search(r"[^\s,;\t|\"]", sheet.text_of(line)) for line in lines):
                 verdict.silent.append(f"uncounted: {sheet.name}:{number}")
