@@ -85,11 +85,18 @@ def test_what_is_plain_is_not_mended(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\u201cZoe\u201d", "\u201eZoe\u201c", "\u00abZoe\u00bb", "\u2039Zoe\u203a", "<br>Zoe"]
+    ("text", "meant"),
+    [
+        *((text, "Zoe") for text in ("\u201cZoe\u201d", "\u201eZoe\u201c", "\u00abZoe\u00bb")),
+        ("\u2039Zoe\u203a", "Zoe"),
+        ("<br>Zoe", "Zoe"),
+        ("Zoe\\, Jr.", "Zoe, Jr."),
+        ("Err:502", ""),
+    ],
 )
-def test_typographic_quotes_and_tags_are_seen(text: str) -> None:
+def test_signs_of_what_needs_mending_are_seen(text: str, meant: str) -> None:
     assert not is_plain(text)
-    assert mended(text)[0] == "Zoe"
+    assert mended(text)[0] == meant
 
 
 @given(st.text(), st.text())
