@@ -127,7 +127,7 @@ def ten_thousand_lines(case: Case, draw: Draw) -> bool:
     """A stray quote far below, so that the numbers of lines are long."""
     sheet = draw.choice(case.of("users"))
     rows = sheet.rows()
-    if not rows:
+    if not rows or "delta" in case.kind:  # it takes its time
         return False
     line = draw.choice(rows)
     line.text = sheet.text_of(line) + '"'
