@@ -204,9 +204,20 @@ def row_for_each_school(case: Case, draw: Draw) -> bool:
             if truth["kind"] == "user":
                 role = next(iter(truth["roles"]))[1]
                 truth["roles"] |= {("primary", role, again.cells[place])}
+            for _, agent in [pair for pair in case.links if pair[0] == own]:
+                _add_school(case, agent, again.cells[place])
             sheet.lines.insert(draw.randint(sheet.lines.index(line) + 1, len(sheet.lines)), again)
         return True
     return False
+
+
+def _add_school(case: Case, agent: str, school: str) -> None:
+    """A guardian of School Data Sync is in all schools of the children."""
+    truth = case.truth[agent]
+    if case.kind == "SDS v1":
+        role = next(iter(truth["roles"]))[1]
+        truth["roles"] |= {("primary", role, school)}
+        truth["org"] = min(org for _, _, org in truth["roles"])
 
 
 @damage(ROW)

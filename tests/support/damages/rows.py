@@ -69,8 +69,11 @@ def truncated_in_a_row(case: Case, draw: Draw) -> bool:
     line = draw.choice(sheet.rows())
     text = sheet.text_of(line)
     last = text.rfind(sheet.delimiter)
+    half = text[: draw.randint(1, last)]
+    if not any(letter.isalnum() for letter in half):
+        return False  # a blank line says nothing
     _end_with(case, sheet, line)
-    line.text = text[: draw.randint(1, last)]
+    line.text = half
     return True
 
 
