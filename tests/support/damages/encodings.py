@@ -36,6 +36,10 @@ def _encoded(case: Case, encoding: str, *, is_told: bool, is_mixed: bool = False
     return True
 
 
+def _fitting(text: str, encoding: str) -> str:
+    return text.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"
+
+
 def _without(case: Case, encoding: str) -> None:
     """Give other names to people whose names an encoding lacks."""
     for sheet in case.of("users"):
@@ -43,11 +47,13 @@ def _without(case: Case, encoding: str) -> None:
             for place, (cell, field) in enumerate(zip(line.cells, sheet.fields, strict=False)):
                 if isinstance(cell, Verbatim) or field not in NAMES:
                     continue
-                fitting = cell.encode(encoding, "ignore").decode(encoding).strip() or "Zoe"
+                fitting = _fitting(cell, encoding)
                 if fitting != cell and cell:
                     line.cells[place] = fitting
                     for own in line.owners:
-                        case.truth[own][field] = fitting
+                        case.truth[own][field] = _fitting(
+                            case.truth[own].get(field, cell), encoding
+                        )
 
 
 @damage(FILE)
@@ -117,7 +123,10 @@ def _is_ansi(text: str) -> bool:
 @damage(FILE)
 def bytes_of_no_encoding(case: Case, draw: Draw) -> bool:
     """Bytes that are no text: a bad disk, or a line of another file."""
-    sheet = draw.choice(case.of("users", "roles"))
+    sheets = case.of("users", "roles")
+    if not sheets:
+        return False
+    sheet = draw.choice(sheets)
     rows = [line for line in sheet.lines if line.raw is None and line.owners]
     if sheet.encoding != "utf-8" or not rows:
         return False

@@ -140,6 +140,7 @@ def id_braces(case: Case, draw: Draw) -> bool:
     form = draw.choice(("{{{}}}", "({})", "<{}>", "[{}]"))
 
     def braced(text: str) -> str:  # some systems have such ids, so nobody can notice those
+        case.orgs.add(text.upper())  # where no file lists the orgs, it may be one
         return text if form[0] == "{" and text.count("-") == 4 else form.format(text.upper())
 
     return _change(case, draw, braced)

@@ -76,6 +76,7 @@ def list_of_json_with_null(case: Case, draw: Draw) -> bool:
 def list_of_json_numbers(case: Case, draw: Draw) -> bool:
     """`[123, 456]`, or `[123.0]`: numbers, whose leading zeros are lost."""
     mark = draw.choice(("", ".0"))
+    case.orgs |= {org.lstrip("0") or "0" for org in case.orgs}  # where no file lists them
     return _write(
         case,
         draw,

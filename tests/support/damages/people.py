@@ -241,7 +241,7 @@ def row_for_each_agent(case: Case, draw: Draw) -> bool:
     return done
 
 
-@damage(ROW)
+@damage(ROW, is_alone=True)
 def two_people_of_one_id(case: Case, draw: Draw) -> bool:
     """Different people under one id (Clever: not unique)."""
     rows = rows_of(case, draw, "users", most=9)

@@ -42,7 +42,7 @@ def quote_never_opened(case: Case, draw: Draw) -> bool:
 def quote_within(case: Case, draw: Draw) -> bool:
     """Inches, or a nickname: a quote within a cell that has none around it (sqlitebrowser#542)."""
     for sheet, line in rows_of(case, draw, *DATA):
-        place = draw.randrange(len(line.cells))
+        place = draw.randrange(min(len(line.cells), len(sheet.fields)))
         text = f'{line.cells[place][:1] or "x"}"{line.cells[place][1:] or "y"}'.replace(",", "")
         line.cells[place] = Verbatim(text)
         if sheet.fields[place] in TEXTS:  # here it may well be meant

@@ -181,7 +181,10 @@ def nuls_within(case: Case, draw: Draw) -> bool:
 def blank_lines(case: Case, draw: Draw) -> bool:
     """Blank lines, or lines of nothing but commas and blanks, among the rows."""
     for sheet in case.of(*DATA):
-        text = draw.choice(("", "", " ", sheet.delimiter * (len(sheet.fields) - 1), '""'))
+        is_mixed = any(line.end for line in sheet.lines)  # a blank line would be part of an end
+        text = draw.choice(
+            (" " if is_mixed else "", " ", sheet.delimiter * (len(sheet.fields) - 1), '""')
+        )
         for at in range(len(sheet.lines) - 1, -1, -draw.randint(1, 4)):
             sheet.lines.insert(at, noise(text))
     return True

@@ -45,13 +45,15 @@ def text_letter_lost(case: Case, draw: Draw) -> bool:
 @damage(CELL)
 def text_question_marks(case: Case, draw: Draw) -> bool:
     """`Mu?oz`: a letter that the code page of the export lacks."""
-    return change(case, draw, NAMES, lambda text: text[:2] + "?" + text[3:])
+    return change(
+        case, draw, NAMES, lambda text: text[:2] + "?" + text[3:], fits=lambda cell: cell[:1] != "#"
+    )
 
 
 @damage(CELL)
 def text_encoded_twice(case: Case, draw: Draw) -> bool:
     """`JosÃ©`: UTF-8, read as cp1252 and written again (swissgeol-boreholes-suite#2811)."""
-    chosen = cells_of(case, draw, *NAMES, fits=lambda cell: not cell.isascii())
+    chosen = cells_of(case, draw, *NAMES, fits=lambda cell: not cell.strip().isascii())
     for sheet, line, place, field in chosen:
         line.cells[place] = line.cells[place].encode().decode("latin-1")
         case.harm_cell(sheet, line, field)

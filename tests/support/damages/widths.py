@@ -104,12 +104,12 @@ def surplus_in_header_alone(case: Case, draw: Draw) -> bool:
 def surplus_text(case: Case, draw: Draw) -> bool:
     """A remark in a cell behind the last column."""
     for sheet, line in (chosen := rows_of(case, draw, *DATA, most=2)):
-        line.cells += ["see office"]
+        line.cells += ["" for _ in sheet.fields[len(line.cells) :]] + ["see office"]
         case.harm_line(sheet, line)
     return bool(chosen)
 
 
-@damage(ROW)
+@damage(ROW, is_alone=True)
 def cell_inserted(case: Case, draw: Draw) -> bool:
     """A comma too many in the middle: what follows stands one column too far right."""
     for sheet, line in (chosen := rows_of(case, draw, "users", "roles", most=3)):
@@ -118,7 +118,7 @@ def cell_inserted(case: Case, draw: Draw) -> bool:
         if _may_be_another(sheet, line):
             line.cells = before
             continue
-        case.orgs.add("x")
+        case.orgs |= set(line.cells)
         if draw.random() < 0.5 and not line.cells[-1] and _is_odd(sheet, line.cells):
             line.cells.pop()  # and as many cells as before
         case.harm_line(sheet, line)
@@ -154,11 +154,12 @@ def cell_lost(case: Case, draw: Draw) -> bool:
         if _may_be_another(sheet, line):
             line.cells = before
             continue
+        case.orgs |= set(line.cells)
         case.harm_line(sheet, line)
     return bool(chosen)
 
 
-@damage(TEXT)
+@damage(TEXT, is_alone=True)
 def comma_in_name(case: Case, draw: Draw) -> bool:
     """`Byron, Jr.` without quotes: a cell in two (Edlio: troubleshooting CSVs)."""
     for sheet, line, place, _ in (chosen := cells_of(case, draw, *NAMES, most=2)):
