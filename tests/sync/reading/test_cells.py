@@ -51,6 +51,7 @@ from timeback_async.sync._reading.cells import is_no_value, is_plain, mended
         ("Ac?ive", "Ac?ive", "text-lost"),
         ("García", "García", ""),
         ("GarcÃ\u00ada", "GarcÃ\u00ada", "text-garbled"),
+        ("JosÃ\u200b©", "JosÃ©", "text-garbled"),
         ("Ng&#39;ang&#x27;a", "Ng'ang'a", "text-html"),
         ("Ada &amp; Lee", "Ada & Lee", "text-html"),
         ("Ada<br/>", "Ada", "text-html"),

@@ -117,6 +117,7 @@ def test_what_stands_around_an_id_is_removed(text: str) -> None:
         "{3F2504E0}",
         "s1:",
         "\u201cnull\u201d",
+        "'n/a'",
         "s1 \u201cx\u201d",
         "s1*",
         "s1 (new)",

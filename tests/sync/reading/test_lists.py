@@ -68,6 +68,7 @@ def test_user_ids_are_read_in_each_form_that_files_have(text: str, identifiers: 
         ('="o1",="o2"', ["o1", "o2"]),
         ("['']", []),
         ("[o1, -]", ["o1"]),
+        ("{o1,NaT}", ["o1"]),
     ],
 )
 def test_a_list_is_read_in_the_notations_of_programs(text: str, elements: list[str]) -> None:

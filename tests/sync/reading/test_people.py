@@ -662,6 +662,7 @@ def test_a_user_keeps_the_grades_of_the_file(tmp_path: Path) -> None:
         ({"email": "555-0100"}, True),
         ({"email": "", "identifier": "s-1@canary.example"}, True),
         ({"identifier": "s-1@canary.example"}, False),
+        ({"email": "", "givenName": "s-1@canary.example"}, True),
     ],
 )
 def test_an_email_that_is_none_is_told(

@@ -131,9 +131,19 @@ def test_columns_without_a_name_at_the_end_are_no_columns(tmp_path: Path) -> Non
         f"s-1,{FULL}".replace("Canary,05", "Ca,na,ry,05"),
         f"s-1,{FULL}".replace("Canary,Canary,05", '"Canary,Canary,05"'),
         f"s-1,{FULL}".replace(",student", ""),
+        f"s-1,{FULL}".replace("Canary,Canary,05", "Canary, Jr."),
         f"s-1,{FULL}".replace("canary,", "canary,,") + ",",
     ],
-    ids=["longer", "shorter", "one cell", "comma", "quotes", "cell lost", "cell too much"],
+    ids=[
+        "longer",
+        "shorter",
+        "one cell",
+        "comma",
+        "quotes",
+        "cell lost",
+        "comma and no grade",
+        "cell too much",
+    ],
 )
 def test_a_row_of_another_width_is_left_out_and_named_by_its_line(tmp_path: Path, row: str) -> None:
     roster = opened(users(tmp_path, table(f"s-0,{FULL}", row, f"s-2,{FULL}")))

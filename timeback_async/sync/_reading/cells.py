@@ -125,6 +125,8 @@ def mended(text: str) -> tuple[str, str]:
         # The quotes or the apostrophe that a program has put around a text.
         inner = next(each for each in wrapped.groups() if each is not None)
         text, code = inner.strip(), code or "text-quoted"
+    if _is_garbled(text):
+        return text, "text-garbled"
     if _formula(text):
         return "", LOST_VALUE
     if LOST in text or _question(text):

@@ -35,7 +35,7 @@ _invisible = re.compile(
 )
 QUOTES = "\u2018-\u201f\u00ab\u00bb\u2039\u203a"
 _wrapped = re.compile(rf"""=?"([^"]*)"|'([^']*)'?|[{QUOTES}](.*)[{QUOTES}]""").fullmatch
-NOTHING = {"", "null", "none", "nil", "nan", "undefined"}
+NOTHING = {"", "null", "none", "nil", "nan", "nat", "undefined", "n/a", "-", "--"}
 # A GUID in braces is an id; any other text in them is a list, or a remark.
 _bracketed = re.compile(r"[({](?![0-9A-Fa-f-]{36}\}\Z).*[)}]").fullmatch
 # What no system puts into an id: it is a formula, a list, or not a letter.

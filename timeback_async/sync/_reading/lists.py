@@ -26,8 +26,8 @@ _element = re.compile(
     r"""(?:\s*(?:[,;|]|\Z)|\s+(?=["']))\s*"""
 ).match
 NOTHING = {
-    "null", "NULL", "None", "nil", "NaN", "nan", "undefined", "(null)", r"\N", "N/A", "-", "--",
-    ".",
+    "", "null", "NULL", "None", "nil", "NaN", "nan", "NaT", "undefined", "(null)", r"\N", "N/A",
+    "n/a", "-", "--", ".",
 }  # fmt: skip
 _formula = re.compile(r'="([^"]*,[^"]*)"').fullmatch
 _guids = re.compile(r"\{[0-9A-Fa-f-]{36}\}(?:\s*,\s*\{[0-9A-Fa-f-]{36}\})+").fullmatch
@@ -106,7 +106,7 @@ def _from_json(value: Any) -> tuple[list[str], str]:
 
 
 def _with_value(elements: Iterable[str]) -> list[str]:
-    return [each for each in elements if each and each not in NOTHING]
+    return [each for each in elements if each not in NOTHING]
 
 
 def user_ids(text: str) -> list[str]:

@@ -42,7 +42,7 @@ TEXTS = {
     "preferredMiddleName": "preferred_middle_name",
     "preferredFamilyName": "preferred_last_name",
 }
-NEAR_EMAIL = ("identifier", "middleName")  # beside it in the standard
+NEAR_EMAIL = ("identifier", "givenName", "middleName", "familyName")
 # TimeBack's fields that have another name in the file, for findings.
 FILE_FIELDS = {
     "preferredFirstName": "preferredGivenName",

@@ -131,7 +131,7 @@ class Table:
             if any(cells[width:]) or self._has_blank_before_cell(text):
                 return line, Broken("row-width"), ()
             return line, cells[:width], ["row-wider"] if len(cells) != self._unnamed else ()
-        if not is_whole:
+        if not is_whole or self._has_blank_before_cell(text):
             return line, Broken("row-width"), ()
         return line, cells + [""] * (width - len(cells)), ["row-shorter"]
 
