@@ -231,6 +231,15 @@ def test_nobody_is_invented_of_a_telephone_or_an_email_in_the_place_of_the_id(
     assert roster.count.left_out == 1
 
 
+def test_an_org_in_the_place_of_the_pronouns_is_in_no_column_of_its_own(tmp_path: Path) -> None:
+    rows = [f"s-1,{FULL},,S-1,,", f"s-2,{FULL},S-1,they/them,", f"s-3,{FULL},S-1"]
+    head = f"{HEAD},primaryOrgSourcedId,pronouns,identifier"
+
+    roster = opened(users(tmp_path, table(*rows, head=head)))
+
+    assert list(records(roster)) == ["s-2", "s-3"]
+
+
 def test_a_file_that_ends_within_a_row_gives_no_half_of_a_person(tmp_path: Path) -> None:
     text = table(f"s-1,{ROW},", f"s-2,{ROW},", head=WIDE)
 
@@ -239,6 +248,26 @@ def test_a_file_that_ends_within_a_row_gives_no_half_of_a_person(tmp_path: Path)
 
         assert list(records(roster)) == ["s-1"]
         assert roster.count.left_out == 1
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\n\n"])
+def test_a_row_broken_within_its_id_gives_nobody_of_half_an_id(tmp_path: Path, break_: str) -> None:
+    head = "enabledUser,orgSourcedIds,role,username,givenName,familyName,sourcedId,phone,identifier"
+    row = "true,school,student,canary,Canary,Canary,s-100,555-0100,7"
+    cut = row.replace("s-100", f"s-1{break_}00")
+    short = row.removesuffix(",555-0100,7").replace("s-100", "s-200")
+
+    for before, after in ((cut, row), (row, cut), (cut, short), (short, cut)):
+        roster = opened(users(tmp_path, table(before, after, head=head)))
+
+        assert list(records(roster)) == ["s-200" if short in (before, after) else "s-100"]
+        assert codes(roster)["row-width"] == 2
+
+    roster = opened(users(tmp_path, table(short, "true,school,student,canary", row, head=head)))
+    assert list(records(roster)) == ["s-200", "s-100"]
+
+    roster = opened(users(tmp_path, table(short, "", head=head)))
+    assert list(records(roster)) == ["s-200"]
 
 
 def test_cells_that_are_not_needed_are_not_even_read(tmp_path: Path) -> None:

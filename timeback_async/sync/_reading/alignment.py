@@ -19,6 +19,7 @@ Check = Callable[[str], object]
 _is_word = re.compile(r"[A-Za-z][A-Za-z.:_ -]*").fullmatch
 _is_number = re.compile(r"[-\d\s()+./x#*]{3,}").fullmatch
 _is_name = re.compile(r"[^\d@:/\\|=<>{}\[\]]+").fullmatch
+_is_wordy = re.compile(r"[^\d@]+").fullmatch
 _is_time = re.compile(r"\d{1,4}([-/.]?)\d{1,2}\1\d{1,4}\b.*").fullmatch
 _is_grade = re.compile(r"\d{1,2}|KG|PK|TK|IT|PR|UG|PS|Other").fullmatch
 _is_short = re.compile(r"[^@{}\[\]]{1,20}").fullmatch
@@ -83,6 +84,7 @@ CHECKS: dict[str, Check] = LISTS | {
     "relationshipUserEmail": _is_email,
     "sms": _is_number,
     "phone": _is_number,
+    "pronouns": _is_wordy,
     "birthDate": _is_day,
     "beginDate": _is_day,
     "endDate": _is_day,

@@ -26,6 +26,7 @@ IDS = {
 _is_phone_mail = re.compile(r"[-+()\d. ]+@.*").fullmatch
 PHONES = ("sms", "phone")
 DAMAGED_ID = "id-damaged"
+WIDTH = "row-width"
 # Fields of which a blank cell says something, so that a lost value must not become one.
 DECISIVE = {"status", "enabledUser", "role", "roleType", "username"}
 
@@ -56,6 +57,7 @@ class Rows:
         self._table, self._findings = table, findings
         self._places = [pair for pair in columns.places.items() if pair[0] not in UNREAD]
         others = {IN_PLACE_OF[field]: field for field in columns.places if field in IN_PLACE_OF}
+        self._nameless = [place for place, name in enumerate(table.header) if not name]
         self._ids = IDS[layout.target]
         self._needed = [others.get(field, field) for field in NEEDED[layout.target]]
         self._values = {
@@ -68,36 +70,66 @@ class Rows:
         return Rows(self.file, self.name, self._table, self.columns, self.layout, Findings())
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        places, constants = self._places, self.layout.constants
-        nameless = [place for place, name in enumerate(self._table.header) if not name]
+        # A line break within a cell makes two rows of one. The first half may look like a row that
+        # ends early; but then the second cannot be read, and both fit into one row.
+        width = len(self._table.header)
+        short: tuple[int, dict[str, str], int] | None = None
         for line, cells, oddities in self._table.rows():
             self.read += 1
+            row, number = None, width
             if isinstance(cells, Broken):
                 self._leave_out(cells.code, line)
-                continue
-            if nameless and any(cells[place].strip() for place in nameless):
-                self._findings.add("column-nameless", self.file)
-                nameless = []
-            row = {
-                field: text
-                for field, place in places
-                if (cell := cells[place]) and (text := cell.strip())
-            }
-            if oddities is not None:
-                self._mend(line, row)
-            if self._values:
-                self._translate(row)
-            if not NO_VALUE.isdisjoint(row.values()):
-                self._drop_no_values(line, row)
-            if len(row) < 3 and is_no_record(row.values()):
-                self._leave_out(NO_RECORD, line)
-                continue
-            if oddities and not self._is_in_place(line, cells, row, oddities):
-                continue
-            if self._is_whole(line, row):
-                if constants:
-                    row |= constants
+            else:
+                number = len(cells)
+                row = self._row(line, cells, oddities)
+            if short is not None:
+                if row is None and short[2] + number <= width + 1:
+                    self._leave_out(WIDTH, short[0])
+                else:
+                    yield short[0], short[1]
+                short = None
+            if row is not None and number < width:
+                short = line, row, number
+            elif row is not None:
                 yield line, row
+        if short is not None:
+            yield short[0], short[1]
+
+    def _row(
+        self, line: int, cells: list[str], oddities: Sequence[str] | None
+    ) -> dict[str, str] | None:
+        """Return the fields of a row, without blank ones; None, with a finding, if it is left out.
+
+        Args:
+            line: Where it is.
+            cells: Not more than the header has. They are filled up.
+            oddities: See `Row`.
+        """
+        if oddities:
+            cells += [""] * (len(self._table.header) - len(cells))
+        if self._nameless and any(cells[place].strip() for place in self._nameless):
+            self._findings.add("column-nameless", self.file)
+            self._nameless = []
+        row = {
+            field: text
+            for field, place in self._places
+            if (cell := cells[place]) and (text := cell.strip())
+        }
+        if oddities is not None:
+            self._mend(line, row)
+        if self._values:
+            self._translate(row)
+        if not NO_VALUE.isdisjoint(row.values()):
+            self._drop_no_values(line, row)
+        if len(row) < 3 and is_no_record(row.values()):
+            self._leave_out(NO_RECORD, line)
+            return None
+        if oddities and not self._is_in_place(line, cells, row, oddities):
+            return None
+        if not self._is_whole(line, row):
+            return None
+        row |= self.layout.constants
+        return row
 
     def _translate(self, row: dict[str, str]) -> None:
         for field, meanings in self._values.items():
@@ -151,10 +183,13 @@ class Rows:
         self, line: int, cells: Sequence[str], row: dict[str, str], oddities: Sequence[str]
     ) -> bool:
         """Report what is odd about a row; return False if its cells may be in other columns."""
+        if WIDTH in oddities:
+            self._leave_out(WIDTH, line)
+            return False
         if "row-wider" in oddities or "row-shorter" in oddities:
             behind_grade = cells[self.columns.places.get("grades", len(cells)) :]
             if not (self._is_covered(row) and is_aligned(row, behind_grade)):
-                self._leave_out("row-width", line)
+                self._leave_out(WIDTH, line)
                 return False
         for code in oddities:
             self._findings.add(code, self.file, line)

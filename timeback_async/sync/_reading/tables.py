@@ -34,7 +34,7 @@ class Broken(NamedTuple):
     code: str
 
 
-# A row: the line it begins on, from 1; its cells, as many as the header has; and the codes of
+# A row: the line it begins on, from 1; its cells, not more than the header has; and the codes of
 # what was odd about it. None instead of codes says more: nothing in its cells needs a closer look.
 Row = tuple[int, list[str] | Broken, Sequence[str] | None]
 
@@ -110,7 +110,7 @@ class Table:
     def _of_other_width(
         self, line: int, cells: list[str] | Broken, text: str, is_whole: bool
     ) -> Row:
-        """Return a row with as many cells as the header, where only blank ones differ.
+        """Return a row without blank cells too many, or as it is where some are missing.
 
         Args:
             line: Where it is.
@@ -132,8 +132,8 @@ class Table:
                 return line, Broken("row-width"), ()
             return line, cells[:width], ["row-wider"] if len(cells) != self._unnamed else ()
         if not is_whole or self._has_blank_before_cell(text):
-            return line, Broken("row-width"), ()
-        return line, cells + [""] * (width - len(cells)), ["row-shorter"]
+            return line, cells, ["row-width"]
+        return line, cells, ["row-shorter"]
 
     def _has_blank_before_cell(self, line: str) -> bool:
         """Whether a comma of a text (`Byron, Jr.`) may have made two cells of one."""
