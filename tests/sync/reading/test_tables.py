@@ -490,6 +490,15 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     assert roster.count[:4] == (1, 1, 1, 0)
 
 
+def test_a_row_of_nothing_in_parquet_is_no_row(tmp_path: Path) -> None:
+    columns = {name: [cells[0], None, cells[1]] for name, cells in COLUMNS.items()}
+
+    roster = opened(parquet(tmp_path / "users.parquet", columns))
+
+    assert list(records(roster)) == ["s-1", "u-1", "s-1+u-1"]
+    assert (roster.count.rows, roster.count.left_out) == (2, 0)
+
+
 def test_dates_and_times_of_parquet_are_dates(tmp_path: Path) -> None:
     births = {"sourcedId": ["s-1", "s-2"]}
     folder = tmp_path / "roster"

@@ -51,12 +51,12 @@ class Fields:
 
     def enabled(self, row: Mapping[str, str], report: Reporter) -> str:
         """Return "true" or "false", which every record needs."""
-        text = required(row, "enabledUser", report)
+        text = row.get("enabledUser", "")
         if text == "true":
             return text
         value = boolean(text)
         if value is None:
-            if text:
+            if required(row, "enabledUser", report):
                 report("value-invalid", "enabledUser", "must be true or false")
             return "false"
         if value != text:

@@ -85,8 +85,7 @@ def listed_ids(text: str, report: Callable[[str], object]) -> list[str]:
     for element in elements:
         if not is_usual(element):
             element, code = read_id(element)
-            if code:
-                report(code)
+            report(code)
         if element:
             found.append(element)
     return found

@@ -11,6 +11,7 @@ from .orgs import Orgs
 from .people import MappedRow, PeopleMapper
 from .records import PersonRow, Reference, chunks
 from .relatives import Relatives, gives_role
+from .reporter import AddFinding
 from .roles import RoleRow
 from .roster import FRAGMENTS, ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
@@ -225,18 +226,20 @@ class _People:
         sourced_id, username = row["sourcedId"], row.get("username", "")
         self._people.append(_person_row(sourced_id, person, self._file, line, username))
         if "agentSourcedIds" in row:
-
-            def add_of_agents(code: str) -> None:
-                if add(code, "agentSourcedIds", "") == "error":
-                    self._source.has_unreadable_agents = True
-
-            agents = listed_ids(row["agentSourcedIds"], add_of_agents)
+            agents = self._agents(row["agentSourcedIds"], add)
             self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
         if "userIds" in row:
             known = user_ids(row["userIds"])
             self._identities += [(identity, sourced_id) for identity in known if ":" in identity]
         if "userMasterIdentifier" in row:
             self._identities.append((row["userMasterIdentifier"], sourced_id))
+
+    def _agents(self, text: str, add: AddFinding) -> list[str]:
+        def report(code: str) -> None:
+            if add(code, "agentSourcedIds", "") == "error":
+                self._source.has_unreadable_agents = True
+
+        return listed_ids(text, report)
 
     def write(self) -> None:
         """Write the rows mapped since the last time."""
@@ -247,7 +250,7 @@ class _People:
             written.clear()
 
 
-def _reporting(report: Callable[..., Severity], file: str, line: int) -> Callable[..., Severity]:
+def _reporting(report: Callable[..., Severity], file: str, line: int) -> AddFinding:
     def add(code: str, field: str, detail: str) -> Severity:
         return report(code, file, line, field, detail)
 
@@ -257,8 +260,12 @@ def _reporting(report: Callable[..., Severity], file: str, line: int) -> Callabl
 def _person_row(
     sourced_id: str, person: MappedRow, file: str, line: int, username: str
 ) -> PersonRow:
+    # The module sqlite3 looks for an adapter of every bool and bytes, which costs more than to
+    # write the rest of the row; but not of these.
+    is_student = None if person.is_student is None else int(person.is_student)
+    body = None if person.body is None else bytearray(person.body)
     username = "" if username == UNREADABLE else username
     return (
-        sourced_id, person.kind, person.is_student, person.relation, person.status, file, line,
-        person.body, username, person.gaps,
+        sourced_id, person.kind, is_student, person.relation, person.status, file, line, body,
+        username, bytearray(person.gaps),
     )  # fmt: skip

@@ -23,7 +23,9 @@ __all__ = [
 
 # Plain tuples, of which there are millions: NamedTuples made reading and planning 5 % slower.
 #   id, kind, is_student, relation, status, file, line, body, username, gaps; see `MappedRow`
-PersonRow = tuple[str, str, bool | None, str, str, str, int, bytes | None, str, bytes]
+PersonRow = tuple[
+    str, str, int | None, str, str, str, int, bytes | bytearray | None, str, bytes | bytearray
+]
 #   id, kind, status, file, line, body, gaps: what a comparison needs of a person
 RecordRow = tuple[str, str, str, str, int, bytes | None, bytes]
 #   student, user, agent_id ("" if it is derived from both people), relation, file, line, gaps

@@ -15,7 +15,7 @@ class Reporter:
 
     def __init__(self, add: AddFinding) -> None:
         self._add = add
-        self._reported: set[tuple[str, str, str]] = set()
+        self._reported: list[tuple[str, str, str]] = []
         self.is_bad = False
 
     @property
@@ -24,6 +24,6 @@ class Reporter:
 
     def __call__(self, code: str, field: str, detail: str = "") -> None:
         if (code, field, detail) not in self._reported:
-            self._reported.add((code, field, detail))
+            self._reported.append((code, field, detail))
             if self._add(code, field, detail) == "error":
                 self.is_bad = True

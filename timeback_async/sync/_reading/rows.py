@@ -128,7 +128,8 @@ class Rows:
             return None
         if not self._is_whole(line, row):
             return None
-        row |= self.layout.constants
+        if constants := self.layout.constants:
+            row |= constants
         return row
 
     def _translate(self, row: dict[str, str]) -> None:
@@ -175,7 +176,7 @@ class Rows:
                 self._leave_out("row-shifted", line)
                 return False
         for field in self._ids:
-            if not is_usual(row.get(field, "-")) and not self._read_id(line, row, field):
+            if field in row and not is_usual(row[field]) and not self._read_id(line, row, field):
                 return False
         return True
 
@@ -206,6 +207,5 @@ class Rows:
         if code == DAMAGED_ID:
             self._leave_out(code, line, field)
             return False
-        if code:
-            self._findings.add(code, self.file, line, field)
+        self._findings.add(code, self.file, line, field)
         return True

@@ -50,9 +50,13 @@ class OtherFiles:
         self._has_roles, self._has_profiles, self._has_births = map(
             database.has_rows, ("roles", "profiles", "demographics")
         )
+        has_any = self._has_roles or self._has_profiles or self._has_births
+        self._are_silent = has_all_roles and not has_any
 
     def about(self, people: Iterable[str | None]) -> Said:
         """Return what they say of some people; None stands for a row without an id."""
+        if self._are_silent:
+            return Said({}, {}, {}, {}, None)
         ids = msgspec.json.encode(list(people)).decode()
         database = self._database
         return Said(
