@@ -48,12 +48,11 @@ def _without(case: Case, encoding: str) -> None:
                 if isinstance(cell, Verbatim) or field not in NAMES:
                     continue
                 fitting = _fitting(cell, encoding)
-                if fitting != cell and cell:
+                is_true = all(case.truth[own].get(field) == cell for own in line.owners)
+                if fitting != cell and is_true:  # another damage would not know it again
                     line.cells[place] = fitting
                     for own in line.owners:
-                        case.truth[own][field] = _fitting(
-                            case.truth[own].get(field, cell), encoding
-                        )
+                        case.truth[own][field] = fitting
 
 
 @damage(FILE)

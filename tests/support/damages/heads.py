@@ -247,6 +247,7 @@ def column_not_exported(case: Case, draw: Draw) -> bool:
         f
         for f in ("email", "phone", "middleName", "identifier", "sms", "password", "userIds")
         if f in sheet.fields
+        and sheet.head.cells.count(sheet.head.cells[sheet.fields.index(f)]) == 1
     ]
     if not free:
         return False

@@ -228,7 +228,7 @@ def row_for_each_agent(case: Case, draw: Draw) -> bool:
         place = sheet.place("agentSourcedIds")
         for line in sheet.rows() if place is not None else ():
             assert place is not None
-            parts = line.cells[place].split(",")
+            parts = "".join(line.cells[place : place + 1]).split(",")
             if len(parts) > 1:
                 again = line.copy()
                 line.cells[place], again.cells[place] = parts[0], ",".join(parts[1:])

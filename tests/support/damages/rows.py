@@ -54,6 +54,8 @@ def headers_between(case: Case, draw: Draw) -> bool:
 @damage(ROW)
 def shuffled_rows(case: Case, draw: Draw) -> bool:
     """Rows in another order, children before and after their parents."""
+    if any(line.is_merged for sheet in case.of("users") for line in sheet.lines):
+        return False  # the first row of a person says the primary org
     for sheet in case.of("users", "roles", "demographics", "relationships", "orgs"):
         draw.shuffle(sheet.lines)
     return True
@@ -139,7 +141,8 @@ def footer(case: Case, draw: Draw) -> bool:
         )
     )
     sheet.has_last_end = True
-    if draw.random() < 0.5:
+    is_spaced = draw.random() < 0.5
+    if is_spaced and not any(line.end for line in sheet.lines):  # or it would be part of an end
         sheet.lines.append(noise(""))
     sheet.lines.append(noise(text.format(n=len(sheet.lines))))
     return True

@@ -23,6 +23,7 @@ DAMAGED = (
     r"|\d{1,2}/\d{1,2}/\d{2,4}(?: [\d:]+)?"  # 3/1/2026
     r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
     r"|\#{2,}|Err:\d{3}"  # ####, Err:502
+    r"|(?:.*/)?\.{1,2}(?:/.*)?"  # .., ./1: leads elsewhere in an address
 )
 # Most ids: words with a digit, joined by hyphens. No number or date looks so, and this is quick.
 _COMMON = r"(?:[A-Za-z]{1,2}|[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)(?:-[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)*"
