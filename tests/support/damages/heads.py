@@ -243,12 +243,9 @@ def column_unknown(case: Case, draw: Draw) -> bool:
 def column_not_exported(case: Case, draw: Draw) -> bool:
     """An optional column is not in the file: it says nothing of it."""
     sheet = draw.choice(case.of("users"))
-    free = [
-        f
-        for f in ("email", "phone", "middleName", "identifier", "sms", "password", "userIds")
-        if f in sheet.fields
-        and sheet.head.cells.count(sheet.head.cells[sheet.fields.index(f)]) == 1
-    ]
+    optional = ("email", "phone", "middleName", "identifier", "sms", "password", "userIds")
+    heads = dict(zip(sheet.fields, sheet.head.cells, strict=False))
+    free = [f for f in optional if f in heads and sheet.head.cells.count(heads[f]) == 1]
     if not free:
         return False
     field = draw.choice(free)
