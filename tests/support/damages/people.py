@@ -102,7 +102,9 @@ def _another_role(case: Case, draw: Draw, **days: str) -> bool:
     schools = sorted(case.orgs - {"district-1"})
     for sheet in case.of("roles"):
         rows = [
-            row for row in sheet.rows() if case.truth[next(iter(row.owners))]["kind"] == "student"
+            row
+            for row in sheet.rows()
+            if any(case.truth[own]["kind"] == "student" for own in row.owners)
         ]
         free = [row for row in rows if sum(o.owners == row.owners for o in sheet.lines) == 1]
         if not free or len(schools) < 2:

@@ -68,6 +68,8 @@ def truncated_in_a_row(case: Case, draw: Draw) -> bool:
     if not sheets:
         return False
     sheet = draw.choice(sheets)
+    if any(line.is_merged for line in sheet.lines):
+        return False  # what other rows say of a person would be forgotten
     line = draw.choice(sheet.rows())
     text = sheet.text_of(line)
     last = text.rfind(sheet.delimiter)
@@ -83,10 +85,8 @@ def truncated_in_a_row(case: Case, draw: Draw) -> bool:
 def truncated_in_a_letter(case: Case, draw: Draw) -> bool:
     """The file ends in the middle of a letter of two bytes."""
     sheet = draw.choice(case.of("users"))
-    if sheet.encoding != "utf-8":
-        return False
     rows = [line for line in sheet.rows() if not sheet.text_of(line).isascii()]
-    if not rows:
+    if not rows or sheet.encoding != "utf-8" or any(line.is_merged for line in sheet.lines):
         return False
     line = draw.choice(rows)
     raw = sheet.text_of(line).encode()

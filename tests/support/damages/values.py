@@ -118,7 +118,10 @@ def boolean_known(case: Case, draw: Draw) -> bool:
     pair = draw.choice(
         (("FALSE", "TRUE"), ("0", "1"), ("False", "True"), ("no", "Yes"), ("N", "Y"))
     )
-    return change(case, draw, ("enabledUser",), lambda text: pair[text == "true"], is_certain=True)
+    return change(
+        case, draw, ("enabledUser",), lambda text: pair[text == "true"], is_certain=True,
+        fits=("true", "false").__contains__,
+    )  # fmt: skip
 
 
 @damage(CELL)
@@ -196,7 +199,7 @@ def status_in_another_case(case: Case, draw: Draw) -> bool:
     """`Active`, `ACTIVE`."""
     return change(
         case, draw, ("status",), lambda text: draw.choice(("Active", "ACTIVE")), is_certain=True,
-        targets=("users", "roles"),
+        targets=("users", "roles"), fits="active".__eq__,
     )  # fmt: skip
 
 
