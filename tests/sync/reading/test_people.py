@@ -152,7 +152,7 @@ def test_an_id_that_cannot_be_sent_leaves_the_person_out(tmp_path: Path, own: st
         ),
         (
             {"orgSourcedIds": ".."},
-            "value-invalid users.csv:2: orgSourcedIds: a value is not valid (must be 1 to 255",
+            "org-unreadable users.csv:2: orgSourcedIds: ",
         ),
     ],
 )

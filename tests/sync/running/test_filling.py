@@ -150,8 +150,9 @@ def test_by_the_letter_a_row_to_be_deleted_needs_its_values() -> None:
     assert {"givenName", "familyName", "enabledUser"} <= set(found)
 
 
-def test_an_id_that_cannot_be_sent_deletes_nobody(tmp_path: Path) -> None:
-    roster = read(tmp_path, school(leaver("a/../b"), version="1.2", mode="delta"))
+@pytest.mark.parametrize("own", ["a/../b", "x" * 256])
+def test_an_id_that_cannot_be_sent_deletes_nobody(tmp_path: Path, own: str) -> None:
+    roster = read(tmp_path, school(leaver(own), version="1.2", mode="delta"))
 
     assert [each.split()[0] for each in wrong(roster)] == ["id-invalid"]
     assert roster.count[:4] == (0, 0, 0, 1)

@@ -131,8 +131,6 @@ def mended(text: str) -> tuple[str, str]:
         return "", LOST_VALUE
     if LOST in text or _question(text):
         code = "text-lost"
-    elif _is_garbled(text):
-        code = "text-garbled"
     return text, code
 
 

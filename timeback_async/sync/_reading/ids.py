@@ -23,13 +23,15 @@ DAMAGED = (
     r"|\d{1,2}/\d{1,2}/\d{2,4}(?: [\d:]+)?"  # 3/1/2026
     r"|\d{4}-\d{2}-\d{2}[T ][\d:.]+Z?"  # 2026-03-01 00:00:00
     r"|\#{2,}|Err:\d{3}"  # ####, Err:502
-    r"|(?:.*/)?\.{1,2}(?:/.*)?"  # .., ./1: leads elsewhere in an address
 )
+# It leads elsewhere in an address.
+_AWAY = r"(?:.*/)?\.{1,2}(?:/.*)?"  # .., ./1
 # Most ids: words with a digit, joined by hyphens. No number or date looks so, and this is quick.
 _COMMON = r"(?:[A-Za-z]{1,2}|[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)(?:-[A-Za-z]*[0-9_@][0-9A-Za-z_@]*)*"
-is_usual = re.compile(rf"{_COMMON}\Z|(?!(?i:{DAMAGED})\Z)[0-9A-Za-z._/@-]+").fullmatch
+is_usual = re.compile(rf"{_COMMON}\Z|(?!(?i:{DAMAGED}|{_AWAY})\Z)[0-9A-Za-z._/@-]+").fullmatch
 are_common = re.compile(rf"{_COMMON}(?:,{_COMMON})*").fullmatch
 _is_damaged = re.compile(DAMAGED, re.IGNORECASE).fullmatch
+_leads_away = re.compile(_AWAY).fullmatch
 _invisible = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
@@ -67,6 +69,7 @@ def read_id(text: str) -> tuple[str, str]:
     #   usual characters alone                   -> itself
     #   invisible ones, a formula (="00123"), an apostrophe before it -> what is inside
     #   a number, a date or several ids          -> lost
+    #   one that leads elsewhere in an address   -> none that can be sent
     #   any other text                           -> itself, to be checked: some systems have such
     if is_usual(text):
         return text, ""
@@ -81,4 +84,6 @@ def read_id(text: str) -> tuple[str, str]:
         or any(is_lost(found) for is_lost in (_is_damaged, _unreadable, _bracketed))
     ):
         return "", "id-damaged"
+    if _leads_away(found):
+        return "", "id-invalid"
     return found, code or ("" if is_usual(found) else "id-unusual")

@@ -18,7 +18,6 @@ SCHOOL, OTHER_ORG, NOT_IN_FILE = range(3)  # ranks: a lower one is rather the pr
 SITE_TYPES = {"school", "department"}
 DISTRICT_TYPES = {"district", "local", "state", "national"}
 MAX_LENGTH = 255
-_leads_away = re.compile(r"(?:.*/)?\.\.?(?:/.*)?").fullmatch
 _parts = re.compile(r"[._/@-]").split
 
 
@@ -73,7 +72,7 @@ class Orgs:
         parts = _parts(org)
         is_several = len(parts) > 1 and all(map(self._is_known, parts))
         is_one = is_usual(org) is not None and not is_several
-        return is_one and len(org) <= MAX_LENGTH and _leads_away(org) is None
+        return is_one and len(org) <= MAX_LENGTH
 
     def is_usable(self, org: str) -> bool:
         """Whether TimeBack has an id of an org, so that somebody there can be sent."""

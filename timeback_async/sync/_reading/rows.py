@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from ...models.ids import ID_RULE
 from .alignment import is_aligned
 from .cells import LIKELY, LOST_VALUE, NAMES, NO_VALUE, is_no_record, is_no_value, mended
 from .columns import IN_PLACE_OF, NEEDED, UNREAD, Columns
@@ -25,7 +26,6 @@ IDS = {
 }
 _is_phone_mail = re.compile(r"[-+()\d. ]+@.*").fullmatch
 PHONES = ("sms", "phone")
-DAMAGED_ID = "id-damaged"
 WIDTH = "row-width"
 # Fields of which a blank cell says something, so that a lost value must not become one.
 DECISIVE = {"status", "enabledUser", "role", "roleType", "username"}
@@ -138,12 +138,12 @@ class Rows:
             if meaning := meanings.get(text.lower(), text):
                 row[field] = meaning
 
-    def _leave_out(self, code: str, line: int, field: str = "") -> None:
+    def _leave_out(self, code: str, line: int, field: str = "", detail: str = "") -> None:
         if code == NO_RECORD:
             self.read -= 1
         else:
             self.broken += 1
-        self._findings.add(code, self.file, line, field)
+        self._findings.add(code, self.file, line, field, detail)
 
     def _mend(self, line: int, row: dict[str, str]) -> None:
         """Mend the cells of a row."""
@@ -204,8 +204,8 @@ class Rows:
     def _read_id(self, line: int, row: dict[str, str], field: str) -> bool:
         """Read an id that has unusual characters; return False if the row is left out."""
         row[field], code = read_id(row[field])
-        if code == DAMAGED_ID:
-            self._leave_out(code, line, field)
+        if not row[field]:
+            self._leave_out(code, line, field, ID_RULE if code == "id-invalid" else "")
             return False
         self._findings.add(code, self.file, line, field)
         return True
