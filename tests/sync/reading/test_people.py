@@ -133,7 +133,7 @@ def test_an_id_that_cannot_be_sent_leaves_the_person_out(tmp_path: Path, own: st
     roster = read(tmp_path, school(child(own)))
 
     assert list(codes(roster)) == ["id-invalid"]
-    assert wrong(roster)[0].endswith("as a path segment)")
+    assert wrong(roster)[0].endswith("as a path segment")
 
 
 @pytest.mark.parametrize(

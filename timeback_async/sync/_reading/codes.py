@@ -5,6 +5,8 @@ Causes are listed first: correcting an early one may make later ones disappear.
 
 from typing import Literal, NamedTuple, get_args
 
+from ...models.ids import ID_RULE
+
 __all__ = ["CODES", "RANK", "SEVERITIES", "Code", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
@@ -177,7 +179,7 @@ CODES: dict[str, Code] = {
         "an id has characters that OneRoster does not allow; it was sent as it is",
         "check whether it is the right one",
     ),
-    "id-invalid": _error("the sourcedId cannot be sent", "correct it; the rule is in brackets"),
+    "id-invalid": _error(f"the sourcedId cannot be sent: it {ID_RULE}", "correct it"),
     "duplicate-same": _note("the file has the same row twice", "nothing; it counts once"),
     "rows-merged": _note(
         "several rows of one sourcedId differ only in schools, agents or grades; all of them count",

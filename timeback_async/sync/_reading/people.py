@@ -321,6 +321,8 @@ def _checked(
     try:
         return checked(struct(**values), struct)[1]
     except RecordError as error:
-        code = "id-invalid" if error.field == "sourcedId" else "value-invalid"
-        report(code, FILE_FIELDS.get(error.field, error.field), error.reason)
+        if error.field == "sourcedId":
+            report("id-invalid", error.field)
+        else:
+            report("value-invalid", FILE_FIELDS.get(error.field, error.field), error.reason)
         return None

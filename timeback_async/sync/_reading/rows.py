@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ...models.ids import ID_RULE
 from .alignment import is_aligned
 from .cells import LIKELY, LOST_VALUE, NAMES, NO_VALUE, is_no_record, is_no_value, mended
 from .columns import IN_PLACE_OF, NEEDED, UNREAD, Columns
@@ -138,12 +137,12 @@ class Rows:
             if meaning := meanings.get(text.lower(), text):
                 row[field] = meaning
 
-    def _leave_out(self, code: str, line: int, field: str = "", detail: str = "") -> None:
+    def _leave_out(self, code: str, line: int, field: str = "") -> None:
         if code == NO_RECORD:
             self.read -= 1
         else:
             self.broken += 1
-        self._findings.add(code, self.file, line, field, detail)
+        self._findings.add(code, self.file, line, field)
 
     def _mend(self, line: int, row: dict[str, str]) -> None:
         """Mend the cells of a row."""
@@ -205,7 +204,7 @@ class Rows:
         """Read an id that has unusual characters; return False if the row is left out."""
         row[field], code = read_id(row[field])
         if not row[field]:
-            self._leave_out(code, line, field, ID_RULE if code == "id-invalid" else "")
+            self._leave_out(code, line, field)
             return False
         self._findings.add(code, self.file, line, field)
         return True
