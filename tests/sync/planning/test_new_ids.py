@@ -99,11 +99,12 @@ def test_whom_these_files_never_held_is_not_absent_from_them(tmp_path: Path, sta
     assert night(state, tmp_path, child("x"), *pupils(["1", "2", "3"])).total("people") == 3
 
 
-def test_one_or_two_are_only_mentioned(tmp_path: Path, state: State) -> None:
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_one_or_two_are_only_mentioned(tmp_path: Path, state: State, is_allowed: bool) -> None:
     night(state, tmp_path, *pupils(["001", "002", *range(10, 20)]))
 
     with read(tmp_path, school(*pupils(["1", "2", *range(10, 20)]))) as roster:
-        found = plan(roster, state)
+        found = plan(roster, state, allow_new_ids=is_allowed)
         (cause,) = (each for each in roster.findings.causes if each.code == "id-other-form")
 
     assert found.counts == {("people", "create"): 2}

@@ -66,8 +66,9 @@ def plan(
         planner.compare()
         planner.judge_absence()
         found = planner.plan
+        changed_ids = planner.changed_ids()  # it also reports single ids of another form
         if not allow_new_ids:
-            found.refusal = planner.changed_ids()
+            found.refusal = changed_ids
         if not found.refusal:
             found.refusal = removals.refusal(roster, state, is_known=planner.known > 0)
     if found.refusal:

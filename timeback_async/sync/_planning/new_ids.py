@@ -74,6 +74,7 @@ class NewIds:
         if not self._absent:
             return ""
         held, new = self._plan.state.held_by_source(), self._plan.tables.new()
+        refusal = ""
         for group, absent in self._absent.items():
             added = new[group] + (
                 new[Group(group.source, "person")] if group.kind != "agent" else 0
@@ -88,21 +89,22 @@ class NewIds:
             if len(twins) >= FEWEST_TWINS:
                 twin = twins[0]
                 change = change_of_form(twin.absent, twin.new)
-                return (
+                refusal = refusal or (
                     f"{figures}, and their ids {change}: {twin.new} was {twin.absent}. Nothing was "
                     "sent. Restore the ids in the export, or pass allow_new_ids=True if these are "
                     "other people"
                 )
-            if is_replaced(held[group], absent, added):
-                return (
+            elif is_replaced(held[group], absent, added):
+                refusal = refusal or (
                     f"{figures}: have the ids changed form, for example lost a prefix, or is "
                     f"{self._plan.state.path} the state of another roster? Nothing was sent. Pass "
                     "allow_new_ids=True if these really are others"
                 )
-            for twin in twins:
-                detail = f"{twin.new} was {twin.absent}"
-                self._report("id-other-form", twin.file, twin.line, "sourcedId", detail)
-        return ""
+            else:
+                for twin in twins:
+                    detail = f"{twin.new} was {twin.absent}"
+                    self._report("id-other-form", twin.file, twin.line, "sourcedId", detail)
+        return refusal
 
     def _twins(self, group: Group) -> list[_Twin]:
         """Return the first new people who are an absent one under another form of the id."""
