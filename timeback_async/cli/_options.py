@@ -1,6 +1,7 @@
 """Options that several commands share, and how options become settings."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -125,13 +126,12 @@ Strict = Annotated[
 ]
 
 
-def _is_data(path: Path) -> bool:
-    """Whether a file in a folder may be a part of the roster, and not the findings of a run."""
-    if path.suffix.lower() not in DATA_SUFFIXES or not path.is_file():
-        return False
+def _is_findings(path: Path) -> bool:
+    """Whether a file is the findings of an earlier run, and not a part of the roster."""
     header = ",".join(FINDINGS_COLUMNS).encode()
-    with path.open("rb") as file:
-        return file.read(len(header)) != header
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(header)) == header
+    return False
 
 
 def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> None:
@@ -141,11 +141,17 @@ def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> Non
         read: The files and folders of the input.
         written: The file of each option that names one.
     """
+    outputs = {file.resolve() for file in written.values() if file is not None}
+
+    def is_data(path: Path) -> bool:
+        is_table = path.suffix.lower() in DATA_SUFFIXES and path.is_file()
+        return is_table and not (path.resolve() in outputs and _is_findings(path))
+
     taken: dict[Path, str] = {}
     for path in read:
         taken[path.resolve()] = "one of the files read"
         if path.is_dir():
-            inside = (each for each in path.iterdir() if _is_data(each))
+            inside = (each for each in path.iterdir() if is_data(each))
             taken |= {each.resolve(): f"part of {path}" for each in inside}
     for option, file in written.items():
         if file is not None:
