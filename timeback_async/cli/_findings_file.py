@@ -6,16 +6,18 @@ What left something out comes first, then the warnings, then the notes.
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from threading import Lock
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import msgspec
 
 from ..errors import ConfigError
 from ..sync import Finding
+from ..sync._reading.codes import CODES
 from ._options import FINDINGS_COLUMNS
 from ._options_words import as_flags
 from ._private_file import PrivateFile
@@ -30,6 +32,16 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 Encode = Callable[[Sequence[dict[str, Any]]], bytes]
 
 
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    file = SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # the disk is full: that was said, and the file is no longer needed
+            file.close()
+
+
 class FindingsFile:
     """Takes findings as they come, from any thread, in memory that does not grow with them."""
 
@@ -40,8 +52,7 @@ class FindingsFile:
         self._waiting: dict[str, list[dict[str, Any]]] = {"error": [], "warning": [], "note": []}
         # Errors go to the file at once. The others wait, so that they come after them.
         self._later = {
-            severity: stack.enter_context(SpooledTemporaryFile(MOST_IN_MEMORY))  # noqa: SIM115
-            for severity in ("warning", "note")
+            severity: stack.enter_context(_temporary_file()) for severity in ("warning", "note")
         }
 
     @classmethod
@@ -77,7 +88,7 @@ class FindingsFile:
     def add(self, finding: Finding) -> None:
         """Take a finding."""
         row = finding.as_dict()
-        row["advice"] = as_flags(row["advice"])
+        row["advice"] = _advice(finding.code)
         with self._lock:
             waiting = self._waiting[finding.severity]
             waiting.append(row)
@@ -90,12 +101,20 @@ class FindingsFile:
             for severity in self._waiting:
                 self._flush(severity)
             for later in self._later.values():
-                later.seek(0)
-                # In blocks of whole lines.
-                while block := later.read(MOST_IN_MEMORY) + later.readline():
-                    self._file.write(block)
-                later.seek(0)
-                later.truncate()
+                self._copy(later)
+
+    def _copy(self, later: IO[bytes]) -> None:
+        """Write what waits in a temporary file, in blocks of whole lines."""
+        if self._file.is_full:
+            return
+        try:
+            later.seek(0)
+            while block := later.read(MOST_IN_MEMORY) + later.readline():
+                self._file.write(block)
+            later.seek(0)
+            later.truncate()
+        except OSError as error:  # the temporary file had not been written to its end
+            self._file.fail(error)
 
     def _flush(self, severity: str) -> None:
         rows, self._waiting[severity] = self._waiting[severity], []
@@ -109,6 +128,12 @@ class FindingsFile:
             self._later[severity].write(block)
         except OSError as error:
             self._file.fail(error)
+
+
+@cache
+def _advice(code: str) -> str:
+    """Return what to do about findings of a code, with the command's names of options."""
+    return as_flags(CODES[code].advice)
 
 
 def _as_json_lines(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -21,11 +21,10 @@ __all__ = ["Failures", "PlanFile", "ReportFile"]
 LINES_AT_ONCE = 500
 
 
-class Failures:
-    """A file of records in wire form, one per line, each with the reason why it was not saved.
+class _OutputFile:
+    """A file that a run writes."""
 
-    It holds whole records, so only its owner may read it. `upsert` and `sync` can send it again.
-    """
+    LOSS: ClassVar[str] = ""  # what to add to the message where it is not whole
 
     def __init__(self, file: PrivateFile) -> None:
         self._file = file
@@ -33,7 +32,7 @@ class Failures:
     @classmethod
     @contextmanager
     def opened(cls, path: Path | None) -> Iterator[Self | None]:
-        """Open the file before anything is sent; without a path there is no file.
+        """Open the file before anything is read; without a path there is no file.
 
         Raises:
             ConfigError: The file cannot be written.
@@ -41,13 +40,22 @@ class Failures:
         if path is None:
             yield None
             return
-        with PrivateFile.opened(path, "; the file does not hold every failure") as file:
+        with PrivateFile.opened(path, cls.LOSS) as file:
             yield cls(file)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file holds every failure so far."""
+        """Whether the file holds everything so far."""
         return not self._file.is_full
+
+
+class Failures(_OutputFile):
+    """A file of records in wire form, one per line, each with the reason why it was not saved.
+
+    It holds whole records, so only its owner may read it. `upsert` and `sync` can send it again.
+    """
+
+    LOSS = "; the file does not hold every failure"
 
     def write_left_out(self, row: LeftOut) -> None:
         """Add a row of a roster that is left out, with the reason for that."""
@@ -59,7 +67,7 @@ class Failures:
 
     def write(self, failed: Change | LeftOut, result: ItemResult) -> None:
         """Add a record as a line that can be read again."""
-        content = _content(failed)
+        content = _content(failed) if self.is_whole else None
         if content is None:
             return
         record, more = content
@@ -102,64 +110,22 @@ def _content(failed: Change | LeftOut) -> tuple[dict[str, Any], dict[str, Any]] 
     return {failed.kind: msgspec.Raw(content)}, {"gaps": gaps} if is_open else {}
 
 
-class PlanFile:
+class PlanFile(_OutputFile):
     """A file of all changes of a plan, one per line: ids and places, and no values."""
 
-    def __init__(self, file: PrivateFile) -> None:
-        self._file = file
-
-    @classmethod
-    @contextmanager
-    def opened(cls, path: Path | None) -> Iterator[Self | None]:
-        """Open the file before anything is read; without a path there is no file.
-
-        Raises:
-            ConfigError: The file cannot be written.
-        """
-        if path is None:
-            yield None
-            return
-        with PrivateFile.opened(path, "; the file does not hold the whole plan") as file:
-            yield cls(file)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the file holds the whole plan."""
-        return not self._file.is_full
+    LOSS = "; the file does not hold the whole plan"
 
     def write(self, plan: Plan) -> None:
         """Write all changes of a plan; it blocks."""
         with plan.roster.database.lock:
             changes = iter(plan)
-            while some := list(islice(changes, LINES_AT_ONCE)):
+            while self.is_whole and (some := list(islice(changes, LINES_AT_ONCE))):
                 rows = (msgspec.json.encode(plan.described(change)) for change in some)
                 self._file.write(b"\n".join(rows) + b"\n")
 
 
-class ReportFile:
+class ReportFile(_OutputFile):
     """The file that holds the page of a report."""
-
-    def __init__(self, file: PrivateFile) -> None:
-        self._file = file
-
-    @classmethod
-    @contextmanager
-    def opened(cls, path: Path | None) -> Iterator[Self | None]:
-        """Open the file before anything is sent; without a path there is no file.
-
-        Raises:
-            ConfigError: The file cannot be written.
-        """
-        if path is None:
-            yield None
-            return
-        with PrivateFile.opened(path) as file:
-            yield cls(file)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the file holds the page."""
-        return not self._file.is_full
 
     def write(self, page: str) -> None:
         """Write the page."""

@@ -40,16 +40,22 @@ class PrivateFile:
             ConfigError: It cannot be written at all.
         """
         try:
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            number = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
         with os.fdopen(number, "wb", buffering=0) as file:
             if stat.S_ISREG(os.fstat(number).st_mode):  # it may have been there before
-                path.chmod(0o600)
+                try:
+                    path.chmod(0o600)
+                except OSError as error:
+                    raise ConfigError(
+                        f"{path}: {error.strerror}; it belongs to another user, who could read it"
+                    ) from None
+                file.truncate()
             yield cls(path, file, loss)
 
-    def write(self, block: bytes) -> bool:
-        """Write a block as a whole, or nothing of it; return whether it is there."""
+    def write(self, block: bytes) -> None:
+        """Write a block as a whole, or nothing of it."""
         rest = block
         try:
             while rest and not self.is_full:
@@ -57,7 +63,6 @@ class PrivateFile:
         except OSError as error:
             self.fail(error)
         self._size += len(block)
-        return not self.is_full
 
     def fail(self, error: OSError) -> None:
         """Print why the file is not whole, and write no more."""

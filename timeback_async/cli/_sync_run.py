@@ -154,10 +154,11 @@ class _Job:
             ReportFile.opened(outputs.report) as page,
             FindingsFile.opened(outputs.findings) as findings,
             PlanFile.opened(outputs.plan) as plan_file,
+            Failures.opened(outputs.failures) as failures,
         ):
             try:
                 with named_by_flags():
-                    ended = await self._carried_out(findings, plan_file)
+                    ended = await self._carried_out(findings, plan_file, failures)
             except TimebackError as refusal:
                 ended = Ended(SyncReport.refused(self._path.name, str(refusal)), refusal)
             except asyncio.CancelledError:  # interrupted before anything was sent
@@ -166,14 +167,18 @@ class _Job:
             code = _exit_code(ended)
             if page is not None:
                 page.write(ended.report.as_html(as_flags))
-            is_whole = all(file.is_whole for file in (page, findings, plan_file) if file)
+            files = page, findings, plan_file, failures
+            is_whole = all(file.is_whole for file in files if file is not None)
         if code == EXIT.OK and not is_whole:
             code = EXIT.PARTIAL
         _print(ended, outputs, code)
         return code
 
     async def _carried_out(
-        self, findings: FindingsFile | None, plan_file: PlanFile | None
+        self,
+        findings: FindingsFile | None,
+        plan_file: PlanFile | None,
+        failures: Failures | None,
     ) -> Ended:
         dry_run, settings = self._outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
@@ -190,11 +195,14 @@ class _Job:
                     findings.finish()
                 if plan_file is not None:
                     await asyncio.to_thread(plan_file.write, changes)
+                if failures is not None:
+                    for row in roster.left_out():
+                        failures.write_left_out(row)
                 if dry_run or refusal is not None:
                     report = SyncReport.of(changes, dry_run=dry_run)
                     report.stopped = str(refusal or "")  # with the command's names of options
                     return Ended(report, refusal, _samples(changes))
-                return await self._carry_out(config, changes)
+                return await self._carry_out(config, changes, failures)
 
     async def _planned(self, roster: Roster, state: State) -> tuple[Plan, PlanRefusedError | None]:
         """Return the plan, and why it must not be carried out, if that is so."""
@@ -212,26 +220,24 @@ class _Job:
         )
         return changes, refusal
 
-    async def _carry_out(self, config: Config, changes: Plan) -> Ended:
+    async def _carry_out(self, config: Config, changes: Plan, failures: Failures | None) -> Ended:
         visible = not self._outputs.json and self._outputs.log_format is None
         planned: dict[str, int] = {phase: changes.total(phase) for phase in PHASES}
-        async with TimebackSession(config) as session:
-            with Failures.opened(self._outputs.failures) as failures:
-                if failures is not None:
-                    for row in changes.roster.left_out():
-                        failures.write_left_out(row)
-                async with PhaseMeter.shown(planned, visible, session.statistics) as meter:
+        async with (
+            TimebackSession(config) as session,
+            PhaseMeter.shown(planned, visible, session.statistics) as meter,
+        ):
 
-                    def take(change: Change, result: ItemResult) -> None:
-                        meter.count(change.phase)
-                        if failures is not None and result.error is not None:
-                            failures.write(change, result)
+            def take(change: Change, result: ItemResult) -> None:
+                meter.count(change.phase)
+                if failures is not None and result.error is not None:
+                    failures.write(change, result)
 
-                    self._running = running = run(session, changes, on_result=take)
-                    with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
-                        await running
-                    self._over()
-            kept = self._outputs.failures if failures is None or failures.is_whole else None
+            self._running = running = run(session, changes, on_result=take)
+            with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it
+                await running
+            self._over()
+        kept = self._outputs.failures if failures is None or failures.is_whole else None
         return Ended(running.report, running.error, kept=kept)
 
 

@@ -251,13 +251,82 @@ def test_a_device_without_an_end_is_full_too(server: MockServer) -> None:
     assert "No space left on device" in done.stderr
 
 
-def test_a_full_disk_for_what_waits_is_said(
+@BOTH
+def test_failures_that_are_not_whole_are_no_success(server: MockServer, command: str) -> None:
+    Path("full.jsonl").symlink_to("/dev/full")
+    people = child("s-1"), child("s-2", familyName="")
+
+    done = run(command, family(*people), "--accept", "value-missing", "--failures", "full.jsonl")
+
+    assert done.exit_code == 1
+    assert "the file does not hold every failure" in done.stderr
+    assert list(server.students) == ["s-1"]
+
+
+@BOTH
+def test_a_run_that_sends_nothing_leaves_no_failures_of_an_earlier_one(
+    server: MockServer, command: str
+) -> None:
+    Path("f.jsonl").write_text('{"student": {"sourcedId": "old"}}\n')
+    people = child("s-1"), child("s-2", familyName="")
+
+    run(command, family(*people), "--dry-run", "--failures", "f.jsonl")
+
+    (failure,) = lines(Path("f.jsonl"))
+    assert failure["_failure"]["line"] == 3
+
+
+def test_a_file_that_cannot_be_made_private_is_refused_as_it_was(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Nowhere(SpooledTemporaryFile[bytes]):
-        def write(self, *_: object) -> int:
-            raise OSError(28, "No space left on device")
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
+    Path("of-another.jsonl").write_text("old")
+    monkeypatch.setattr(Path, "chmod", refuse)
+
+    done = sync(family(), "--findings", "of-another.jsonl")
+
+    assert done.exit_code == 2
+    assert "of-another.jsonl: Operation not permitted; it belongs to another" in done.stderr
+    assert Path("of-another.jsonl").read_text() == "old"
+    assert not server.students
+
+
+def test_a_file_that_is_not_read_may_be_unreadable(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = family(*FAMILY)
+    (folder / "private.csv").write_text("Canary")
+    open_ = Path.open
+
+    def refuse(path: Path, *args: Any, **more: Any) -> Any:
+        if path.name == "private.csv":
+            raise PermissionError(13, "Permission denied")
+        return open_(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+    assert sync(folder, "--findings", "all.jsonl").exit_code == 0
+    refused = sync(folder, "--findings", str(folder / "private.csv"))
+    assert "must not be part of" in refused.stderr
+
+
+@pytest.mark.parametrize("of", ["write", "seek"])
+def test_a_full_disk_for_what_waits_is_said(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    class Nowhere(SpooledTemporaryFile[bytes]):
+        """Writes nothing. What waits in a buffer comes to the disk later: by seek, or by close."""
+
+        def close(self) -> None:
+            super().close()
+            full()
+
+    setattr(Nowhere, of, full)
     monkeypatch.setattr(_findings_file, "SpooledTemporaryFile", Nowhere)
     people = [child(f"s-{n}", enabledUser="y") for n in range(3)]
 
