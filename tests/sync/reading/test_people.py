@@ -120,6 +120,13 @@ def test_a_student_without_a_username_is_sent_without_one(
     assert wrong(roster) == []
 
 
+def test_an_org_of_the_map_that_cannot_be_sent_leaves_the_person_out(tmp_path: Path) -> None:
+    roster = read(tmp_path, school(child(orgSourcedIds="S-1")), org_map={"S-1": ".."})
+
+    assert roster.count[:4] == (0, 0, 0, 1)
+    assert wrong(roster)[0].startswith("value-invalid users.csv:2: orgSourcedIds: ")
+
+
 def test_a_person_without_an_id_is_left_out(tmp_path: Path) -> None:
     roster = read(tmp_path, school(child(""), child("s-2")))
 

@@ -321,8 +321,7 @@ def _checked(
     try:
         return checked(struct(**values), struct)[1]
     except RecordError as error:
-        if error.field == "sourcedId":
-            report("id-invalid", error.field)
-        else:
-            report("value-invalid", FILE_FIELDS.get(error.field, error.field), error.reason)
+        is_id = error.field == "sourcedId"  # its finding says the rule
+        code, reason = ("id-invalid", "") if is_id else ("value-invalid", error.reason)
+        report(code, FILE_FIELDS.get(error.field, error.field), reason)
         return None
