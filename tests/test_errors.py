@@ -40,6 +40,8 @@ EVERY_KIND = [
     RecordError("primaryOrg.sourcedId", "is required"),
     SourceError("the source raised"),
     AuthError("refused", "invalid_client", 401, "req-1"),
+    AuthError("no token", "", 503, "req-1", retryable=True),
+    ProtocolError("the answer is about another record", misdirected=True),
     TransportError("reset", retryable=False),
     ConnectError("unknown host", unknown_host=True),
     TimedOutError("no answer in time"),
@@ -169,6 +171,7 @@ def test_the_status_tells_whether_trying_again_may_help(status: int, retryable: 
         (RecordError("grades", "is required"), False),
         (SourceError(), False),
         (AuthError("refused", status=401), False),
+        (AuthError("no token", retryable=True), True),
         (TransportError("reset"), True),
         (ConnectError("refused"), True),
         (ConnectError("certificate", retryable=False), False),
@@ -179,26 +182,6 @@ def test_the_status_tells_whether_trying_again_may_help(status: int, retryable: 
 )
 def test_an_error_without_a_status_knows_it_too(error: TimebackError, retryable: bool) -> None:
     assert error.retryable is retryable
-
-
-@pytest.mark.parametrize(
-    ("status", "is_final"),
-    [
-        (None, False),
-        (400, True),
-        (401, True),
-        (403, True),
-        (408, False),
-        (425, False),
-        (429, False),
-        (500, False),
-        (503, False),
-    ],
-)
-def test_a_refusal_of_credentials_is_final_but_trouble_is_not(
-    status: int | None, is_final: bool
-) -> None:
-    assert AuthError("refused", status=status).is_final is is_final
 
 
 def test_the_facts_of_an_answer_are_attributes() -> None:

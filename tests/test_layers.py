@@ -14,13 +14,16 @@ ROOT = Path(timeback_async.__file__).parent
 # "". A module imports only from the wings above its own, and what stands before it in its own.
 # fmt: off
 WINGS = [
-    ("", ["_version", "errors"]),
+    ("", ["_version", "_frames", "errors"]),
     ("models", ["ids", "sent", "received", "", "kinds"]),
     ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
     ("_wire", ["", "http", "status", "validate", "answer", "decode", "codec", "pages"]),
     ("_transport", ["", "base", "timeouts", "aiohttp"]),
     ("", ["_tasks"]),
-    ("_flow", ["", "window", "adaptive", "token", "call", "admission", "retries", "pool"]),
+    ("_flow", [
+        "", "window", "adaptive", "grant", "token", "call", "admission", "identity", "retries",
+        "pool",
+    ]),
     ("_bulk", ["", "item", "source", "delivery", "workers", "order", "ending", "run", "ledger"]),
     ("", ["_session"]),
     ("testing", [

@@ -43,8 +43,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         adaptive: Whether to find how many requests, up to `max_in_flight`, the server takes at
             once. False always allows `max_in_flight`, except during a long `Retry-After`.
         attempt_timeout: Seconds for one attempt, from sending to the last byte of the answer.
-        deadline: Seconds for a single call with all its retries, from its first admission. A
-            record of a bulk run has `deadline` + `retry.patience`.
+        deadline: Seconds for a single call, from the moment it is made: waiting in line, for a
+            token and for retries included. A record of a bulk run has `deadline` + `retry.patience`
+            from its first turn.
         retry: How often, and after which waits, a failed attempt is repeated.
         keepalive: Seconds that an idle connection is kept. Choose less than the server does.
         max_response_bytes: The most bytes read of one answer, after decompression.

@@ -6,6 +6,7 @@ It is long because it documents every operation; hardly any code is in it.
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
@@ -14,12 +15,13 @@ from ._config import Config
 from ._flow.call import Call
 from ._flow.pool import RequestPool
 from ._flow.token import TokenStore
+from ._frames import Hidden, without_frames
 from ._statistics import Statistics
 from ._transport.aiohttp import AiohttpTransport
 from ._transport.base import Transport
 from ._wire import codec, pages
-from ._wire.http import Response
-from .errors import ConfigError, ProtocolError, SessionError
+from ._wire.http import Request, Response
+from .errors import ConfigError, ProtocolError, RecordError, SessionError, TimebackError
 from .models import (
     AgentKey,
     AgentLink,
@@ -64,7 +66,9 @@ class TimebackSession:
         AuthError: The credentials or the token were rejected, or there was no way to get a token.
         ApiError: The server answered with an error status; each subclass is a kind of it.
         TransportError: The last attempt saw no usable answer.
-        DeadlineError: `Config.deadline` ran out.
+        DeadlineError: The time of the call ran out: `deadline` seconds from the moment it is made;
+            None for `Config.deadline`. It covers all waiting and all attempts.
+        ConfigError: `deadline` is not greater than 0.
 
     Args:
         config: The settings.
@@ -139,7 +143,9 @@ class TimebackSession:
 
     # -- single calls
 
-    async def upsert_student(self, student: Student) -> StudentRecord | None:
+    async def upsert_student(
+        self, student: Student, *, deadline: float | None = None
+    ) -> StudentRecord | None:
         """Create or update a student; return the record in the answer, None when it has none.
 
         The server may choose another sourcedId: the one in the record returned counts.
@@ -149,10 +155,12 @@ class TimebackSession:
 
         Source: TimeBack API reference (`PUT /rostering/1.0/students`).
         """
-        record: StudentRecord | None = await self._perform(codec.upsert(student, "student"))
+        record: StudentRecord | None = await self._perform(
+            deadline, codec.upsert, student, "student"
+        )
         return record
 
-    async def upsert_user(self, user: User) -> UserRecord | None:
+    async def upsert_user(self, user: User, *, deadline: float | None = None) -> UserRecord | None:
         """Create or update a user; return the record in the answer, None when it has none.
 
         Raises:
@@ -160,10 +168,12 @@ class TimebackSession:
 
         Source: TimeBack onboarding guide (upsertUser).
         """
-        record: UserRecord | None = await self._perform(codec.upsert(user, "user"))
+        record: UserRecord | None = await self._perform(deadline, codec.upsert, user, "user")
         return record
 
-    async def upsert_student_agent(self, link: AgentLink) -> AgentRecord | None:
+    async def upsert_student_agent(
+        self, link: AgentLink, *, deadline: float | None = None
+    ) -> AgentRecord | None:
         """Link an agent to a student; return the link in the answer, None when it has none.
 
         The agent and the student have to exist.
@@ -173,15 +183,18 @@ class TimebackSession:
 
         Source: TimeBack onboarding guide (upsertStudentAgent).
         """
-        record: AgentRecord | None = await self._perform(codec.upsert(link, "agent"))
+        record: AgentRecord | None = await self._perform(deadline, codec.upsert, link, "agent")
         return record
 
-    async def delete_student_agent(self, student_id: str, agent_id: str) -> None:
+    async def delete_student_agent(
+        self, student_id: str, agent_id: str, *, deadline: float | None = None
+    ) -> None:
         """Delete a link.
 
         Args:
             student_id: The sourcedId of the student.
             agent_id: The id of the link, not the sourcedId of the agent.
+            deadline: Seconds that the call may take; None for `Config.deadline`.
 
         Raises:
             RecordError: An id may not be sent.
@@ -189,9 +202,11 @@ class TimebackSession:
 
         Source: TimeBack onboarding guide (deleteStudentAgent).
         """
-        await self._perform(codec.delete(AgentKey(student_id, agent_id)))
+        await self._perform(deadline, codec.delete, AgentKey(student_id, agent_id))
 
-    async def get_user_agents(self, user_id: str) -> list[AgentRecord]:
+    async def get_user_agents(
+        self, user_id: str, *, deadline: float | None = None
+    ) -> list[AgentRecord]:
         """Return the agents of a student.
 
         Raises:
@@ -200,17 +215,17 @@ class TimebackSession:
 
         Source: TimeBack onboarding guide (getUserAgents).
         """
-        agents: list[AgentRecord] = await self._perform(codec.fetch_agents(user_id))
+        agents: list[AgentRecord] = await self._perform(deadline, codec.fetch_agents, user_id)
         return agents
 
-    async def get_user(self, user_id: str) -> UserRecord:
+    async def get_user(self, user_id: str, *, deadline: float | None = None) -> UserRecord:
         """Return one user or student.
 
         Raises:
             RecordError: The id may not be sent.
             NotFoundError: There is no such user.
         """
-        user: UserRecord = await self._perform(codec.fetch_user(user_id))
+        user: UserRecord = await self._perform(deadline, codec.fetch_user, user_id)
         return user
 
     def list_users(
@@ -221,6 +236,7 @@ class TimebackSession:
         order_by: OrderBy | None = None,
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
+        deadline: float | None = None,
     ) -> AsyncIterator[UserRecord]:
         """Iterate over users. Each page is requested when the page before it is used up.
 
@@ -231,6 +247,7 @@ class TimebackSession:
             order_by: "ASC" or "DESC".
             fields: The fields to return, as a sequence, or as text with commas.
             page_size: Records per request, 1 to 100.
+            deadline: Seconds for each request, with its retries.
 
         Raises (from the iteration, not from this call):
             ConfigError: `page_size` or `order_by` is wrong.
@@ -238,7 +255,7 @@ class TimebackSession:
 
         Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
         """
-        return self._list("users", filter, sort, order_by, fields, page_size)
+        return self._list("users", filter, sort, order_by, fields, page_size, deadline)
 
     def list_orgs(
         self,
@@ -248,12 +265,19 @@ class TimebackSession:
         order_by: OrderBy | None = None,
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
+        deadline: float | None = None,
     ) -> AsyncIterator[OrgRecord]:
         """Iterate over organisations. Arguments and errors are those of `list_users`."""
-        return self._list("orgs", filter, sort, order_by, fields, page_size)
+        return self._list("orgs", filter, sort, order_by, fields, page_size, deadline)
 
     async def request(
-        self, method: str, path: str, *, body: object = None, scope: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        scope: str | None = None,
+        deadline: float | None = None,
     ) -> Response:
         """Send a request that has no method here; return the 2xx answer.
 
@@ -271,13 +295,19 @@ class TimebackSession:
                 body.
             scope: OAuth 2.0 scope. None for `roster.readonly` with GET and HEAD, and for
                 `roster.createput` with other methods.
+            deadline: Seconds that the call may take; None for `Config.deadline`.
 
         Raises:
             RecordError: The method, the path or the body cannot be sent.
 
         Source: RFC 9110 section 9.2.2 (idempotent methods).
         """
-        return await self._send(Call(codec.raw(method, path, body, scope), self.config.deadline))
+        body = Hidden(body)
+        try:
+            request = codec.raw(method, path, body.value, scope)
+        except RecordError as error:
+            raise without_frames(error) from None
+        return await self._send(request, deadline)
 
     async def check_token(self, scope: str) -> frozenset[str]:
         """Get a token for a scope, unless there is one already; return the scopes it was granted.
@@ -398,12 +428,30 @@ class TimebackSession:
             raise SessionError("the session belongs to another event loop: open one on this loop")
         return self._pool
 
-    async def _send(self, call: Call) -> Response:
-        return await self._opened().send(call)
+    async def _perform(
+        self, deadline: float | None, prepare: Callable[..., codec.Operation], *record: object
+    ) -> Any:
+        try:
+            operation = prepare(*record)
+            response = await self._send(operation.request, deadline)
+            return operation.decode(response.body)
+        except TimebackError as error:
+            raise without_frames(error) from error.__cause__
 
-    async def _perform(self, operation: codec.Operation) -> Any:
-        response = await self._send(Call(operation.request, self.config.deadline))
-        return operation.decode(response.body)
+    async def _send(self, request: Request, deadline: float | None) -> Response:
+        """Return the answer to a single call, whose time begins now.
+
+        No frame below this one stays in the traceback of an error: their variables are private.
+        """
+        pool, loop = self._opened(), asyncio.get_running_loop()
+        if deadline is None:
+            deadline = self.config.deadline
+        elif not 0 < deadline < inf:
+            raise ConfigError("deadline: must be a number of seconds, greater than 0")
+        try:
+            return await pool.send(Call(request, deadline, made_at=loop.time()))
+        except (TimebackError, asyncio.CancelledError) as error:
+            raise without_frames(error) from error.__cause__
 
     async def _list(
         self,
@@ -413,6 +461,7 @@ class TimebackSession:
         order_by: str | None,
         fields: str | Sequence[str] | None,
         page_size: int,
+        deadline: float | None,
     ) -> AsyncIterator[Any]:
         offset, previous = 0, b""
         while True:
@@ -425,7 +474,7 @@ class TimebackSession:
                 order_by=order_by,
                 fields=fields,
             )
-            response = await self._send(Call(request, self.config.deadline))
+            response = await self._send(request, deadline)
             records, total = pages.page_of(collection, response.body)
             if records and response.body == previous:
                 raise ProtocolError("the server sent the same page twice: it ignores `offset`")

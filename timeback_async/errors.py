@@ -10,7 +10,7 @@
     │   ├── ConnectError       no connection: unknown host, refused, TLS
     │   ├── TimedOutError      connected, but no answer in time
     │   └── ProtocolError      an answer that is broken, too large, or to another request
-    ├── DeadlineError          a single call used up its time; the last cause is attached
+    ├── DeadlineError          a call used up its time; the last failure is attached
     └── ApiError               the server answered with an error status
         ├── RedirectError      3xx: redirects are never followed
         ├── BadRequestError    400, 422
@@ -92,6 +92,10 @@ class SourceError(TimebackError):
 class AuthError(TimebackError):
     """Credentials, scope or token were rejected, or there was no way to get a token.
 
+    It is `retryable` when the token endpoint failed in a way that may pass. It is not when the
+    credentials, the scope or a fresh token were rejected: rejected credentials are not sent again
+    for some minutes, since that may lock them.
+
     Attributes:
         reason: What was rejected, and what to do about it.
         code: OAuth 2.0 error code such as `invalid_client`, or "" when there was none.
@@ -102,15 +106,16 @@ class AuthError(TimebackError):
     """
 
     def __init__(
-        self, reason: str, code: str = "", status: int | None = None, request_id: str = ""
+        self,
+        reason: str,
+        code: str = "",
+        status: int | None = None,
+        request_id: str = "",
+        retryable: bool = False,
     ) -> None:
-        super().__init__(reason, code, status, request_id)
+        super().__init__(reason, code, status, request_id, retryable)
         self.reason, self.code, self.status, self.request_id = reason, code, status, request_id
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the rejection is final: another request with these credentials may lock them."""
-        return self.status is not None and self.status < 500 and self.status not in (408, 425, 429)
+        self.retryable = retryable
 
     def __str__(self) -> str:
         facts = [f"HTTP {self.status}" if self.status else "", self.code]
@@ -157,18 +162,27 @@ class ProtocolError(TransportError):
 
     Attributes:
         disconnected: Whether the server closed the connection before the answer.
+        misdirected: Whether the answer was about another record.
     """
 
-    def __init__(self, reason: str, retryable: bool = True, disconnected: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        retryable: bool = True,
+        disconnected: bool = False,
+        misdirected: bool = False,
+    ) -> None:
         super().__init__(reason, retryable)
-        self.args = (reason, retryable, disconnected)
-        self.disconnected = disconnected
+        self.args = (reason, retryable, disconnected, misdirected)
+        self.disconnected, self.misdirected = disconnected, misdirected
 
 
 class DeadlineError(TimebackError):
-    """A call and its retries used up their time. `__cause__` is the last failure, if there was one.
+    """A call used up its time: waiting for its turn, for a token and for retries included.
 
-    The time is `Config.deadline`; a record of a bulk run has `retry.patience` more.
+    `__cause__` is the last failure of the call; if it had none, the last one of the session; else
+    None. The time is that of the call, or `Config.deadline`; a record of a bulk run has
+    `retry.patience` more, from its first turn.
     """
 
     retryable = True

@@ -19,7 +19,8 @@ import pytest
 from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
 from timeback_async import TimebackSession, __version__
-from timeback_async._flow.token import Token, TokenStore
+from timeback_async._flow.grant import Token
+from timeback_async._flow.token import TokenStore
 from timeback_async.cli import _demo_run, _signals, _sync_run, _upsert_batch, _upsert_run, main
 from timeback_async.cli._screen import printable
 from timeback_async.testing import Faults, MockServer
@@ -458,7 +459,7 @@ def test_check_knows_a_token_issued_without_the_scope(
     server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def get(self: TokenStore, scope: str) -> Token:
-        return Token("Bearer canary", "something.else", inf, inf)
+        return Token("Bearer canary", "something.else", 0.0, inf, inf)
 
     monkeypatch.setattr(TokenStore, "get", get)
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from math import inf
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.support.config import config
 from tests.support.scripted import After, ScriptedServer, Sent, Step, answer, grant
 from tests.support.tasks import until
 from timeback_async import Outcome, Report, Response, Student, TimebackSession
-from timeback_async._flow import token as _token
+from timeback_async._flow.token import TokenStore
 from timeback_async.errors import AuthError, ForbiddenError, TimebackError, TimedOutError
 from timeback_async.testing import Faults
 
@@ -85,19 +84,26 @@ async def served_of_50(it: Case) -> int:
     return sum(result is not None and not isinstance(result, BaseException) for result in results)
 
 
-@pytest.mark.parametrize("is_shielded", [True, pytest.param(False, id="control")])
+def join_the_fetch(store: TokenStore, scope: str) -> Any:
+    """Let every caller wait for the fetch itself: then one of them cancels it for all."""
+    its_own(store, scope)
+    return store._held[scope].fetch
+
+
+its_own = TokenStore.join
+
+
+@pytest.mark.parametrize("join", [its_own, pytest.param(join_the_fetch, id="control")])
 async def test_one_of_50_waiting_for_a_token_cancels_only_itself(
-    is_shielded: bool, monkeypatch: pytest.MonkeyPatch
+    join: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not is_shielded:
-        unshielded = SimpleNamespace(**{**vars(asyncio), "shield": lambda awaitable: awaitable})
-        monkeypatch.setattr(_token, "asyncio", unshielded)
+    monkeypatch.setattr(TokenStore, "join", join)
 
     async with case(faults=Faults(latency=0.05), adaptive=False) as it:
         served = await served_of_50(it)
 
-        assert ((served, it.server.token_requests) == (49, 1)) == is_shielded
-        how = "a task of its own" if is_shielded else "control: unshielded"
+        assert ((served, it.server.token_requests) == (49, 1)) == (join is its_own)
+        how = "a future of its own" if join is its_own else "control: the fetch itself"
         figure(f"1 of 50 waiters for a token cancelled, {how}: served", served)
 
 
@@ -227,7 +233,7 @@ async def test_refused_credentials_stop_the_run_after_one_request() -> None:
 
         (error,) = it.errors
         assert isinstance(error, AuthError)
-        assert (error.code, error.is_final, error.report) == ("invalid_client", True, report)
+        assert (error.code, error.retryable, error.report) == ("invalid_client", False, report)
         assert 0 < report.counts[Outcome.NOT_SENT] == report.submitted < 1000
         assert (it.server.token_requests, it.server.requests) == (1, 0)
         figure(
@@ -236,32 +242,36 @@ async def test_refused_credentials_stop_the_run_after_one_request() -> None:
         )
 
 
-@pytest.mark.parametrize(("status", "requests", "tokens"), [(401, 6, 6), (403, 3, 1)])
+@pytest.mark.parametrize(("status", "requests", "tokens"), [(401, 18, 3), (403, 3, 1)])
+@simulated
 async def test_refusals_of_a_fresh_token_stop_the_run_after_three_records(
     status: int, requests: int, tokens: int
 ) -> None:
-    async with case(faults=Faults(statuses={status: 1.0})) as it:
-        report = await it.upsert(private_students(1000), in_flight=1)
+    transport = ScriptedServer(answer(status), latency=0.01)
 
-        (error,) = it.errors
-        assert isinstance(error, AuthError)
-        assert (error.status, error.report) == (status, report)
-        assert report.submitted == report.failed == 3
-        causes = {type(result.error) for result in it.results}
-        assert causes == {AuthError if status == 401 else ForbiddenError}
-        assert (it.server.requests, it.server.token_requests) == (requests, tokens)
-        figure(f"{status} for ever, one in flight: requests, token requests", (requests, tokens))
+    with pytest.raises(AuthError) as caught:
+        await upsert(transport, private_students(1000), max_in_flight=1)
+
+    report = caught.value.report
+    assert (caught.value.status, report.submitted, report.failed) == (status, 3, 3)
+    causes = {type(result.error) for result in report.failures}
+    assert causes == {AuthError if status == 401 else ForbiddenError}
+    assert (len(transport.sent), len(transport.asked)) == (requests, tokens)
+    figure(f"{status} for ever, one in flight: requests, token requests", (requests, tokens))
 
 
 @pytest.mark.parametrize("status", [401, 403])
+@simulated
 async def test_refusals_of_a_fresh_token_stop_a_wide_run_too(status: int) -> None:
-    async with case(faults=Faults(statuses={status: 1.0}, latency=0.01)) as it:
-        report = await it.upsert(private_students(1000))
+    transport = ScriptedServer(answer(status), latency=0.01)
 
-        assert isinstance(it.errors[0], AuthError)
-        assert report.counts[Outcome.SAVED] == 0
-        assert report.submitted <= 64 + 2
-        figure(f"{status} for ever, 64 in flight: requests", it.server.requests)
+    with pytest.raises(AuthError) as caught:
+        await upsert(transport, private_students(1000))
+
+    report = caught.value.report
+    assert report.counts[Outcome.SAVED] == 0
+    assert report.submitted <= 64 + 2
+    figure(f"{status} for ever, 64 in flight: requests", len(transport.sent))
 
 
 @pytest.mark.parametrize("in_flight", [1, 64])

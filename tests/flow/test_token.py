@@ -2,11 +2,12 @@ import asyncio
 import logging
 import traceback
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, quote_plus
 
+import msgspec
 import pytest
 
 from tests.support.amounts import amount
@@ -14,7 +15,8 @@ from tests.support.clock import now, simulated
 from tests.support.config import BASE, SECRET, config
 from tests.support.scripted import After, Outcome, ScriptedServer, Step, answer, grant
 from timeback_async import RetryPolicy
-from timeback_async._flow.token import Token, TokenStore
+from timeback_async._flow.grant import Token
+from timeback_async._flow.token import TokenStore
 from timeback_async._wire.http import CREATEPUT, READONLY
 from timeback_async.errors import AuthError, ConnectError, SessionError, TimedOutError
 
@@ -54,27 +56,29 @@ async def test_any_number_of_callers_share_one_fetch() -> None:
     assert (len(transport.asked), store.requests) == (1, 1)
 
 
-@pytest.mark.parametrize("is_shielded", [True, pytest.param(False, id="control")])
-def test_a_cancelled_caller_cancels_only_itself(
-    is_shielded: bool, monkeypatch: pytest.MonkeyPatch
+async def get_from_the_fetch(store: TokenStore, scope: str) -> Token:
+    """Wait for the fetch itself, as the control does."""
+    store.join(scope)
+    fetch = store._held[scope].fetch
+    assert fetch is not None
+    return await fetch
+
+
+@pytest.mark.parametrize("get", [TokenStore.get, pytest.param(get_from_the_fetch, id="control")])
+@simulated
+async def test_a_cancelled_caller_cancels_only_itself(
+    get: Callable[[TokenStore, str], Coroutine[Any, Any, Token]],
 ) -> None:
-    if not is_shielded:
-        monkeypatch.setattr(asyncio, "shield", lambda awaitable: awaitable)
+    store, transport = make(latency=1.0)
+    callers = [asyncio.create_task(get(store, CREATEPUT)) for _ in range(CALLERS)]
+    await asyncio.sleep(0.5)
+    callers[0].cancel()
 
-    @simulated
-    async def scenario() -> None:
-        store, transport = make(latency=1.0)
-        callers = [asyncio.create_task(store.get(CREATEPUT)) for _ in range(CALLERS)]
-        await asyncio.sleep(0.5)
-        callers[0].cancel()
+    results = await asyncio.gather(*callers, return_exceptions=True)
 
-        results = await asyncio.gather(*callers, return_exceptions=True)
-
-        served = sum(isinstance(result, Token) for result in results)
-        assert served == (CALLERS - 1 if is_shielded else 0)
-        assert len(transport.asked) == 1
-
-    scenario()
+    served = sum(isinstance(result, Token) for result in results)
+    assert served == (CALLERS - 1 if get is TokenStore.get else 0)
+    assert len(transport.asked) == 1
 
 
 @simulated
@@ -267,15 +271,33 @@ async def test_a_token_that_is_stale_on_arrival_is_used_once_without_looping() -
     assert len(transport.asked) == 1
 
 
-# -- discard
+@simulated
+async def test_a_token_that_takes_longer_to_come_than_it_lives_is_still_used() -> None:
+    step = After(50, grant("late", expires_in=10))
+    store, transport = make(step, attempt_timeout=60.0)
+
+    tokens = await asyncio.gather(store.get(CREATEPUT), store.get(CREATEPUT))
+
+    assert [token.authorization for token in tokens] == ["Bearer late"] * 2
+    assert len(transport.asked) <= 2  # the next one is asked for in the background
+    await store.aclose()
+
+
+# -- what the server says to a token
+
+
+def proven(store: TokenStore, token: Token) -> Token:
+    store.prove(CREATEPUT, token)
+    return token
 
 
 @simulated
-async def test_a_rejected_token_is_thrown_away() -> None:
+async def test_a_rejected_token_that_was_good_is_thrown_away() -> None:
     store, transport = make()
-    rejected = await store.get(CREATEPUT)
+    rejected = proven(store, await store.get(CREATEPUT))
+    await asyncio.sleep(1)
 
-    store.discard(CREATEPUT, rejected)
+    store.reject(CREATEPUT, rejected, now(), is_first=True)
 
     assert (await store.get(CREATEPUT)).authorization == "Bearer token-2"
     assert len(transport.asked) == 2
@@ -284,14 +306,28 @@ async def test_a_rejected_token_is_thrown_away() -> None:
 @simulated
 async def test_a_token_that_was_replaced_already_stays_replaced() -> None:
     store, transport = make(grant("same"))
-    rejected = await store.get(CREATEPUT)
-    store.discard(CREATEPUT, rejected)
+    rejected = proven(store, await store.get(CREATEPUT))
+    await asyncio.sleep(1)
+    store.reject(CREATEPUT, rejected, now(), is_first=True)
     replacement = await store.get(CREATEPUT)
 
-    store.discard(CREATEPUT, rejected)
+    store.reject(CREATEPUT, rejected, now(), is_first=True)
 
     assert store.current(CREATEPUT, now()) is replacement
     assert len(transport.asked) == 2
+
+
+@simulated
+async def test_the_first_success_of_a_replaced_token_changes_nothing() -> None:
+    store, _ = make(latency=1.0)
+    old = proven(store, await store.get(CREATEPUT))
+    store.reject(CREATEPUT, old, now(), is_first=True)
+    new = await store.get(CREATEPUT)
+
+    proven(store, old)
+
+    assert store.current(CREATEPUT, now()) is new
+    assert not new.is_proven
 
 
 # -- failures
@@ -304,9 +340,18 @@ async def test_a_token_that_was_replaced_already_stays_replaced() -> None:
         pytest.param(answer(503, b"<html>"), id="503"),
         pytest.param(answer(429), id="429"),
         pytest.param(answer(408), id="408"),
-        pytest.param(ConnectError("refused"), id="refused connection"),
-        pytest.param(ConnectError("unknown host", unknown_host=True), id="unknown host"),
         pytest.param(TimedOutError("no answer"), id="no answer"),
+        pytest.param(answer(302, Location="https://login.test/"), id="a maintenance page"),
+        pytest.param(answer(401, b"<html>Unauthorized</html>"), id="401 of a gateway"),
+        pytest.param(answer(403, b"<html>blocked</html>"), id="a firewall"),
+        pytest.param(answer(403, {"error": "access_denied"}), id="403 with a code"),
+        pytest.param(answer(404, {"message": "Not Found"}), id="404: a deployment"),
+        pytest.param(answer(405), id="405"),
+        pytest.param(refusal(400, "temporarily_unavailable"), id="temporarily_unavailable"),
+        pytest.param(refusal(400, "slow_down"), id="400 with another code"),
+        pytest.param(answer(400, b"<html>invalid_client</html>"), id="400 that is HTML"),
+        pytest.param(answer(400, {"message": "bad"}), id="400 without a code"),
+        pytest.param(refusal(503, "invalid_client"), id="503 with the code of a refusal"),
         pytest.param(answer(200, b"<html>"), id="not JSON"),
         pytest.param(answer(200, b"[" * 100_000), id="deep JSON"),
         pytest.param(answer(200, b'{"access_token":"\xff"}'), id="not UTF-8"),
@@ -322,10 +367,57 @@ async def test_passing_trouble_is_asked_again_up_to_five_requests(trouble: Outco
     assert (await store.get(CREATEPUT)).authorization == "Bearer at-last"
 
     store, transport = make(trouble)
-    with pytest.raises(AuthError):
+    with pytest.raises(AuthError, match="no token") as caught:
         await store.get(CREATEPUT)
 
+    assert caught.value.retryable
     assert (len(transport.asked), store.requests) == (5, 5)
+    assert (await recovered(store, transport)).authorization == "Bearer well-again"
+
+
+async def recovered(store: TokenStore, transport: ScriptedServer) -> Token:
+    """Let the endpoint be well again, and get the next token."""
+    transport.grants = [grant("well-again")]
+    return await store.get(CREATEPUT)
+
+
+@pytest.mark.parametrize("unknown_host", [True, False])
+@simulated
+async def test_no_connection_to_the_token_endpoint_is_no_matter_of_credentials(
+    unknown_host: bool,
+) -> None:
+    store, transport = make(ConnectError("cannot connect to x:443", unknown_host=unknown_host))
+
+    with pytest.raises(ConnectError, match="no token: cannot connect to x:443") as caught:
+        await store.get(CREATEPUT)
+
+    assert (caught.value.unknown_host, caught.value.retryable) == (unknown_host, True)
+    assert len(transport.asked) == 5
+    assert (await recovered(store, transport)).authorization == "Bearer well-again"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"scope": ["a", "b"]},
+        {"scope": "a b"},
+        {"scope": {"a": "b"}},
+        {"expires_in": True},
+        {"expires_in": [3600]},
+        {"token_type": None},
+        {"refresh_token": 7},
+    ],
+)
+@simulated
+async def test_only_the_access_token_decides_whether_there_is_one(members: dict[str, Any]) -> None:
+    body = b"\xef\xbb\xbf" + msgspec.json.encode({"access_token": "good", **members})
+    store, transport = make(answer(200, body))
+
+    token = await store.get(CREATEPUT)
+
+    assert token.authorization == "Bearer good"
+    assert token.granted in ("", "a b")
+    assert len(transport.asked) == 1
 
 
 @simulated
@@ -354,21 +446,41 @@ async def test_a_retry_after_past_our_patience_ends_the_attempts() -> None:
         pytest.param(refusal(401, "invalid_client"), "check client_id", id="invalid_client"),
         pytest.param(refusal(400, "invalid_scope"), "not granted", id="invalid_scope"),
         pytest.param(refusal(400, "unauthorized_client"), "may not use", id="unauthorized_client"),
-        pytest.param(answer(403, {"message": "blocked"}), "blocked", id="another refusal"),
-        pytest.param(answer(404, b"<html>"), "refused the request", id="wrong address"),
-        pytest.param(answer(302, Location="https://login.test/"), "refused", id="redirect"),
+        pytest.param(
+            refusal(400, "unsupported_grant_type"), "client credentials", id="unsupported_grant"
+        ),
+        pytest.param(refusal(400, "invalid_request"), "token_auth", id="invalid_request"),
+        pytest.param(answer(401, {"message": "no such key"}), "no such key", id="401, no code"),
+        pytest.param(answer(401, {}), "check client_id", id="401, no words"),
     ],
 )
 @simulated
-async def test_a_refusal_is_final_for_the_session(refused: Outcome, text: str) -> None:
+async def test_a_refusal_is_not_asked_again_for_minutes(refused: Outcome, text: str) -> None:
     store, transport = make(refused)
 
-    for _ in range(3):
+    for _ in range(17):
         with pytest.raises(AuthError, match=text) as caught:
             await store.get(CREATEPUT)
-        assert caught.value.is_final
-        await asyncio.sleep(HOUR)
+        assert not caught.value.retryable
+        await asyncio.sleep(10)
+    assert len(transport.asked) == 1
+    await asyncio.sleep(10)
 
+    assert (await recovered(store, transport)).authorization == "Bearer well-again"
+
+
+@simulated
+async def test_ten_thousand_callers_with_wrong_credentials_ask_once() -> None:
+    store, transport = make(After(1, refusal(401, "invalid_client")))
+
+    errors = await asyncio.gather(
+        *(store.get(CREATEPUT) for _ in range(CALLERS)), return_exceptions=True
+    )
+    late = await asyncio.gather(
+        *(store.get(CREATEPUT) for _ in range(CALLERS)), return_exceptions=True
+    )
+
+    assert {type(error) for error in errors + late} == {AuthError}
     assert len(transport.asked) == 1
 
 
@@ -410,7 +522,7 @@ async def test_no_token_in_five_attempts_is_not_final() -> None:
 
     await store.get(CREATEPUT)
 
-    assert (caught.value.is_final, caught.value.status) == (False, 503)
+    assert (caught.value.retryable, caught.value.status) == (True, 503)
     assert len(transport.asked) == 6
 
 
@@ -478,16 +590,30 @@ async def test_a_failed_renewal_is_made_good_by_a_later_one() -> None:
 
 
 @simulated
-async def test_a_refused_renewal_is_not_repeated_and_counts_from_the_end_of_the_token() -> None:
+async def test_a_refused_renewal_is_rarely_repeated_and_counts_from_the_end_of_the_token() -> None:
     store, transport = make(grant("first", expires_in=HOUR), refusal(401, "invalid_client"))
     await store.get(CREATEPUT)
 
     tokens = await ask_at(store, range(3300, 3540, 10))
     with pytest.raises(AuthError):
-        await ask_at(store, [HOUR])
+        await ask_at(store, [10])
 
     assert set(tokens) == {"first"}
-    assert len(transport.asked) == 2
+    assert len(transport.asked) == 3  # after three minutes once more
+
+
+@simulated
+async def test_who_joins_a_renewal_in_the_background_gets_five_attempts() -> None:
+    store, transport = make(grant(expires_in=HOUR), After(14, answer(503)))
+    await store.get(CREATEPUT)
+    await asyncio.sleep(3530)
+    assert store.current(CREATEPUT, now()) is not None  # begins the renewal
+    await asyncio.sleep(12)
+
+    with pytest.raises(AuthError):
+        await store.get(CREATEPUT)
+
+    assert len(transport.asked) == 1 + 5
 
 
 # -- closing

@@ -32,7 +32,7 @@ class Rig(Generic[S]):
 
     def call(self, name: str = "x", method: str = "PUT", request: Request | None = None) -> Call:
         request = request or Request(method, f"/{name}", CREATEPUT, None, None)
-        return Call(request, self.config.deadline)
+        return Call(request, self.config.deadline, made_at=now())
 
     async def send(self, name: str = "x", method: str = "PUT") -> Response:
         return await self.pool.send(self.call(name, method))

@@ -74,7 +74,7 @@ async def test_a_source_that_breaks(timeback_session: TimebackSession) -> None:
         ("nobody", Faults(), "404: "),
         ("..", Faults(), "userId: must be "),
         ("nobody", Faults(statuses={403: 1.0}), "forbidden, request "),
-        ("nobody", Faults(token_statuses={400: 1.0}), "injected fault"),
+        ("nobody", Faults(token_statuses={400: 1.0}), "no token: injected fault"),
     ],
 )
 async def test_what_went_wrong(

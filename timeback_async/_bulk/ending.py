@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 from .._flow.call import Call
 from .._retry import is_throttle
-from ..errors import ApiError, AuthError, ConnectError, SessionError, TimebackError
+from ..errors import (
+    ApiError,
+    AuthError,
+    ConnectError,
+    SessionError,
+    TimebackError,
+    TransportError,
+)
 
 __all__ = ["Ending"]
 
@@ -63,9 +70,9 @@ class Ending:
         # No request of any record has come through for longer than our patience.
         if self._down_for() > self._patience:
             return True
-        # There is no token at all. (When a token was rejected, the error is the call's own.)
-        if isinstance(error, AuthError):
-            return error is not call.error
+        # There is no token at all. (The failures of its attempts are the call's own errors.)
+        if isinstance(error, AuthError | TransportError) and error is not call.error:
+            return True
         # The server asks all calls to wait for longer than our patience.
         if is_throttle(error):
             assert isinstance(error, ApiError)

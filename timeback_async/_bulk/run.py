@@ -296,7 +296,7 @@ class Bulk:
         return operation
 
     async def _send(self, item: Item, operation: Operation) -> None:
-        item.call = call = Call(operation.request, self._allowed, True)  # it outlasts outages
+        item.call = call = Call(operation.request, self._allowed)
         try:
             response = await self._pool.send(call, self._pause)
         except Abandoned:

@@ -1,14 +1,15 @@
 """Decide which call gets the next slot of the window; the others wait in line.
 
-Retries go first: a call that has been sent before gets a slot before one that has not.
+Somebody waits for the answer to a single call, so it goes before the records of bulk runs. Among
+each, a call that has been sent before goes before one that has not.
 """
 
 import asyncio
 from collections import deque
 from math import inf
 
-from ..errors import DeadlineError, SessionError
-from .call import Abandoned, Call
+from ..errors import SessionError
+from .call import Abandoned, Call, OutOfTime
 from .window import Window
 
 __all__ = ["Admission"]
@@ -24,19 +25,20 @@ class Admission:
     def __init__(self, window: Window) -> None:
         self._window = window
         self._loop = asyncio.get_running_loop()
-        self._retrying: deque[asyncio.Future[None]] = deque()
-        self._new: deque[asyncio.Future[None]] = deque()
+        # Single calls, then records; of each, those that were sent before, then the new ones.
+        self._lines: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque(), deque(), deque())
+        self._is_empty = True
         self._timer: asyncio.TimerHandle | None = None
         self.is_closed = False
 
     @property
     def waiting(self) -> int:
         """The number of calls that wait for a slot."""
-        return sum(not waiter.done() for waiter in (*self._retrying, *self._new))
+        return sum(not waiter.done() for line in self._lines for waiter in line)
 
     def admit(self, now: float) -> bool:
         """Take a slot if one is free and no call waits; return whether this was so."""
-        return not (self._retrying or self._new or self._window.admit(now))
+        return self._is_empty and not self._window.admit(now)
 
     async def wait(self, call: Call) -> None:
         """Wait in line for a slot.
@@ -44,11 +46,14 @@ class Admission:
         Raises:
             Abandoned: The call was given up.
             SessionError: The session was closed.
-            DeadlineError: The time of the call ran out.
+            OutOfTime: The time of the call is over, or will be before the gate opens.
         """
         self.check(call)
+        if call.expires is not None and self._window.gate >= call.expires:
+            raise OutOfTime
         waiter = call.waiter = self._loop.create_future()
-        (self._retrying if call.attempts else self._new).append(waiter)
+        self._lines[2 * call.is_bulk + (not call.attempts)].append(waiter)
+        self._is_empty = False
         self._give_out()
         try:
             async with asyncio.timeout_at(call.expires):
@@ -57,13 +62,13 @@ class Admission:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release()  # the slot was given at the moment when the wait ended
             if isinstance(error, TimeoutError):
-                raise out_of_time(call) from call.error
+                raise OutOfTime from None
             raise
 
     def release(self) -> None:
         """Give a slot back, after the window has counted the result of the attempt."""
         self._window.release()
-        if self._retrying or self._new:
+        if not self._is_empty:
             self._give_out()
 
     def check(self, call: Call) -> None:
@@ -83,28 +88,25 @@ class Admission:
         self.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for waiter in (*self._retrying, *self._new):
-            if not waiter.done():
-                waiter.set_exception(SessionError("the session was closed"))
+        for line in self._lines:
+            for waiter in line:
+                if not waiter.done():
+                    waiter.set_exception(SessionError("the session was closed"))
 
     def _give_out(self) -> None:
         """Give out all slots that are free; set a timer if the window names a time for the next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while line := self._retrying or self._new:
-            if line[0].done():  # it stopped waiting
-                line.popleft()
-                continue
-            wait = self._window.admit(self._loop.time())
-            if wait:
-                if wait != inf:
-                    self._timer = self._loop.call_later(wait, self._give_out)
-                return
-            line.popleft().set_result(None)
-
-
-def out_of_time(call: Call) -> DeadlineError:
-    """Return the error of a call whose time is over; raise it from `call.error`."""
-    last = f"; the last failure: {call.error}" if call.error else ""
-    return DeadlineError(f"no success within {call.allowed:g} s{last}")
+        for line in self._lines:
+            while line:
+                if line[0].done():  # it stopped waiting
+                    line.popleft()
+                    continue
+                wait = self._window.admit(self._loop.time())
+                if wait:
+                    if wait != inf:
+                        self._timer = self._loop.call_later(wait, self._give_out)
+                    return
+                line.popleft().set_result(None)
+        self._is_empty = True

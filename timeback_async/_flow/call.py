@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from .._wire.http import Request
 from .._wire.status import request_id_of
+from .grant import Token
 
-__all__ = ["Abandoned", "Call"]
+__all__ = ["Abandoned", "Call", "OutOfTime"]
 
 
 class Abandoned(Exception):
     """The owner of a call gave it up before its next attempt."""
 
 
+class OutOfTime(Exception):
+    """The time of a call is over, or will be before its next attempt."""
+
+
 class Call:
     """One operation that a caller awaits, with all its attempts so far.
 
-    A call repeats one cycle until it ends: it waits for a slot, waits for a token, is sent, is
+    A call repeats one cycle until it ends: it waits for a token, waits for a slot, is sent, is
     answered or fails, and waits for its next attempt. Its owner (a method of the session, or a
     bulk run) creates it, reads it after its end, and may `abandon` it. Three classes write all
     other fields: `RequestPool` (pool), `Admission` (line) and `Retries`.
@@ -25,12 +31,13 @@ class Call:
     field             meaning                                    set by          read by
     ================  =========================================  ==============  =================
     request           what is sent                               owner           pool
-    allowed           seconds that the call may take, from its   owner           pool
-                      first admission
-    outlasts_outages  whether failures during an outage do not   owner           retries
-                      count
-    expires           when its time is over; None before the     pool            pool, line,
-                      first admission                                            retries
+    allowed           seconds that the call may take             owner           pool, line
+    is_bulk           whether it is a record of a bulk run: then owner           line, retries,
+                      its time runs from its first admission,                    pool
+                      it goes behind single calls, and
+                      failures during an outage do not count
+    expires           when its time is over; None before the     owner, pool     pool, line,
+                      first admission of a record                                retries
     waiter            what it waits for: a slot or a token       line, pool      abandon
     attempts          number of requests sent                    pool            owner, line
     sent_as           our id of the last request, or ""          pool            request_id
@@ -43,7 +50,9 @@ class Call:
                       success)
     other_id          the id in an answer that named another     pool            pool
                       record
-    rejections        number of answers with 401                 pool            pool, retries
+    rejections        number of answers with 401 to a token      pool            pool, retries
+                      that the server accepts from others
+    rejected          the token that was rejected last, or None  pool            pool
     refused           whether it was rejected with a token that  pool            owner, retries
                       was never accepted
     error             the last failure                           pool            owner, pool
@@ -58,18 +67,28 @@ class Call:
     """
 
     # Defaults on the class: most calls succeed at once, and set hardly any of these.
-    expires: float | None = None
-    waiter: asyncio.Future[None] | None = None
+    waiter: asyncio.Future[Any] | None = None
     attempts = failures = internal_errors = throttles = rejections = 0
     sent_as = other_id = ""
     status: int | None = None
     answered: Mapping[str, str] | None = None
     unanswered = doubtful = refused = forgiven = abandoned = False
     error: Exception | None = None
+    rejected: Token | None = None
+    expires: float | None = None
 
-    def __init__(self, request: Request, allowed: float, outlasts_outages: bool = False) -> None:
-        self.request, self.allowed = request, allowed
-        self.outlasts_outages = outlasts_outages
+    def __init__(self, request: Request, allowed: float, made_at: float | None = None) -> None:
+        """Begin a call.
+
+        Args:
+            request: What is sent.
+            allowed: Seconds that the call may take.
+            made_at: When a single call was made: its time runs from then. None for a record of a
+                bulk run.
+        """
+        self.request, self.allowed, self.is_bulk = request, allowed, made_at is None
+        if made_at is not None:
+            self.expires = made_at + allowed
 
     @property
     def request_id(self) -> str:

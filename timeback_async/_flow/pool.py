@@ -10,20 +10,31 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 
 from .._config import Config
+from .._frames import without_frames
 from .._retry import is_throttle
 from .._statistics import Histogram, Statistics, WindowMode
 from .._transport.base import Transport
 from .._wire.answer import answered_id
 from .._wire.http import Response
 from .._wire.status import api_error, query_values
-from ..errors import ApiError, AuthError, ConnectError, ProtocolError, TransportError
+from ..errors import (
+    ApiError,
+    AuthError,
+    ConnectError,
+    DeadlineError,
+    ProtocolError,
+    TransportError,
+)
 from .adaptive import AdaptiveWindow
-from .admission import Admission, out_of_time
-from .call import Call
+from .admission import Admission
+from .call import Call, OutOfTime
+from .grant import Token
+from .identity import Identities
 from .retries import Retries, is_forgivable
-from .token import Token, TokenStore
+from .token import TokenStore
 from .window import Window
 
 __all__ = ["RequestPool"]
@@ -68,6 +79,9 @@ class RequestPool:
         self._window = window or _window_of(config)
         self._admission = Admission(self._window)
         self._retries = Retries(config.retry, self._window)
+        self._identities = Identities()
+        self._failure: Exception | None = None  # the last one of any call
+        self._failed_at = -inf
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
         self._prefix = os.urandom(6).hex()  # request ids of one session begin alike
@@ -84,22 +98,38 @@ class RequestPool:
         Raises:
             ApiError: The server answered with an error status, in the last attempt.
             AuthError: There was no way to get a token, or a fresh token was rejected.
-            TransportError: The last attempt saw no usable answer.
+            TransportError: The last attempt saw no usable answer, or there was no connection to the
+                token endpoint.
             DeadlineError: The time of the call ran out. `__cause__` is the last failure.
             SessionError: The session was closed.
             Abandoned: The owner gave the call up.
         """
-        while True:
-            answer = await self._attempt(call)
-            if isinstance(answer, Response):
-                return answer
-            error = call.error = answer
-            delay = self._retries.delay(call, error)
-            if delay is None:
-                raise error
-            log.debug("%s failed with %s and is repeated", call.request_id, type(error).__name__)
-            if delay:
-                await (pause or self._pause)(delay)
+        try:
+            while True:
+                answer = await self._attempt(call)
+                if isinstance(answer, Response):
+                    return answer
+                error = call.error = self._failure = answer
+                self._failed_at = self._loop.time()
+                delay = self._retries.delay(call, error)
+                if delay is None:
+                    raise error
+                log.debug(
+                    "%s failed with %s and is repeated", call.request_id, type(error).__name__
+                )
+                if delay:
+                    await (pause or self._pause)(delay)
+        except OutOfTime:
+            cause = self._last_failure(call)
+            last = f"; the last failure: {cause}" if cause else ""
+            raise DeadlineError(f"no success within {call.allowed:g} s{last}") from cause
+
+    def _last_failure(self, call: Call) -> Exception | None:
+        """Return the last failure of a call, of its token, or of the session some time ago."""
+        if call.error is None and (failure := self.tokens.last_failure(call.request.scope)):
+            return failure
+        is_recent = self._loop.time() - self._failed_at <= self._config.retry.patience
+        return call.error or (self._failure if is_recent else None)
 
     def statistics(self) -> Statistics:
         """Return what the pool has done so far, and what it is doing now."""
@@ -135,40 +165,28 @@ class RequestPool:
         """Send a request once; return the 2xx answer, or the error that came instead.
 
         The cases, in the order of the code:
-        - no slot, closed or given up: wait for a slot, or raise
-        - no token: wait for one, or return why there is none
         - no time left: raise
         - no connection: nothing was sent
         - no usable answer: the server may have acted on the request
         - an answer with an error status, or to another request
         - the answer
         """
-        admission, now = self._admission, self._loop.time()
-        if not admission.admit(now):
-            await admission.wait(call)
-            now = self._loop.time()
+        token = await self._token_and_slot(call)
+        if token is None:  # the token that was rejected with this call counts as refused now
+            assert call.error is not None
+            return call.error
         try:
-            if admission.is_closed or call.abandoned:
-                admission.check(call)
-            request = call.request
+            now, request = self._loop.time(), call.request
             if call.expires is None:
                 call.expires = now + call.allowed
-            token = self.tokens.current(request.scope, now)
-            if token is None:
-                found = await self._token(call)
-                if isinstance(found, AuthError):
-                    return found
-                token, now = found, self._loop.time()
-                admission.check(call)
             if now >= call.expires:
-                raise out_of_time(call) from call.error
-            headers = self._begin(call, token)
+                raise OutOfTime
             was_unanswered, call.unanswered = call.unanswered, True
             try:
                 response = await self._transport.send(
                     request.method,
                     self._config.base_url + request.path,
-                    headers,
+                    self._begin(call, token),  # no variable: error trackers read them
                     request.body,
                     min(self._config.attempt_timeout, call.expires - now),
                 )
@@ -178,17 +196,18 @@ class RequestPool:
                 else:
                     call.doubtful = True
                 self._inform_window(call, failure, self._loop.time(), 0.0)
-                return failure
+                return without_frames(failure)
             call.unanswered = False
             sent_at, now = now, self._loop.time()
             self.latency.add(now - sent_at)
             call.status, call.answered = response.status, response.headers
             error: Exception | None
             if 200 <= response.status < 300:
-                token.proven = True
+                if token.proven_at == inf:
+                    self.tokens.prove(request.scope, token)
                 error = self._misdirected(call, response)
             else:
-                error = self._judge(call, token, response)
+                error = self._judge(call, token, response, sent_at)
             if error is not None:
                 self._inform_window(call, error, now, now - sent_at)
                 return error
@@ -196,7 +215,35 @@ class RequestPool:
             self._window.succeeded(now - sent_at, now)
             return response
         finally:
-            admission.release()
+            self._admission.release()
+
+    async def _token_and_slot(self, call: Call) -> Token | None:
+        """Wait for a token, then for a slot; return the token, with the slot taken.
+
+        The token first: who waits for one holds no slot that another call could use. A token that
+        ended while its call stood in line is waited for once more, without the slot. None
+        means that the token with which this call was rejected counts as refused now.
+        """
+        admission, scope, has_slot = self._admission, call.request.scope, False
+        while True:
+            now = self._loop.time()
+            token = self.tokens.current(scope, now)
+            if token is not None and (has_slot or admission.admit(now)):
+                if admission.is_closed or call.abandoned:
+                    admission.release()
+                    admission.check(call)
+                return token
+            if token is not None:
+                await admission.wait(call)
+                has_slot = True
+                continue
+            if has_slot:
+                admission.release()
+                has_slot = False
+            if call.rejected is not None and call.rejected.is_refused:
+                call.refused = True
+                return None
+            await self._wait_for_token(call)
 
     def _begin(self, call: Call, token: Token) -> dict[str, str]:
         """Count a new attempt, and return its headers."""
@@ -210,45 +257,28 @@ class RequestPool:
             headers["Content-Type"] = "application/json"
         return headers
 
-    async def _token(self, call: Call) -> Token | AuthError:
-        """Wait for a token until the call expires or is given up.
-
-        Returns the token, or the error when a later attempt may get one. The fetch goes on for
-        other callers when this call stops waiting.
-        """
-        waiter = call.waiter = self._loop.create_future()
-
-        def wake(fetch: asyncio.Task[Token]) -> None:
-            if not fetch.cancelled():
-                fetch.exception()  # read it, or asyncio logs it when nothing waits any more
-            if not waiter.done():
-                waiter.set_result(None)
-
-        fetch = self._loop.create_task(self.tokens.get(call.request.scope))
-        fetch.add_done_callback(wake)
+    async def _wait_for_token(self, call: Call) -> None:
+        """Wait until it is worth to look for a token again, or the call expires or is given up."""
+        self._admission.check(call)
+        call.waiter = waiter = self.tokens.join(call.request.scope)
         try:
             async with asyncio.timeout_at(call.expires):
-                await waiter
-            token = await fetch
+                error = await waiter
         except TimeoutError:
-            raise out_of_time(call) from call.error
-        except AuthError as failure:
-            if not self._retries.outlasts(call, failure, self.tokens.has_served):
-                raise
-            self._window.failed(self._loop.time())
-            return failure
-        finally:
-            fetch.cancel()
-        self._retries.found_token()
-        return token
+            raise OutOfTime from None
+        if error is None:
+            self._retries.found_token()
+        elif not self._retries.outlasts(call, error, self.tokens.has_served):
+            raise error from error.__cause__
 
-    def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
+    def _judge(
+        self, call: Call, token: Token, response: Response, sent_at: float
+    ) -> Exception | None:
         """Return the error for an answer that is not 2xx, or None when it means success.
 
         The cases, in the order of the code:
         - 404 to a DELETE that may have had its effect before: success
-        - 401: drop the token; from the second one on, the call is `refused` if the token was
-          never accepted
+        - 401: the token is rejected; see `TokenStore.reject`
         - 403: the call is `refused` if the token was never accepted
         - 400, 404, 409, 422: the server has looked at the record, so it has accepted the token
         - 5xx, unless throttled: the server may have acted on the request
@@ -260,45 +290,40 @@ class RequestPool:
         secrets = (secret, *query_values(request.path))
         error = api_error(response, request.body, call.request_id, secrets)
         if status == 401:
-            self.tokens.discard(request.scope, token)
-            call.rejections += 1
-            call.refused = call.rejections > 1 and not token.proven
+            call.rejections += token.proven_at <= sent_at
+            is_first = call.rejections <= 1
+            self.tokens.reject(request.scope, token, sent_at, is_first=is_first)
+            call.rejected = token
             reason = error.detail or "the server rejected a fresh token"
             return AuthError(reason, error.code, 401, error.request_id)
         if status == 403:
-            call.refused = not token.proven
+            call.refused = not token.is_proven
         elif status in (400, 404, 409, 422):
-            token.proven = True
+            if not token.is_proven:
+                self.tokens.prove(request.scope, token)
         elif status >= 500 and not is_throttle(error):
             call.doubtful = True
         return error
 
     def _misdirected(self, call: Call, response: Response) -> ProtocolError | None:
-        """Return an error when a 2xx answer is not about our record.
-
-        Bytes left on a kept connection are read as the answer to the next request, and all later
-        answers are shifted by one. But when an answer on a second connection names the same other
-        id, the server has chosen that id.
-        """
-        wanted = call.request.sourced_id
+        """Return an error when a 2xx answer is not about our record; see `identity`."""
         try:
             found = answered_id(call.request, response)
         except ProtocolError as error:
             call.unanswered = call.doubtful = True
-            return error
-        if found == wanted or not found or not wanted or found == call.other_id:
+            return without_frames(error)
+        if not found or not call.request.sourced_id or self._identities.is_ours(call, found):
             return None
         response.close_connection()
-        call.other_id = found
         call.unanswered = call.doubtful = True
-        return ProtocolError("the answer is about another record")
+        return ProtocolError("the answer is about another record", misdirected=True)
 
     def _inform_window(self, call: Call, error: Exception, now: float, seconds: float) -> None:
         """Report a failed attempt to the window.
 
         The cases, in the order of the code:
         - throttled: it asks for a wait
-        - rejected by a server that is well: it shows no overload
+        - rejected, or answered with another record, by a server that is well: no overload
         - the one free disconnect: it is not reported
         - any other failure
         """
@@ -307,7 +332,9 @@ class RequestPool:
             # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
             self._window.throttled(asked, now)
-        elif not isinstance(error, TransportError) and not getattr(error, "retryable", False):
+        elif getattr(error, "misdirected", False) or not (
+            isinstance(error, TransportError) or getattr(error, "retryable", False)
+        ):
             self._window.succeeded(seconds, now)
         elif not is_forgivable(call, error):
             self._window.failed(now)

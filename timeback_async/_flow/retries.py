@@ -8,17 +8,17 @@ import asyncio
 
 from .._retry import RetryPolicy, is_throttle
 from .._statistics import WindowMode
-from ..errors import AuthError, ConnectError, ProtocolError
-from .admission import out_of_time
-from .call import Call
+from ..errors import AuthError, ConnectError, ProtocolError, TimebackError
+from .call import Call, OutOfTime
+from .token import FIRST_TRIAL
 from .window import Window
 
 __all__ = ["Retries"]
 
 # A name that stays unknown for this many seconds is wrong; before, the resolver may have failed.
 UNKNOWN_HOST_PATIENCE = 30.0
-# A request that is always rejected, while others are not, must not cost a new token each time.
-MAX_REJECTIONS = 3
+# A request that is always rejected, while others are not, ends with this rejection: after 3.75 s.
+MAX_REJECTIONS = 6
 
 
 class Retries:
@@ -44,20 +44,20 @@ class Retries:
         """Count a failure; return the seconds until the next attempt, or None to give up.
 
         Raises:
-            DeadlineError: The time of the call will be over by then.
+            OutOfTime: The time of the call will be over by then.
         """
         delay, expires = self._decide(call, error), call.expires
         if delay is not None and expires is not None and self._loop.time() + delay >= expires:
-            raise out_of_time(call) from call.error
+            raise OutOfTime
         return delay
 
     def _decide(self, call: Call, error: Exception) -> float | None:
-        # There is no token for now: wait. The token was rejected: repeat at once with a new one,
-        # a few times.
+        # The token was rejected: repeat at once with the next one. After that, a call that alone is
+        # rejected repeats as long as a new token is tried.
         if isinstance(error, AuthError):
-            if not error.is_final:
-                return self._policy.pause(error, 1)
-            return None if call.refused or call.rejections >= MAX_REJECTIONS else 0.0
+            if call.refused or call.rejections >= MAX_REJECTIONS:
+                return None
+            return FIRST_TRIAL * 2.0 ** (call.rejections - 2) if call.rejections > 1 else 0.0
         # A failure counts unless it is throttled, the one free disconnect, or part of an outage.
         if is_throttle(error):
             call.throttles += 1
@@ -65,7 +65,7 @@ class Retries:
         elif is_forgivable(call, error):
             call.forgiven = True
             return 0.0 if call.request.idempotent else None
-        elif not (call.outlasts_outages and self._is_outage(error)):
+        elif not (call.is_bulk and self._is_outage(error)):
             call.failures += 1
             call.internal_errors += getattr(error, "status", None) == 500
         # The name of the host is unknown: repeat until it has been unknown for too long.
@@ -94,7 +94,7 @@ class Retries:
             return None
         return self._policy.pause(error, call.failures)
 
-    def outlasts(self, call: Call, error: AuthError, has_served: bool) -> bool:
+    def outlasts(self, call: Call, error: TimebackError, has_served: bool) -> bool:
         """Return whether a call goes on waiting for a token after a failed fetch.
 
         Args:
@@ -105,7 +105,7 @@ class Retries:
         now = self._loop.time()
         if self._tokenless_since is None:
             self._tokenless_since = now
-        is_out = call.outlasts_outages and has_served and not error.is_final
+        is_out = call.is_bulk and has_served and error.retryable
         return is_out and now - self._tokenless_since < self._policy.patience
 
     def found_token(self) -> None:
@@ -114,9 +114,12 @@ class Retries:
 
 
 def is_forgivable(call: Call, error: Exception) -> bool:
-    """Return whether a failure may be the server closing an idle connection at that moment.
+    """Return whether a failure may come from the connection alone, so that it is free once a call.
 
-    aiohttp does not report whether a connection was used before. So the first disconnect of each
-    call is free.
+    The server may have closed an idle connection at that moment (aiohttp does not report whether a
+    connection was used before), or there was another answer left on it.
     """
-    return isinstance(error, ProtocolError) and error.disconnected and not call.forgiven
+    is_of_connection = isinstance(error, ProtocolError) and (
+        error.disconnected or error.misdirected
+    )
+    return is_of_connection and not call.forgiven

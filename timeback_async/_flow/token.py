@@ -1,253 +1,289 @@
-"""Keep one valid token per scope, shared by all callers.
+"""Keep one good token per scope, shared by all callers.
 
-One fetch serves all callers that wait. A token is renewed in the background before it expires. It
-is dropped only when the server has rejected this very token. A fetch is a task of its own, so a
-cancelled caller does not cancel it for the others.
+One fetch serves all callers that wait. A token is renewed in the background before it expires.
+Until the server has accepted the new one, the old one is kept beside it: a server may need some
+seconds before it accepts what it has just issued. Nothing that the token endpoint answers is final
+for the life of a session.
 
-Source: RFC 6749 sections 2.3.1 (client credentials in a header or the form), 4.4 and 5.
+Source: RFC 7519 section 4.1.4 and 4.1.5 (clocks that differ); RFC 6749 section 5.2 (errors).
 """
 
 import asyncio
 import copy
 import logging
-import re
-from base64 import b64encode
-from urllib.parse import quote_plus, urlencode
-from uuid import uuid4
-
-import msgspec
+from math import inf
 
 from .._config import Config
+from .._frames import without_frames
 from .._retry import RetryPolicy
 from .._tasks import to_its_end
 from .._transport.base import Transport
-from .._wire.http import NOT_JSON
-from .._wire.status import api_error
-from ..errors import (
-    ApiError,
-    AuthError,
-    ProtocolError,
-    SessionError,
-    TimebackError,
-    TransportError,
-)
+from ..errors import ApiError, AuthError, ConnectError, SessionError, TimebackError, TransportError
+from .grant import Token, TokenEndpoint
 
-__all__ = ["Token", "TokenStore"]
+__all__ = ["TRIAL", "TokenStore"]
 
 log = logging.getLogger("timeback_async.token")
 
-DEFAULT_LIFE = 300.0
-# A shorter life counts as this one, so that there are at most two renewals a minute; a 401 drops
-# a token that really expires earlier.
-MIN_LIFE = 40.0
-# How long before its end a token is renewed: seconds, or a share of its life if that is less.
-ADVISORY = (300.0, 0.20)
-MANDATORY = (60.0, 0.05)
 FETCH_POLICY = RetryPolicy(attempts=5, initial=1.0, ceiling=30.0)
+# A new token that is rejected is tried again after 0.25 s, 0.5 s and so on, for so many seconds.
+TRIAL, FIRST_TRIAL = 5.0, 0.25
+# A refusal of the client is remembered for so many seconds: keys get exchanged, and scopes granted.
+REFUSED_FOR = 180.0
 # Rejected credentials are rejected for every scope; a rejected scope concerns only itself.
 ANY_SCOPE = ""
-HINTS = {
-    "invalid_client": "check client_id, client_secret and token_auth",
-    "invalid_scope": "the scope is not granted: an app in draft gets no roster scopes",
-    "unauthorized_client": "the app may not use the client credentials grant: change its setup",
-}
+
+Waiter = asyncio.Future[TimebackError | None]
 
 
-class Token(msgspec.Struct, eq=False):
-    """One access token. Instants are in seconds of the loop's clock.
+class _Held:
+    """The tokens of one scope, and who waits for one.
 
     Attributes:
-        authorization: The value of the Authorization header.
-        granted: The scopes granted, or "" when the server did not name them.
-        renew_at: When to renew it in the background, while callers still use it.
-        stale_at: When callers stop using it, and wait for the next token.
-        proven: Whether the server has accepted it at least once.
+        newest: The token that was fetched last, unless it was rejected; else None.
+        older: A token that the server has accepted, while it has not accepted `newest` yet.
+        fetch: The fetch that is running, or None.
+        failure: Why the last token request failed; None after one that did not.
+        quiet_until: When the next renewal in the background may begin, after one that failed.
+        refusal: How the client or the scope was refused, and until when that is believed.
+        waiters: Futures of the callers who wait, resolved when it is worth to look again.
+        timer: Wakes them when a rejected new token is to be tried again.
     """
 
-    authorization: str
-    granted: str
-    renew_at: float
-    stale_at: float
-    proven: bool = False
+    newest: Token | None = None
+    older: Token | None = None
+    fetch: asyncio.Task[Token] | None = None
+    failure: TimebackError | None = None
+    quiet_until = -inf
+    refusal: tuple[AuthError, float] | None = None
+    timer: asyncio.TimerHandle | None = None
 
-    def __repr__(self) -> str:
-        return f"Token(granted={self.granted!r}, …)"
+    def __init__(self) -> None:
+        self.waiters: list[Waiter] = []
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a caller waits for a token now."""
+        return any(not waiter.done() for waiter in self.waiters)
 
-class _Grant(msgspec.Struct):
-    access_token: str
-    expires_in: float | str | None = None
-    scope: str | None = None
-
-
-_printable = re.compile(r"[!-~]+").fullmatch
-_decode_grant = msgspec.json.Decoder(_Grant).decode
+    def wake(self, error: TimebackError | None = None) -> None:
+        """Resolve the future of every caller who waits, each with an error of its own."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(error and _copy(error))
 
 
 class TokenStore:
     """The tokens of one session.
 
     Attributes:
-        requests: Token requests sent so far.
         has_served: Whether there has been a token: then the endpoint is right.
     """
 
     def __init__(self, config: Config, transport: Transport) -> None:
-        self._config = config
-        self._transport = transport
+        self._endpoint = TokenEndpoint(config, transport)
         self._loop = asyncio.get_running_loop()
+        self._most_attempts = min(FETCH_POLICY.attempts, config.retry.attempts)
         self._only_key = " ".join(config.scopes or ())  # one token serves every call
-        self._tokens: dict[str, Token] = {}
-        self._fetches: dict[str, asyncio.Task[Token]] = {}
-        self._refused: dict[str, AuthError] = {}
-        self._quiet_until: dict[str, float] = {}
-        self.requests = 0
+        self._held: dict[str, _Held] = {ANY_SCOPE: _Held()}
         self.has_served = False
 
+    @property
+    def requests(self) -> int:
+        """Token requests sent so far."""
+        return self._endpoint.requests
+
     def current(self, scope: str, now: float) -> Token | None:
-        """Return the token for `scope`, or None when callers have to wait for the next one.
+        """Return the token to use for `scope` now, or None when callers have to wait.
 
         Starts the renewal in the background when it is due.
         """
-        key = self._only_key or scope
-        token = self._tokens.get(key)
-        if token is None or now >= token.stale_at:
+        held = self._held.get(self._only_key or scope)
+        if held is None or (token := held.newest) is None or now >= token.stale_at:
             return None
-        is_due = now >= token.renew_at and now >= self._quiet_until.get(key, now)
-        if is_due and self._refusal(key) is None:
-            self._fetch(key)
-        return token
+        if now >= token.renew_at and now >= held.quiet_until and held.fetch is None:
+            self._renew(self._only_key or scope, held)
+        return token if token.try_at == -inf else self._on_trial(held, token, now)
+
+    def _on_trial(self, held: _Held, token: Token, now: float) -> Token | None:
+        """Return a rejected new token to one caller at a time, and to others the older one."""
+        if now >= token.try_at:
+            token.try_at = now + _until_next_trial(token, now)
+            return token
+        return held.older if held.older is not None and now < held.older.stale_at else None
+
+    def join(self, scope: str) -> Waiter:
+        """Return a future for a caller without a token, resolved when it is worth to look again.
+
+        Its result is None, or the error when there is no token to be had. Only this caller waits
+        for this future: cancelling it leaves the fetch and the other callers alone.
+        """
+        key, now = self._only_key or scope, self._loop.time()
+        waiter: Waiter = self._loop.create_future()
+        held = self._held.setdefault(key, _Held())
+        refusal = self._refusal(key, now)
+        if refusal is not None:
+            waiter.set_result(_copy(refusal))
+            return waiter
+        held.waiters.append(waiter)
+        token = held.newest
+        if token is None or now >= token.stale_at:
+            if held.fetch is None:
+                self._renew(key, held)
+        elif held.timer is None:
+            held.timer = self._loop.call_at(token.try_at, held.wake)
+        return waiter
 
     async def get(self, scope: str) -> Token:
-        """Return a token for `scope`.
+        """Return a token for `scope`, as soon as there is one.
 
         Raises:
-            AuthError: The credentials or the scope were rejected, which is final for this session;
-                or five attempts, or `retry.attempts` if that is less, failed to get a token.
+            AuthError: The credentials or the scope were refused less than three minutes ago; or
+                five requests, or `retry.attempts` if that is less, failed to get a token.
+            ConnectError: There was no connection to the token endpoint in as many attempts.
             TransportError: A failure that is not `retryable`, such as TLS to the token endpoint.
             SessionError: The session was closed meanwhile.
         """
-        token = self.current(scope, self._loop.time())
-        if token is not None:
-            return token
-        key = self._only_key or scope
-        refusal = self._refusal(key)
-        if refusal is not None:
-            raise AuthError(*refusal.args)
-        fetch = self._fetch(key)
-        try:
-            return await asyncio.shield(fetch)
-        except TimebackError as error:  # every caller raises a copy of its own
-            raise copy.copy(error) from error.__cause__
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():  # the fetch was cancelled
-                raise SessionError("the session was closed while it waited for a token") from None
-            raise
+        while (token := self.current(scope, self._loop.time())) is None:
+            error = await self.join(scope)
+            if error is not None:
+                raise error from error.__cause__
+        return token
 
-    def discard(self, scope: str, rejected: Token) -> None:
-        """Drop a token that the server rejected, unless it has been replaced already."""
-        key = self._only_key or scope
-        if self._tokens.get(key) is rejected:
-            del self._tokens[key]
+    def last_failure(self, scope: str) -> TimebackError | None:
+        """Return why the last token request for `scope` failed; None when it did not."""
+        held = self._held.get(self._only_key or scope)
+        return None if held is None else held.failure
+
+    def prove(self, scope: str, token: Token) -> None:
+        """Record that the server has accepted a token for the first time: it replaces the older."""
+        token.proven_at, token.try_at = self._loop.time(), -inf
+        held = self._held[self._only_key or scope]
+        if held.newest is token:
+            held.older = None
+            held.wake()
+
+    def reject(self, scope: str, token: Token, sent_at: float, *, is_first: bool) -> None:
+        """Record that the server answered 401 to a token.
+
+        The cases, in the order of the code:
+        - the older of two: it has ended, perhaps since the newest was issued
+        - another one has replaced it, or it was accepted after the request was sent: nothing
+        - the server has accepted it before: it has ended or was revoked. But one call alone that is
+          rejected again and again does not cost a new token each time.
+        - the server has never accepted it: it is tried again, by one call at a time, and counts as
+          refused after `TRIAL` seconds
+
+        Args:
+            scope: The scope of the request.
+            token: The token that was sent.
+            sent_at: When the request was sent.
+            is_first: Whether it is the first time that this call was rejected with a token that the
+                server accepts from others.
+        """
+        held, now = self._held[self._only_key or scope], self._loop.time()
+        if token is held.older:
+            held.older = None
+        if token is not held.newest or sent_at < token.proven_at < inf:
+            return
+        if token.is_proven:
+            if is_first or now >= token.asked_at + TRIAL:
+                held.newest = None
+        elif token.refused_since == inf:
+            token.refused_since = now
+            token.try_at = now + FIRST_TRIAL
+        elif sent_at > token.refused_since + TRIAL - FIRST_TRIAL:
+            token.is_refused = True
+            held.newest, held.older = held.older, None
+            held.quiet_until = now + FETCH_POLICY.ceiling
+            held.wake()
 
     async def aclose(self) -> None:
         """Cancel all fetches and wait for their end."""
-        fetches = list(self._fetches.values())
+        fetches = [held.fetch for held in self._held.values() if held.fetch is not None]
         for fetch in fetches:
             fetch.cancel()
+        for held in self._held.values():
+            held.wake(SessionError("the session was closed while it waited for a token"))
         if fetches:  # most sessions skip this: the first use of anyio takes 20 ms
             await to_its_end(*fetches)
 
-    def _refusal(self, key: str) -> AuthError | None:
-        return self._refused.get(key) or self._refused.get(ANY_SCOPE)
+    def _refusal(self, key: str, now: float) -> AuthError | None:
+        for held in (self._held[key], self._held[ANY_SCOPE]):
+            if held.refusal is not None and now < held.refusal[1]:
+                return held.refusal[0]
+        return None
 
-    def _fetch(self, key: str) -> asyncio.Task[Token]:
-        """Return the fetch that runs for a key, or start one."""
-        fetch = self._fetches.get(key)
-        if fetch is None:
-            fetch = self._fetches[key] = self._loop.create_task(self._renew(key))
-            fetch.add_done_callback(lambda done: self._settle(key, done))
-        return fetch
+    # -- the fetch of one scope
 
-    def _settle(self, key: str, fetch: asyncio.Task[Token]) -> None:
-        del self._fetches[key]
+    def _renew(self, key: str, held: _Held) -> None:
+        if self._refusal(key, self._loop.time()) is None:
+            held.fetch = self._loop.create_task(self._fetch(key, held))
+            held.fetch.add_done_callback(lambda done: self._settle(key, held, done))
+
+    async def _fetch(self, key: str, held: _Held) -> Token:
+        """Return a token, after up to five requests; after one if no caller waits for it."""
+        failures = 0
+        while True:
+            try:
+                return await self._endpoint.ask(key)
+            except (TransportError, ApiError) as failure:
+                failures += 1
+                held.failure = without_frames(failure)
+                delay = FETCH_POLICY.pause(failure, failures)
+                most = self._most_attempts if held.is_wanted else 1
+                if isinstance(failure, TransportError) and not failure.retryable:
+                    raise
+                if delay is None or failures >= most:
+                    raise _no_token(failure) from failure
+            await asyncio.sleep(delay)
+
+    def _settle(self, key: str, held: _Held, fetch: asyncio.Task[Token]) -> None:
+        held.fetch = None
         if fetch.cancelled():
             return
         error = fetch.exception()
         if error is None:
-            self._tokens[key] = fetch.result()
-            self.has_served = True
+            if held.newest is not None and held.newest.is_proven:
+                held.older = held.newest
+            held.newest, held.failure, self.has_served = fetch.result(), None, True
+            held.wake()
             return
+        assert isinstance(error, TimebackError)
         log.warning("could not get a token: %s", error)
-        self._quiet_until[key] = self._loop.time() + FETCH_POLICY.ceiling
-        if isinstance(error, AuthError) and error.is_final:
-            self._refused[key if error.code == "invalid_scope" else ANY_SCOPE] = error
-
-    async def _renew(self, key: str) -> Token:
-        attempts = min(FETCH_POLICY.attempts, self._config.retry.attempts)
-        token = self._tokens.get(key)
-        if token is not None and self._loop.time() < token.stale_at:
-            attempts = 1  # no caller waits, and the next renewal comes soon
-        failures = 0
-        while True:
-            try:
-                return await self._ask(key)
-            except (TransportError, ApiError) as failure:
-                failures += 1
-                if isinstance(failure, TransportError) and not failure.retryable:
-                    raise
-                delay = FETCH_POLICY.pause(failure, failures) if failure.retryable else None
-                if delay is None or failures == attempts:
-                    raise _no_token(failure) from failure
-            await asyncio.sleep(delay)
-
-    async def _ask(self, key: str) -> Token:
-        config = self._config
-        form = {"grant_type": "client_credentials", "scope": key}
-        pair = b64encode(f"{config.client_id}:{config.client_secret}".encode()).decode()
-        # An error body may contain what we sent, in any of these forms.
-        secrets = (config.client_secret, quote_plus(config.client_secret), pair)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "X-Request-ID": str(uuid4()),
-        }
-        if config.token_auth == "basic":
-            headers["Authorization"] = f"Basic {pair}"
-        else:
-            form |= {"client_id": config.client_id, "client_secret": config.client_secret}
-        self.requests += 1
-        sent_at = self._loop.time()
-        response = await self._transport.send(
-            "POST", config.token_endpoint, headers, urlencode(form).encode(), config.attempt_timeout
-        )
-        if not 200 <= response.status < 300:
-            raise api_error(response, None, headers["X-Request-ID"], secrets)
-        try:
-            grant = _decode_grant(response.body)
-        except NOT_JSON:
-            raise ProtocolError("the answer is not a token; check token_url") from None
-        if not _printable(grant.access_token):  # it becomes part of a header
-            raise ProtocolError("the answer is not a token; check token_url")
-        life = _life(grant.expires_in)
-        return Token(
-            authorization=f"Bearer {grant.access_token}",
-            granted=grant.scope or "",
-            renew_at=sent_at + life - min(ADVISORY[0], ADVISORY[1] * life),
-            stale_at=sent_at + life - min(MANDATORY[0], MANDATORY[1] * life),
-        )
+        now = self._loop.time()
+        held.quiet_until = now + FETCH_POLICY.ceiling
+        held.failure = without_frames(error)
+        if isinstance(error, AuthError) and not error.retryable:
+            concerned = held if error.code == "invalid_scope" else self._held[ANY_SCOPE]
+            concerned.refusal = error, now + REFUSED_FOR
+        held.wake(error)
 
 
-def _life(expires_in: float | str | None) -> float:
-    try:
-        life = float(expires_in or 0)
-    except ValueError:
-        return DEFAULT_LIFE
-    return max(MIN_LIFE, life) if 0 < life < 1e9 else DEFAULT_LIFE
+def _until_next_trial(token: Token, now: float) -> float:
+    """Return 0.25 s first, then twice the time that has passed, up to the end of the trial."""
+    passed = now - token.refused_since
+    return max(FIRST_TRIAL, min(passed + FIRST_TRIAL, TRIAL - passed))
 
 
-def _no_token(failure: TransportError | ApiError) -> AuthError:
+def _no_token(failure: TransportError | ApiError) -> TimebackError:
+    if isinstance(failure, ConnectError):
+        reason = f"no token: {failure}"
+        return ConnectError(reason, failure.retryable, failure.unknown_host)
     if isinstance(failure, ApiError):
-        hint = HINTS.get(failure.code, failure.detail or "the token endpoint refused the request")
-        return AuthError(hint, failure.code, failure.status, failure.request_id)
-    return AuthError(f"could not get a token: {failure}")
+        reason = f"no token: {failure.detail or 'the token endpoint gave no reason'}"
+        if failure.status < 500:
+            reason += "; check token_url"
+        return AuthError(reason, failure.code, failure.status, failure.request_id, True)
+    return AuthError(f"no token: {failure}", retryable=True)
+
+
+def _copy(error: TimebackError) -> TimebackError:
+    """Return a copy with the same cause, so that callers do not share one traceback."""
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied

@@ -46,10 +46,15 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         return self.method in IDEMPOTENT
 
     def __repr__(self) -> str:
-        return f"Request({self.method} {self.path})"
+        return f"Request({self._line})"
 
     def __rich_repr__(self) -> Any:
-        yield f"{self.method} {self.path}"
+        yield self._line
+
+    @property
+    def _line(self) -> str:
+        path, mark, _ = self.path.partition("?")  # a filter may name a person
+        return f"{self.method} {path}{mark and '?…'}"
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -200,9 +200,9 @@ async def test_a_call_given_up_while_it_waits_for_a_token_ends_at_once_and_the_t
 
 
 @simulated
-async def test_nobody_there_is_no_reason_to_give_up_a_call_that_outlasts_outages() -> None:
+async def test_nobody_there_is_no_reason_to_give_up_a_record() -> None:
     rig = scripted(*[REFUSED] * 40, answer(), adaptive=True)
-    patient = Call(Request("PUT", "/x", CREATEPUT, None, None), 300.0, outlasts_outages=True)
+    patient = Call(Request("PUT", "/x", CREATEPUT, None, None), 300.0)
 
     response = await rig.pool.send(patient)
 

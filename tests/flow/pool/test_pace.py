@@ -60,7 +60,7 @@ async def test_a_retry_after_longer_than_our_patience_ends_the_call() -> None:
 @pytest.mark.parametrize("seconds", ["301", "86400", "9" * 400])
 @simulated
 async def test_the_gate_is_never_shut_for_longer_than_our_patience(seconds: str) -> None:
-    rig = scripted(answer(429, Retry_After=seconds), answer())
+    rig = scripted(answer(429, Retry_After=seconds), answer(), deadline=400.0)
     with pytest.raises(RateLimitError):
         await rig.send()
 
@@ -72,7 +72,8 @@ async def test_the_gate_is_never_shut_for_longer_than_our_patience(seconds: str)
 
 @simulated
 async def test_a_closed_gate_does_not_hold_up_the_renewal_of_a_token() -> None:
-    rig = scripted(answer(401), answer(), grants=[grant("a"), After(5, grant("b"))])
+    rig = scripted(answer(), answer(401), answer(), grants=[grant("a"), After(5, grant("b"))])
+    await rig.send()
     rejected = rig.start()
     await asyncio.sleep(1)
     rig.pool._window.throttled(100.0, now())

@@ -2,12 +2,26 @@
 
 import asyncio
 import random
+import statistics
 
 import pytest
 
-from tests.support.clock import simulated
-from tests.support.rig import scripted
-from tests.support.scripted import AT_ONCE, DISCONNECT, NO_ANSWER, After, Outcome, answer
+from tests.support.clock import now, simulated
+from tests.support.rig import Rig, scripted
+from tests.support.scripted import (
+    AT_ONCE,
+    DISCONNECT,
+    NO_ANSWER,
+    REFUSED,
+    After,
+    Outcome,
+    ScriptedServer,
+    answer,
+    grant,
+)
+from timeback_async import Response
+from timeback_async._flow.call import Call
+from timeback_async._statistics import WindowMode
 
 
 @simulated
@@ -77,8 +91,8 @@ async def test_a_cancelled_call_loses_no_slot_and_leaves_nobody_behind(seed: int
 
     assert all(call.cancelled() for call in cancelled)
     assert not any(call.cancelled() for call in set(calls) - set(cancelled))
-    statistics = rig.pool.statistics()
-    assert (statistics.in_flight, statistics.waiting) == (0, 0)
+    now_ = rig.pool.statistics()
+    assert (now_.in_flight, now_.waiting) == (0, 0)
     assert rig.server.peak <= 3
 
 
@@ -119,3 +133,77 @@ async def test_a_slot_given_to_a_call_that_ends_just_then_goes_to_the_next(
     assert rig.names in ("ac", "abc")
     assert (await third).status == 204
     assert (rig.pool.statistics().in_flight, rig.server.peak) == (0, 1)
+
+
+# -- single calls go before records
+
+
+def record(name: str, rig: Rig[ScriptedServer]) -> asyncio.Task[Response]:
+    return asyncio.create_task(rig.pool.send(Call(rig.call(name).request, 300.0)))
+
+
+@simulated
+async def test_a_single_call_goes_before_records_in_the_line_for_a_slot() -> None:
+    rig = scripted(answer(503), answer(), latency=1.0, max_in_flight=1, retry=AT_ONCE)
+    records = [record(name, rig) for name in "abc"]
+    await asyncio.sleep(0.5)
+
+    await rig.settle(rig.send("x"), rig.send("y"), *records)
+
+    assert rig.names == "axyabc"
+
+
+@simulated
+async def test_beside_a_bulk_run_a_single_call_waits_for_one_turn_of_the_rate() -> None:
+    rig = scripted(latency=0.05, max_rate=40.0)
+    records = [record("r", rig) for _ in range(2000)]
+    waits = []
+    for number in range(100):
+        await asyncio.sleep(0.3 + number / 997)
+        made = now()
+        await rig.send("x")
+        sent_at = max(sent.at for sent in rig.server.sent if sent.name == "x")
+        waits.append(sent_at - made)
+
+    assert len(rig.server.sent) > 1000
+    assert statistics.median(waits) <= 1.5 / 40
+    for task in records:
+        task.cancel()
+    await asyncio.wait(records)
+
+
+@simulated
+async def test_a_single_call_goes_before_records_when_the_gate_opens() -> None:
+    rig = scripted(answer(429, Retry_After="10"), answer(), latency=0.1, max_in_flight=1)
+    records = [record(name, rig) for name in "abc"]
+    await asyncio.sleep(1)
+
+    await rig.settle(rig.send("x"), *records)
+
+    assert rig.names[:2] == "ax"
+
+
+@simulated
+async def test_a_single_call_goes_before_records_when_the_token_comes() -> None:
+    rig = scripted(grants=[After(5, grant())], latency=1.0, max_in_flight=1)
+    records = [record(name, rig) for name in "abc"]
+    await asyncio.sleep(1)
+
+    await rig.settle(rig.send("x"), *records)
+
+    assert rig.names.index("x") <= 1
+
+
+@simulated
+async def test_a_single_call_is_the_probe_while_nothing_comes_through() -> None:
+    rig = scripted(REFUSED, adaptive=True, latency=0.01)
+    records = [record("r", rig) for _ in range(64)]
+    await asyncio.sleep(10)
+    assert rig.pool.statistics().mode is WindowMode.DRY
+    before = len(rig.server.sent)
+    rig.server.script = [answer()]
+
+    await rig.send("x")
+
+    assert rig.server.sent[before].name == "x"
+    await rig.settle(*records)

@@ -1,12 +1,31 @@
 """How long a call may take, and what ends it in time."""
 
+import asyncio
+
 import pytest
 
 from tests.support.clock import now, simulated
 from tests.support.rig import scripted
-from tests.support.scripted import AT_ONCE, After, answer, grant
+from tests.support.scripted import (
+    AT_ONCE,
+    DISCONNECT,
+    NO_ANSWER,
+    REFUSED,
+    After,
+    Outcome,
+    answer,
+    grant,
+)
 from timeback_async import Response, RetryPolicy
-from timeback_async.errors import DeadlineError, ServerError, TimedOutError
+from timeback_async._flow.call import Call
+from timeback_async.errors import (
+    BadRequestError,
+    DeadlineError,
+    RateLimitError,
+    ServerError,
+    TimebackError,
+    TimedOutError,
+)
 
 
 @simulated
@@ -46,21 +65,85 @@ async def test_the_deadline_cuts_an_attempt_short() -> None:
 
 
 @simulated
-async def test_time_runs_from_the_first_admission() -> None:
-    rig = scripted(latency=10.0, max_in_flight=1, deadline=11.0, attempt_timeout=10.5)
+async def test_the_time_of_a_record_runs_from_its_first_turn() -> None:
+    rig = scripted(latency=10.0, max_in_flight=1, attempt_timeout=10.5)
+    calls = [Call(rig.call().request, 11.0) for _ in range(5)]
 
-    results = await rig.settle(*(rig.send() for _ in range(5)))
+    results = await rig.settle(*map(rig.pool.send, calls))
 
     assert {type(result) for result in results} == {Response}
     assert {sent.timeout for sent in rig.server.sent} == {10.5}
 
 
 @simulated
+async def test_the_time_of_a_single_call_runs_from_when_it_is_made() -> None:
+    rig = scripted(latency=10.0, max_in_flight=1, deadline=11.0)
+
+    results = await rig.settle(*(rig.send() for _ in range(5)))
+
+    assert [type(result) for result in results] == [Response] + [DeadlineError] * 4
+    assert now() - rig.started == 11
+    assert rig.pool.statistics().waiting == 0
+
+
+@pytest.mark.parametrize("trouble", [REFUSED, answer(503), answer(429), NO_ANSWER, DISCONNECT])
+@pytest.mark.parametrize("is_adaptive", [True, False])
+@simulated
+async def test_in_an_outage_every_call_is_back_in_time_with_the_failure_of_the_session(
+    is_adaptive: bool, trouble: Outcome
+) -> None:
+    rig = scripted(trouble, deadline=5.0, adaptive=is_adaptive, latency=0.05)
+    calls, took = [], []
+
+    async def call() -> None:
+        begun = now()
+        with pytest.raises(TimebackError) as caught:
+            await rig.send()
+        took.append(now() - begun)
+        error = caught.value
+        assert not isinstance(error, DeadlineError) or isinstance(error.__cause__, TimebackError)
+
+    for _ in range(300):
+        calls.append(asyncio.create_task(call()))
+        await asyncio.sleep(0.2)
+    await asyncio.gather(*calls)
+
+    assert max(took) <= 5.0 + 1e-6
+
+
+@simulated
+async def test_a_gate_that_opens_too_late_is_not_waited_for() -> None:
+    rig = scripted(answer(429, Retry_After="60"), answer(), deadline=30.0)
+    await rig.settle(rig.send())
+    begun = now()
+
+    with pytest.raises(DeadlineError) as caught:
+        await rig.send()
+
+    assert isinstance(caught.value.__cause__, RateLimitError)
+    assert now() == begun
+
+
+@simulated
+async def test_a_failure_of_the_session_long_ago_is_not_the_cause() -> None:
+    rig = scripted(answer(400), latency=1.0, max_in_flight=1, deadline=5.0)
+    await rig.settle(rig.send())
+    await asyncio.sleep(1000)
+    rig.server.script = [After(4.5, answer())]
+
+    _, late = await rig.settle(rig.send(), rig.send())
+
+    assert isinstance(late, DeadlineError)
+    assert not isinstance(late.__cause__, BadRequestError)
+
+
+@simulated
 async def test_a_retry_that_waits_for_a_slot_past_its_deadline_is_given_up() -> None:
     script = [After(1, answer(503)), After(19.5, answer())]
-    rig = scripted(*script, max_in_flight=1, deadline=20.0, retry=AT_ONCE)
+    rig = scripted(*script, max_in_flight=1, retry=AT_ONCE)
+    calls = [Call(rig.call(name).request, 20.0) for name in "ab"]
 
-    retried, other = await rig.settle(rig.send("a"), rig.send("b"))
+    retried, other = await rig.settle(*map(rig.pool.send, calls))
 
     assert isinstance(retried, DeadlineError)
     assert isinstance(retried.__cause__, ServerError)
@@ -90,3 +173,15 @@ async def test_the_wait_for_a_token_counts_against_the_deadline() -> None:
     assert now() - rig.started == 5
     assert rig.server.sent == []
     await rig.tokens.aclose()  # its fetch goes on for the next caller
+
+
+@simulated
+async def test_the_cause_of_a_deadline_without_a_token_is_why_there_is_none() -> None:
+    rig = scripted(grants=[answer(503)], deadline=2.0)
+
+    with pytest.raises(DeadlineError, match="503") as caught:
+        await rig.send()
+
+    assert isinstance(caught.value.__cause__, ServerError)
+    assert now() - rig.started == 2
+    await rig.tokens.aclose()
