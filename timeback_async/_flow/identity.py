@@ -36,17 +36,17 @@ class Identities:
             call: The call. Its `other_id` is the other id that the answer before has named.
             found: The id in the answer.
         """
-        wanted = call.request.sourced_id
+        wanted, recent = call.request.sourced_id, self._recent
         if found != wanted and found.casefold() != wanted.casefold():
             if found == call.other_id:
                 self._confirmed += 1
             elif self._confirmed < CONFIRMATIONS or self._is_of_another(found, wanted):
                 call.other_id = found
                 return False
-            self._recent[wanted] = wanted
-        self._recent[found] = wanted
-        if len(self._recent) > REMEMBERED:
-            self._recent, self._earlier = {}, self._recent
+            recent[wanted] = wanted
+        recent[found] = wanted
+        if len(recent) > REMEMBERED:
+            self._recent, self._earlier = {}, recent
         return True
 
     def _is_of_another(self, found: str, wanted: str) -> bool:

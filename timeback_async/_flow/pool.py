@@ -171,12 +171,16 @@ class RequestPool:
         - an answer with an error status, or to another request
         - the answer
         """
-        token = await self._token_and_slot(call)
-        if token is None:  # the token that was rejected with this call counts as refused now
-            assert call.error is not None
-            return call.error
+        request, admission, now = call.request, self._admission, self._loop.time()
+        token = self.tokens.current(request.scope, now)
+        if token is None or not admission.admit(now):
+            token, now = await self._token_and_slot(call), self._loop.time()
+            if token is None:
+                assert call.error is not None
+                return call.error
         try:
-            now, request = self._loop.time(), call.request
+            if admission.is_closed or call.abandoned:
+                admission.check(call)
             if call.expires is None:
                 call.expires = now + call.allowed
             if now >= call.expires:
@@ -215,24 +219,19 @@ class RequestPool:
             self._window.succeeded(now - sent_at, now)
             return response
         finally:
-            self._admission.release()
+            admission.release()
 
     async def _token_and_slot(self, call: Call) -> Token | None:
         """Wait for a token, then for a slot; return the token, with the slot taken.
 
         The token first: who waits for one holds no slot that another call could use. A token that
-        ended while its call stood in line is waited for once more, without the slot. None
-        means that the token with which this call was rejected counts as refused now.
+        ended while its call stood in line is waited for once more, without the slot. None means
+        that the token with which this call was rejected counts as refused now.
         """
         admission, scope, has_slot = self._admission, call.request.scope, False
-        while True:
-            now = self._loop.time()
-            token = self.tokens.current(scope, now)
-            if token is not None and (has_slot or admission.admit(now)):
-                if admission.is_closed or call.abandoned:
-                    admission.release()
-                    admission.check(call)
-                return token
+        while (token := self.tokens.current(scope, now := self._loop.time())) is None or not (
+            has_slot or admission.admit(now)
+        ):
             if token is not None:
                 await admission.wait(call)
                 has_slot = True
@@ -244,9 +243,12 @@ class RequestPool:
                 call.refused = True
                 return None
             await self._wait_for_token(call)
+        return token
 
     def _begin(self, call: Call, token: Token) -> dict[str, str]:
         """Count a new attempt, and return its headers."""
+        if token.try_at != -inf:
+            self.tokens.try_again(token)
         call.attempts += 1
         self._attempts += 1
         if call.attempts > 1:

@@ -110,11 +110,16 @@ class TokenStore:
         return token if token.try_at == -inf else self._on_trial(held, token, now)
 
     def _on_trial(self, held: _Held, token: Token, now: float) -> Token | None:
-        """Return a rejected new token to one caller at a time, and to others the older one."""
+        """Return a rejected new token when it is to be tried again, and else the older one."""
         if now >= token.try_at:
-            token.try_at = now + _until_next_trial(token, now)
             return token
         return held.older if held.older is not None and now < held.older.stale_at else None
+
+    def try_again(self, token: Token) -> None:
+        """Record that a rejected new token is sent once more: others wait for what comes of it."""
+        now = self._loop.time()
+        passed = now - token.refused_since
+        token.try_at = now + max(FIRST_TRIAL, min(passed + FIRST_TRIAL, TRIAL - passed))
 
     def join(self, scope: str) -> Waiter:
         """Return a future for a caller without a token, resolved when it is worth to look again.
@@ -262,12 +267,6 @@ class TokenStore:
             concerned = held if error.code == "invalid_scope" else self._held[ANY_SCOPE]
             concerned.refusal = error, now + REFUSED_FOR
         held.wake(error)
-
-
-def _until_next_trial(token: Token, now: float) -> float:
-    """Return 0.25 s first, then twice the time that has passed, up to the end of the trial."""
-    passed = now - token.refused_since
-    return max(FIRST_TRIAL, min(passed + FIRST_TRIAL, TRIAL - passed))
 
 
 def _no_token(failure: TransportError | ApiError) -> TimebackError:
