@@ -189,3 +189,18 @@ def test_the_facts_of_an_answer_are_attributes() -> None:
 
     assert (error.status, error.code, error.detail) == (503, "server_busy", "try later")
     assert (error.request_id, error.retry_after) == ("req-1", 2.5)
+
+
+def test_the_words_of_the_server_as_they_came_are_kept_and_not_shown() -> None:
+    error = ApiError(409, "conflict")
+    error.words = "Ada exists"
+
+    assert pickle.loads(pickle.dumps(error)).words == "Ada exists"  # noqa: S301
+    assert "Ada" not in f"{error} {error!r} {error.args}"
+
+
+def test_an_error_whose_words_may_be_personal_says_where_they_are() -> None:
+    error = ApiError(409)
+    error.words = "Ada exists"
+
+    assert str(error) == "HTTP 409: its words may be personal: see error.words"

@@ -17,7 +17,10 @@ WINGS = [
     ("", ["_version", "_frames", "errors"]),
     ("models", ["ids", "sent", "received", "", "kinds"]),
     ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
-    ("_wire", ["", "http", "status", "validate", "answer", "decode", "codec", "pages"]),
+    ("_wire", [
+        "", "http", "words", "ordinary", "names", "numbers", "private", "status", "validate",
+        "answer", "decode", "codec", "pages",
+    ]),
     ("_transport", ["", "base", "timeouts", "aiohttp"]),
     ("", ["_tasks"]),
     ("_flow", [

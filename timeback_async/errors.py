@@ -194,8 +194,10 @@ class ApiError(TimebackError):
     Attributes:
         status: HTTP status code.
         code: The server's minor code, such as `invaliddata`; "" when it gave none.
-        detail: The server's own words, at most 300 characters, without the values that we sent;
-            "" when it gave none.
+        detail: The server's own words, at most 300 characters, with "…" for each word that might be
+            a personal value that we sent; "" when none are left.
+        words: The server's own words as they came, at most 1000 characters. They may be personal:
+            neither the text nor the repr of the error shows them.
         request_id: The server's id of the request, or ours when it gave none.
         retry_after: Seconds that the server asked us to wait, or None.
 
@@ -203,6 +205,7 @@ class ApiError(TimebackError):
     """
 
     hint = ""
+    words = ""
 
     def __init__(
         self,
@@ -218,9 +221,10 @@ class ApiError(TimebackError):
         self.retryable = status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
 
     def __str__(self) -> str:
-        words = " ".join(word for word in (self.code, self.detail) if word)
+        unsaid = "its words may be personal: see error.words" if self.words else "no detail given"
+        shown = " ".join(word for word in (self.code, self.detail) if word)
         hint = f" ({self.hint})" if self.hint else ""
-        return f"HTTP {self.status}: {words or 'no detail given'}{hint}"
+        return f"HTTP {self.status}: {shown or unsaid}{hint}"
 
 
 class RedirectError(ApiError):

@@ -1,15 +1,10 @@
-"""Turn an answer with an error status into an error: its class, its text, and how long to wait.
-
-No part of an error body is required. TimeBack, and the gateways in front of it, answer with imsx
-status objects (bare or wrapped), OAuth 2.0 errors, plain messages, HTML, or nothing.
-"""
+"""Turn an answer that means failure into an error: its class, its text, and how long to wait."""
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,46 +20,44 @@ from ..errors import (
     ServerError,
 )
 from .http import NOT_JSON, Response
+from .private import Private, personal_values
+from .words import error_words, facts_of, one_line, text_of
 
 __all__ = ["api_error", "error_words", "query_values", "request_id_of", "retry_after"]
 
 MAX_DETAIL = 300
 REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-RequestId", "CF-Ray")
-DETAILS = ("imsx_description", "error_description", "message", "detail", "description", "title")
-# Members whose values are not personal: they may be part of an error's detail.
-IMPERSONAL = frozenset(
-    ["sourcedid", "status", "enableduser", "roles", "primaryorg", "relationshiptype", "user",
-     "student", "type"]
-)  # fmt: skip
 
 _seconds = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII).fullmatch
-_email = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
 _quoted = re.compile(r"'([^']*)'").findall
-_unprintable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def api_error(
     response: Response, sent: bytes | None, request_id: str, secrets: Sequence[str] = ()
 ) -> ApiError:
-    """Return the error for an answer that is not 2xx.
+    """Return the error for an answer that means failure, whatever its status.
 
     Args:
         response: The answer.
-        sent: The body of the request. Its values are removed from the server's text.
+        sent: The body of the request. What is personal in it is not shown.
         request_id: The id that we sent, for an answer that has none.
-        secrets: Tokens and other values that were sent, which are removed too.
+        secrets: Tokens and other values that were sent, which are not shown either.
     """
     status = response.status
-    code, detail = error_words(response.body)
-    values = [*secrets, *_sent_values(sent)]
+    code, words = error_words(response.body)
+    # Most errors of an outage say nothing, and cost nothing here.
+    private = Private([*secrets, *personal_values(sent)] if code or words else ())
     kind = _KINDS.get(status) or _FAMILIES.get(status // 100, ApiError)
     error = kind(
         status,
-        code=_without(code, values)[:64],
-        detail=_without(detail, values)[:MAX_DETAIL],
+        code=code if private.out_of(code) == code else "",
+        detail=private.out_of(words)[:MAX_DETAIL],
         request_id=request_id_of(response.headers) or request_id,
         retry_after=retry_after(response.headers),
     )
+    for secret in secrets:
+        words = words.replace(secret, "…") if len(secret) > 3 else words
+    error.words = words
     if isinstance(error, ConflictError):
         error.sourced_id = _sourced_id(response.body)
     return error
@@ -85,7 +78,7 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """Return the server's id of the request, or ""."""
     for name in REQUEST_ID_HEADERS:
         if value := headers.get(name):
-            return _unprintable.sub(" ", value)[:128]
+            return one_line(value)[:128]
     return ""
 
 
@@ -139,92 +132,15 @@ def _all(headers: Mapping[str, str], name: str) -> list[str]:
     return [headers[name]] if name in headers else []
 
 
-def error_words(body: bytes) -> tuple[str, str]:
-    """Return the minor code and the description in an error body, each "" when missing."""
-    try:
-        facts = _facts(msgspec.json.decode(body))
-        code = _code_minor(facts.get("imsx_codeminor"))
-        details = list(_strings(facts.get("imsx_error_details")))
-    except NOT_JSON:
-        return "", ""
-    error = facts.get("error")
-    if not code and isinstance(error, str):
-        code = error
-    found = [facts[name] for name in DETAILS if isinstance(facts.get(name), str)][:1]
-    return _line(code), _line("; ".join(found + details))
-
-
-def _facts(root: object) -> dict[str, Any]:
-    """Return the members of an object and of the objects in it as one dict, names in lower case."""
-    if not isinstance(root, dict):
-        return {}
-    facts = {name.lower(): value for name, value in root.items()}
-    for inner in root.values():
-        if isinstance(inner, dict):
-            facts = {name.lower(): value for name, value in inner.items()} | facts
-    return facts
-
-
-def _code_minor(found: object) -> str:
-    if isinstance(found, str):
-        return found
-    fields = _facts(found).get("imsx_codeminorfield")
-    for field in fields if isinstance(fields, list) else [fields]:
-        value = _facts(field).get("imsx_codeminorfieldvalue")
-        if isinstance(value, str):
-            return value
-    return ""
-
-
 def _sourced_id(body: bytes) -> str:
     try:
-        found = _facts(msgspec.json.decode(body)).get("sourcedid", "")
+        found = facts_of(msgspec.json.decode(text_of(body))).get("sourcedid", "")
     except NOT_JSON:
         return ""
     return found if isinstance(found, str) else ""
-
-
-def _line(text: str) -> str:
-    return _unprintable.sub(" ", text).strip()
-
-
-def _sent_values(sent: bytes | None) -> list[str]:
-    """Return the personal values in a request body: all except those of `IMPERSONAL` members."""
-    try:
-        body = msgspec.json.decode(sent or b"null")
-        if isinstance(body, dict):
-            facts = _facts(body)
-            body = {name: value for name, value in facts.items() if name not in IMPERSONAL}
-        return list(_strings(body))
-    except NOT_JSON:
-        return []
 
 
 def query_values(path: str) -> list[str]:
     """Return the values in the query of a path, and the texts in quotes in them."""
     values = [value for _, value in parse_qsl(path.partition("?")[2])]
     return values + [text for value in values for text in _quoted(value)]
-
-
-def _without(text: str, values: list[str]) -> str:
-    """Remove values, and everything like an e-mail address, from the server's text."""
-    for value in sorted(set(values), key=len, reverse=True) if text else ():
-        if len(value) > 1:
-            # A short value may be part of other words: remove it only as a whole word.
-            pattern = re.escape(value) if len(value) > 3 else rf"(?<!\w){re.escape(value)}(?!\w)"
-            text = re.sub(pattern, "…", text, flags=re.IGNORECASE)
-    return _email.sub("…", text)
-
-
-def _strings(value: object) -> Iterator[str]:
-    """Yield all scalars in a decoded JSON value, and the names in `metadata`, as text."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name == "metadata" and isinstance(inner, dict):
-                yield from map(_line, inner)
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        yield _line(str(value))
