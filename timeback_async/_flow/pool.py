@@ -186,7 +186,7 @@ class RequestPool:
             error: Exception | None
             if 200 <= response.status < 300:
                 token.proven = True
-                error = self._misdirected(call, response)
+                error = self._misdirected(call, token, response)
             else:
                 error = self._judge(call, token, response)
             if error is not None:
@@ -273,16 +273,22 @@ class RequestPool:
             call.doubtful = True
         return error
 
-    def _misdirected(self, call: Call, response: Response) -> ProtocolError | None:
-        """Return an error when a 2xx answer is not about our record.
+    def _misdirected(self, call: Call, token: Token, response: Response) -> Exception | None:
+        """Return an error when a 2xx answer is no proof, or is not about our record.
 
-        Bytes left on a kept connection are read as the answer to the next request, and all later
-        answers are shifted by one. But when an answer on a second connection names the same other
-        id, the server has chosen that id.
+        The cases, in the order of the code:
+        - it says that the request failed: the record was not saved
+        - it does not say what became of the request
+        - it is about our record, or about none
+        - it is about another record. Bytes left on a kept connection are read as the answer to
+          the next request, and all later answers are shifted by one. But when an answer on a
+          second connection names the same other id, the server has chosen that id.
         """
         wanted = call.request.sourced_id
         try:
-            found = answered_id(call.request, response)
+            found = answered_id(call.request, response, call.sent_as, token.authorization)
+        except ApiError as error:
+            return error
         except ProtocolError as error:
             call.unanswered = call.doubtful = True
             return error
