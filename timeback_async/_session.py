@@ -19,7 +19,7 @@ from ._transport.aiohttp import AiohttpTransport
 from ._transport.base import Transport
 from ._wire import codec, pages
 from ._wire.http import Response
-from .errors import ConfigError, ProtocolError, SessionError
+from .errors import ConfigError, SessionError, TimebackError
 from .models import (
     AgentKey,
     AgentLink,
@@ -414,26 +414,26 @@ class TimebackSession:
         fields: str | Sequence[str] | None,
         page_size: int,
     ) -> AsyncIterator[Any]:
-        offset, previous = 0, b""
-        while True:
+        progress = pages.Progress(page_size)
+        while not progress.is_over:
             request = pages.page_request(
                 collection,
                 limit=page_size,
-                offset=offset,
+                offset=progress.offset,
                 filter=filter,
                 sort=sort,
                 order_by=order_by,
                 fields=fields,
             )
-            response = await self._send(Call(request, self.config.deadline))
-            records, total = pages.page_of(collection, response.body)
-            if records and response.body == previous:
-                raise ProtocolError("the server sent the same page twice: it ignores `offset`")
-            for record in records:
+            try:
+                response = await self._send(Call(request, self.config.deadline))
+                page = pages.page_of(collection, response)
+            except TimebackError as error:
+                if progress.ended_by(error):
+                    return
+                raise
+            for record in progress.add(page):
                 yield record
-            offset, previous = offset + len(records), response.body
-            if not records or (total is not None and offset >= total):
-                return
 
     def _bulk(
         self,
