@@ -321,6 +321,11 @@ def test_the_words_of_a_page_contain_nothing_that_was_sent() -> None:
     assert str(caught.value) == "the answer is not JSON: … …, …, …"
 
 
+def test_what_was_packed_and_comes_out_empty_was_cut_off() -> None:
+    with pytest.raises(ProtocolError, match="cut off"):
+        answered_id(LINK.request, Response(201, {"Content-Encoding": "gzip"}, b""))
+
+
 # -- what is no answer
 
 

@@ -92,6 +92,8 @@ def answered_id(
         return ""
     if is_read or response.status in DONE:
         if not (response.body or is_read):
+            if "Content-Encoding" in response.headers:  # aiohttp accepts gzip without its end
+                raise ProtocolError("the answer was cut off")
             return ""
         try:
             found = getattr(_usual[envelope](response.body), envelope, None)
