@@ -304,7 +304,7 @@ class RequestPool:
 
         The cases, in the order of the code:
         - throttled: it asks for a wait
-        - rejected by a server that is well: it shows no overload
+        - rejected, or left open, by a server that is well: it shows no overload
         - the one free disconnect: it is not reported
         - any other failure
         """
@@ -313,7 +313,7 @@ class RequestPool:
             # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
             self._window.throttled(asked, now)
-        elif not isinstance(error, TransportError) and not getattr(error, "retryable", False):
+        elif call.answered is not None and not getattr(error, "retryable", False):
             self._window.succeeded(seconds, now)
         elif not is_forgivable(call, error):
             self._window.failed(now)

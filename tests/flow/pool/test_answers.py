@@ -7,6 +7,7 @@ from tests.support.records import student
 from tests.support.rig import scripted
 from tests.support.scripted import AT_ONCE, answer
 from timeback_async import Response
+from timeback_async._statistics import WindowMode
 from timeback_async._wire.codec import fetch_user, upsert
 from timeback_async.errors import ApiError, ProtocolError
 
@@ -127,6 +128,17 @@ async def test_a_success_without_proof_leaves_it_open_and_is_not_repeated(
 
     assert len(rig.server.sent) == 1
     assert call.unanswered
+
+
+@simulated
+async def test_a_server_that_answers_without_proof_is_not_down() -> None:
+    rig = scripted(answer(202), latency=1.0, retry=AT_ONCE, adaptive=True)
+    request = upsert(student()).request
+
+    await rig.settle(*(rig.pool.send(rig.call(request=request)) for _ in range(200)))
+
+    assert rig.pool.statistics().mode is WindowMode.OPEN
+    assert rig.pool.down_for() == 0
 
 
 @simulated
