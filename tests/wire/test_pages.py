@@ -217,6 +217,18 @@ def test_an_error_after_an_unknown_number_of_records_is_the_end_where_it_says_so
     assert progress.ended_by(beyond) == is_end
 
 
+@pytest.mark.parametrize(("lengths", "is_end"), [([2, 2], False), ([2, 1], True)])
+def test_a_page_is_short_by_the_measure_of_the_pages_before(
+    lengths: list[int], is_end: bool
+) -> None:
+    progress = Progress(3)
+    for length in lengths:
+        users = [{"sourcedId": f"{progress.offset}-{n}"} for n in range(length)]
+        progress.add(page_of("users", received({"users": users})))
+
+    assert progress.ended_by(BAD_REQUEST) == is_end
+
+
 def test_an_error_is_not_the_end_while_records_are_missing() -> None:
     progress = Progress(3)
     progress.add(page_of("users", received({"users": [{"sourcedId": "1"}], "total": 2})))
