@@ -186,7 +186,9 @@ async def with_students(timeback: TimebackSession, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "page_size", "pages"), [(0, 10, 1), (7, 10, 1), (10, 10, 1), (25, 10, 3), (3, 1, 3)]
+    ("count", "page_size", "pages"),
+    # A full page is never the last one: a total that stops at it may be wrong.
+    [(0, 10, 1), (7, 10, 1), (10, 10, 2), (25, 10, 3), (3, 1, 4)],
 )
 async def test_a_list_pages_by_itself(
     count: int,
@@ -273,6 +275,30 @@ async def test_a_list_without_a_total_ends_with_an_empty_page() -> None:
     assert [org.sourced_id for org in orgs] == ["o-1", "o-2"]
     asked = [request.split(b" ")[1] for request in server.requests[1:]]
     assert asked == [b"/rostering/1.0/orgs?limit=100&offset=%d" % n for n in range(3)]
+
+
+async def test_a_list_whose_total_is_reached_ends_without_the_error_behind_it() -> None:
+    page = b'{"orgs":[{"sourcedId":"o-1"}],"total":1}'
+    script = [*pages(page), reply(b"", "400 Bad Request")]
+    async with (
+        RawServer(*script) as server,
+        TimebackSession(config(base_url=server.url)) as timeback,
+    ):
+        orgs = await collect(timeback.list_orgs(page_size=1))
+
+    assert [org.sourced_id for org in orgs] == ["o-1"]
+    assert len(server.requests) == 3
+
+
+async def test_an_error_in_the_middle_of_a_list_is_raised() -> None:
+    page = b'{"orgs":[{"sourcedId":"o-1"}],"total":2}'
+    script = [*pages(page), reply(b"", "404 Not Found")]
+    async with (
+        RawServer(*script) as server,
+        TimebackSession(config(base_url=server.url)) as timeback,
+    ):
+        with pytest.raises(NotFoundError):
+            await collect(timeback.list_orgs(page_size=1))
 
 
 async def test_a_server_that_ignores_the_offset_does_not_make_an_endless_list() -> None:

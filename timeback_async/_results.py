@@ -24,7 +24,7 @@ class Outcome(enum.StrEnum):
     NOT_SENT = "not_sent"
     """Not sent: the run ended first, a person of the link was not saved, or it was a dry run."""
     UNKNOWN = "unknown"
-    """Sent, but no answer was seen: it may have been saved. It is safe to send it again."""
+    """Sent, but no answer says what became of it. It is safe to send it again."""
 
 
 OK = frozenset({Outcome.SAVED, Outcome.DELETED, Outcome.FETCHED})

@@ -21,7 +21,7 @@ from ._transport.aiohttp import AiohttpTransport
 from ._transport.base import Transport
 from ._wire import codec, pages
 from ._wire.http import Request, Response
-from .errors import ConfigError, ProtocolError, RecordError, SessionError, TimebackError
+from .errors import ConfigError, RecordError, SessionError, TimebackError
 from .models import (
     AgentKey,
     AgentLink,
@@ -255,7 +255,11 @@ class TimebackSession:
 
         Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
         """
-        return self._list("users", filter, sort, order_by, fields, page_size, deadline)
+        query = pages.Query(
+            collection="users", limit=page_size, filter=filter, sort=sort, order_by=order_by,
+            fields=fields,
+        )  # fmt: skip
+        return self._list(query, deadline)
 
     def list_orgs(
         self,
@@ -268,7 +272,11 @@ class TimebackSession:
         deadline: float | None = None,
     ) -> AsyncIterator[OrgRecord]:
         """Iterate over organisations. Arguments and errors are those of `list_users`."""
-        return self._list("orgs", filter, sort, order_by, fields, page_size, deadline)
+        query = pages.Query(
+            collection="orgs", limit=page_size, filter=filter, sort=sort, order_by=order_by,
+            fields=fields,
+        )  # fmt: skip
+        return self._list(query, deadline)
 
     async def request(
         self,
@@ -453,36 +461,18 @@ class TimebackSession:
         except (TimebackError, asyncio.CancelledError) as error:
             raise without_frames(error) from error.__cause__
 
-    async def _list(
-        self,
-        collection: str,
-        filter: str | None,
-        sort: str | None,
-        order_by: str | None,
-        fields: str | Sequence[str] | None,
-        page_size: int,
-        deadline: float | None,
-    ) -> AsyncIterator[Any]:
-        offset, previous = 0, b""
-        while True:
-            request = pages.page_request(
-                collection,
-                limit=page_size,
-                offset=offset,
-                filter=filter,
-                sort=sort,
-                order_by=order_by,
-                fields=fields,
-            )
-            response = await self._send(request, deadline)
-            records, total = pages.page_of(collection, response.body)
-            if records and response.body == previous:
-                raise ProtocolError("the server sent the same page twice: it ignores `offset`")
-            for record in records:
+    async def _list(self, query: pages.Query, deadline: float | None) -> AsyncIterator[Any]:
+        progress = pages.Progress(query.limit)
+        while not progress.is_over:
+            try:
+                response = await self._send(query.page(progress.offset), deadline)
+                page = pages.page_of(query.collection, response)
+            except TimebackError as error:
+                if progress.ended_by(error):
+                    return
+                raise without_frames(error) from error.__cause__
+            for record in progress.add(page):
                 yield record
-            offset, previous = offset + len(records), response.body
-            if not records or (total is not None and offset >= total):
-                return
 
     def _bulk(
         self,

@@ -158,7 +158,9 @@ class TimedOutError(TransportError):
 
 
 class ProtocolError(TransportError):
-    """The connection broke, or the answer was cut off, too large, or to another request.
+    """The connection broke, or the answer was cut off, too large, to another request, or no proof.
+
+    It is not `retryable` when a repeated request would be answered in the same way.
 
     Attributes:
         disconnected: Whether the server closed the connection before the answer.
@@ -189,7 +191,7 @@ class DeadlineError(TimebackError):
 
 
 class ApiError(TimebackError):
-    """The server answered with an error status.
+    """The server answered with an error status, or with a 2xx status and words of failure.
 
     Attributes:
         status: HTTP status code.

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -186,6 +187,99 @@ async def test_a_redirect_leads_elsewhere(
     assert ("Location" in answer.headers) == is_redirect
 
 
+# -- answers that are not the usual one
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "content_type", "told"),
+    [
+        ("imsx-failure", 200, "application/json", b'"imsx_codeMajor": "failure"'),
+        ("gateway-error", 200, "application/json", b'{"message": "Internal server error"}'),
+        ("html", 200, "text/html", b"<title>Back soon</title>"),
+        ("text", 200, "text/plain", b"try again later"),
+    ],
+)
+async def test_an_answer_of_somebody_else_stores_nothing(
+    api: Api, form: Any, status: int, content_type: str, told: bytes
+) -> None:
+    api.server.faults = Faults(answers={form: 1.0})
+
+    answer = await api.put_student()
+
+    assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (
+        status,
+        content_type,
+    )
+    assert told in answer.body
+    assert api.server.students == {}
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "body"),
+    [
+        ("202", 202, b"{}"),
+        ("207", 207, b'{"results": [{"status": 200}]}'),
+        ("processing", 200, b'{"imsx_codeMajor": "processing", "imsx_severity": "status"}'),
+    ],
+)
+async def test_an_answer_without_the_record_may_follow_on_its_storing(
+    api: Api, form: Any, status: int, body: bytes
+) -> None:
+    api.server.faults = Faults(answers={form: 1.0})
+
+    answer = await api.put_student()
+
+    assert (answer.status, answer.body) == (status, body)
+    assert list(api.server.students) == ["s-1"]
+
+
+@pytest.mark.parametrize(
+    ("form", "own"), [("other-id", "other-S-1"), ("lower-case-id", "s-1"), ("bom", "S-1")]
+)
+async def test_an_answer_names_another_id_or_begins_with_a_mark(
+    api: Api, form: Any, own: str
+) -> None:
+    api.server.faults = Faults(answers={form: 1.0})
+
+    answer = await api.put_student("S-1")
+
+    assert answer.status == 200
+    assert json.loads(answer.body.decode("utf-8-sig"))["student"]["sourcedId"] == own
+    assert answer.body.startswith(b"\xef\xbb\xbf") == (form == "bom")
+    assert list(api.server.students) == ["S-1"]
+
+
+@pytest.mark.parametrize("form", ["other-id", "bom"])
+async def test_an_answer_without_an_id_has_no_other_one(api: Api, form: Any) -> None:
+    await api.put_student()
+    await api.put_user()
+    api.server.faults = Faults(answers={form: 1.0})
+
+    answer = await api.call("PUT", LINK, wire_agent())
+    deleted = await api.call("DELETE", LINK)
+
+    assert json.loads(answer.body.decode("utf-8-sig"))["agentId"] == "a-1"
+    assert (deleted.status, deleted.body.decode("utf-8-sig")) == (204, "")
+
+
+async def test_other_answers_come_at_their_rates(api: Api) -> None:
+    api.server.faults = Faults(answers={"202": 0.25, "207": 0.25})
+
+    seen = await outcomes(api, 200)
+
+    assert set(seen) == {200, 202, 207}
+    assert 30 <= seen.count(202) <= 70
+    assert 30 <= seen.count(207) <= 70
+
+
+@pytest.mark.parametrize("field", ["answers", "token_answers"])
+def test_an_answer_that_there_is_not_is_refused_with_those_there_are(field: Any) -> None:
+    misspelt: Any = {field: {"htm": 1.0}}
+
+    with pytest.raises(ValueError, match=rf"^{field}: unknown \['htm'\]; use .*html"):
+        Faults(**misspelt)
+
+
 # -- connections
 
 
@@ -349,6 +443,27 @@ async def test_a_rejection_may_come_without_a_hint_and_with_another_status(api: 
     assert not {"Retry-After", "retry-after-ms"} & set(answer.headers)
 
 
+@pytest.mark.parametrize(("hint", "asked"), [("seconds", "1"), (None, None)])
+async def test_requests_above_the_most_at_once_are_rejected_at_once(
+    api: Api, hint: Any, asked: str | None
+) -> None:
+    throttle = Throttle(max_in_flight=3, status=503, retry_after=hint)
+    api.server.faults = Faults(throttle=throttle, latency=0.05)
+
+    answers = await asyncio.gather(*(api.put_student(f"s-{n}") for n in range(8)))
+
+    statuses = [answer.status for answer in answers]
+    assert (statuses.count(200), statuses.count(503)) == (3, 5)
+    assert {each.headers.get("Retry-After") for each in answers if each.status == 503} == {asked}
+    assert len(api.server.students) == 3
+
+
+async def test_requests_one_by_one_keep_to_every_bound_on_those_at_once(api: Api) -> None:
+    api.server.faults = Faults(throttle=Throttle(max_in_flight=1))
+
+    assert await outcomes(api, 50) == [200] * 50
+
+
 async def test_setting_the_faults_starts_the_limit_anew(api: Api) -> None:
     faults = Faults(throttle=Throttle(rate=0.001, burst=1))
 
@@ -393,6 +508,38 @@ async def test_tokens_are_revoked_after_every_so_many_requests(api: Api) -> None
     seen = await outcomes(api, 5)
 
     assert seen == [200, 200, 200, 401, 401]
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "told"),
+    [
+        ("html", 200, b"<html>"),
+        ("no-token", 200, b'"token_type"'),
+        ("temporarily-unavailable", 400, b'"error": "temporarily_unavailable"'),
+    ],
+)
+async def test_the_token_endpoint_has_odd_answers_of_its_own(
+    api: Api, form: Any, status: int, told: bytes
+) -> None:
+    api.server.faults = Faults(token_answers={form: 1.0})
+
+    answer = await api.token()
+
+    assert answer.status == status
+    assert told in answer.body
+    assert b"access_token" not in answer.body
+    assert await outcomes(api, 3) == [200] * 3
+
+
+async def test_a_token_is_accepted_some_time_after_its_issue(api: Api, clock: Clock) -> None:
+    api.server.faults = Faults(token_delay=2.0, token_lifetime=60.0)
+    await api.login()
+
+    statuses = []
+    for clock.now in (1000.0, 1001.5, 1002.0, 1059.5, 1060.0):
+        statuses.append((await api.call("GET", ORGS)).status)
+
+    assert statuses == [401, 401, 200, 200, 401]
 
 
 # -- seeds and presets

@@ -45,8 +45,9 @@ def test_a_rich_traceback_shows_no_body_either() -> None:
     assert "s-1" in shown[2]
 
 
-def test_a_response_decodes_its_json() -> None:
-    assert Response(200, {}, b'{"users": []}').json() == {"users": []}
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_response_decodes_its_json(mark: bytes) -> None:
+    assert Response(200, {}, mark + b'{"users": []}').json() == {"users": []}
 
 
 def test_a_response_that_is_not_json_says_so() -> None:

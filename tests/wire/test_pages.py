@@ -1,27 +1,23 @@
+import itertools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from timeback_async import (
     OrgRecord,
     UserRecord,
 )
-from timeback_async._wire.http import READONLY, Request
-from timeback_async._wire.pages import page_of, page_request
-from timeback_async.errors import ConfigError
+from timeback_async._wire.http import READONLY, Request, Response
+from timeback_async._wire.pages import Progress, Query, page_of
+from timeback_async.errors import ApiError, ConfigError, ProtocolError
 
 
-def page(collection: str = "users", **changes: Any) -> Request:
-    query: dict[str, Any] = {
-        "limit": 100,
-        "offset": 0,
-        "filter": None,
-        "sort": None,
-        "order_by": None,
-        "fields": None,
-    }
-    return page_request(collection, **(query | changes))
+def page(collection: str = "users", offset: int = 0, limit: int = 100, **changes: Any) -> Request:
+    return Query(collection=collection, limit=limit, **changes).page(offset)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +46,7 @@ def test_a_page_is_asked_for_with_everything_encoded(request_made: Request, quer
 
 
 @pytest.mark.parametrize("limit", [0, 101, -1, True, 10.0, "10", None])
-def test_a_page_size_that_the_server_refuses_is_named(limit: object) -> None:
+def test_a_page_size_that_the_server_refuses_is_named(limit: Any) -> None:
     with pytest.raises(ConfigError, match=r"^page_size: "):
         page(limit=limit)
 
@@ -61,19 +57,211 @@ def test_an_order_that_is_none_is_named(order_by: str) -> None:
         page(order_by=order_by)
 
 
+def received(body: object, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(200, named, json.dumps(body).encode())
+
+
 @pytest.mark.parametrize(
-    ("total", "counted"), [(7, 7), (0, 0), (None, None), ("7", None), (7.5, None)]
+    ("total", "counted"),
+    [
+        *((7, 7), (0, 0), ("7", 7), (" 7 ", 7)),
+        *((total, None) for total in (None, 7.5, True, -1, "many", "", [7])),
+    ],
 )
 def test_a_page_has_its_records_and_the_total(total: object, counted: int | None) -> None:
-    body = json.dumps({"users": [{"sourcedId": "u-1", "new": 1}], "total": total}).encode()
+    page = page_of("users", received({"users": [{"sourcedId": "u-1", "new": 1}], "total": total}))
 
-    users, found = page_of("users", body)
+    assert page.records == [UserRecord(sourced_id="u-1", extra={"new": 1})]
+    assert page.total == counted
 
-    assert users == [UserRecord(sourced_id="u-1", extra={"new": 1})]
-    assert found == counted
+
+@pytest.mark.parametrize(("body", "total"), [({"orgs": []}, 9), ({"orgs": [], "total": 5}, 5)])
+def test_the_total_may_be_in_a_header(body: object, total: int) -> None:
+    assert page_of("orgs", received(body, X_Total_Count="9")).total == total
 
 
 def test_a_page_without_a_total_has_none() -> None:
-    orgs, total = page_of("orgs", b'{"orgs": [{"sourcedId": "o-1"}]}')
+    page = page_of("orgs", received({"orgs": [{"sourcedId": "o-1"}]}))
 
-    assert (orgs, total) == ([OrgRecord(sourced_id="o-1")], None)
+    assert (page.records, page.total) == ([OrgRecord(sourced_id="o-1")], None)
+
+
+def test_a_page_that_is_null_is_empty() -> None:
+    assert page_of("orgs", received({"orgs": None})).records == []
+
+
+def test_a_byte_order_mark_before_a_page_is_ignored() -> None:
+    body = b'\xef\xbb\xbf{"orgs": [{"sourcedId": "o-1"}]}'
+
+    assert page_of("orgs", Response(200, {}, body)).records == [OrgRecord(sourced_id="o-1")]
+
+
+# -- the end of a list
+
+NOT_FOUND, BAD_REQUEST, BUSY = ApiError(404), ApiError(400), ApiError(503)
+
+
+class Lister(NamedTuple):
+    """A server with so many records, and its way to list them.
+
+    Attributes:
+        total: What it says of their number, given the page and all of them.
+        cap: The most it sends on a page.
+        beyond: What it sends beyond the last record; a slice stands for a page.
+    """
+
+    number: int
+    total: Callable[[int, int], object] = lambda page, number: None
+    cap: int = 100
+    beyond: slice | Exception = slice(0)
+
+    def page(self, limit: int, offset: int) -> list[int]:
+        """Return one page, or raise."""
+        records = list(range(self.number))
+        if offset < self.number or not offset:
+            return records[offset : offset + min(limit, self.cap)]
+        if isinstance(self.beyond, Exception):
+            raise self.beyond
+        length = min(limit, self.cap)
+        pages = [records[n : n + length] for n in range(0, self.number, length)]
+        return (pages or [[]])[self.beyond][0] if self.beyond != slice(0) else []
+
+
+def listed(server: Lister, limit: int, member: str = "sourcedId") -> list[int]:
+    """Read a list as the session does."""
+    progress, found = Progress(limit), []
+    while not progress.is_over:
+        try:
+            page = server.page(limit, progress.offset)
+        except ApiError as error:
+            if progress.ended_by(error):
+                break
+            raise
+        total = server.total(len(page), server.number)
+        body = {"users": [{member: str(each)} for each in page], "total": total}
+        records = progress.add(page_of("users", received(body)))
+        found += [int(record.sourced_id or record.given_name) for record in records]
+    return found
+
+
+LAST_PAGE, FIRST_PAGE, NO_PAGE = slice(-1, None), slice(0, 1), slice(0)
+TOTALS: dict[str, Callable[[int, int], object]] = {
+    "none": lambda page, number: None,
+    "right": lambda page, number: number,
+    "text": lambda page, number: str(number),
+    "of-the-page": lambda page, number: page,
+    "capped": lambda page, number: min(number, 8),
+    "nought": lambda page, number: 0,
+}
+
+
+@given(
+    number=st.integers(0, 40),
+    limit=st.integers(1, 8),
+    total=st.sampled_from(sorted(TOTALS)),
+    beyond=st.sampled_from([NO_PAGE, LAST_PAGE, FIRST_PAGE, NOT_FOUND]),
+)
+def test_every_record_is_listed_once_whatever_the_server_says_of_their_number(
+    number: int, limit: int, total: str, beyond: slice | Exception
+) -> None:
+    server = Lister(number, TOTALS[total], beyond=beyond)
+
+    assume(total != "none" or not (beyond in (LAST_PAGE, FIRST_PAGE) and number == limit))
+    assert listed(server, limit) == list(range(number))
+
+
+@given(
+    number=st.integers(0, 40),
+    cap=st.integers(1, 8),
+    total=st.sampled_from(["none", "right", "text"]),
+    beyond=st.sampled_from([NO_PAGE, LAST_PAGE, NOT_FOUND]),
+)
+def test_every_record_is_listed_when_pages_are_shorter_than_asked_for(
+    number: int, cap: int, total: str, beyond: slice | Exception
+) -> None:
+    assert listed(Lister(number, TOTALS[total], cap, beyond), 10) == list(range(number))
+
+
+@pytest.mark.parametrize("beyond", [NOT_FOUND, BAD_REQUEST, BUSY])
+def test_an_error_after_the_counted_records_costs_nothing(beyond: Exception) -> None:
+    assert listed(Lister(6, TOTALS["right"], beyond=beyond), 3) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("number", "beyond", "is_end"),
+    [
+        *((5, error, True) for error in (NOT_FOUND, BAD_REQUEST, ApiError(416), ApiError(422))),
+        *((2, error, True) for error in (NOT_FOUND, BAD_REQUEST)),
+        *((6, NOT_FOUND, True), (3, NOT_FOUND, True)),
+        *((6, BAD_REQUEST, False), (3, BAD_REQUEST, False), (5, BUSY, False)),
+        (5, ProtocolError("dropped"), False),
+    ],
+)
+def test_an_error_after_an_unknown_number_of_records_is_the_end_where_it_says_so(
+    number: int, beyond: Exception, is_end: bool
+) -> None:
+    progress = Progress(3)
+    for offset in range(0, number, 3):
+        page = {"users": [{"sourcedId": str(n)} for n in range(offset, min(offset + 3, number))]}
+        progress.add(page_of("users", received(page)))
+
+    assert progress.ended_by(beyond) == is_end
+
+
+@pytest.mark.parametrize(("lengths", "is_end"), [([2, 2], False), ([2, 1], True)])
+def test_a_page_is_short_by_the_measure_of_the_pages_before(
+    lengths: list[int], is_end: bool
+) -> None:
+    progress = Progress(3)
+    for length in lengths:
+        users = [{"sourcedId": f"{progress.offset}-{n}"} for n in range(length)]
+        progress.add(page_of("users", received({"users": users})))
+
+    assert progress.ended_by(BAD_REQUEST) == is_end
+
+
+def test_an_error_is_not_the_end_while_records_are_missing() -> None:
+    progress = Progress(3)
+    progress.add(page_of("users", received({"users": [{"sourcedId": "1"}], "total": 2})))
+
+    assert not progress.ended_by(NOT_FOUND)
+
+
+@pytest.mark.parametrize("error", [NOT_FOUND, BAD_REQUEST])
+def test_an_error_in_place_of_the_first_page_is_one(error: Exception) -> None:
+    assert not Progress(3).ended_by(error)
+
+
+@pytest.mark.parametrize(
+    ("number", "total"), [(3, "none"), (3, "right"), (2, "right")], ids=["full", "counted", "short"]
+)
+def test_a_server_that_ignores_the_offset_does_not_pass_for_whole(number: int, total: str) -> None:
+    page = {"users": [{"sourcedId": str(n)} for n in range(number)]}
+    answer = received(page | ({"total": 9} if total == "right" else {}))
+    progress = Progress(3)
+    progress.add(page_of("users", answer))
+
+    with pytest.raises(ProtocolError, match="ignores `offset`"):
+        progress.add(page_of("users", answer))
+
+
+def test_records_without_ids_are_not_taken_for_the_same() -> None:
+    assert listed(Lister(7, TOTALS["right"]), 3, "givenName") == list(range(7))
+    alike = received({"users": [{"status": "active"}]})
+    progress = Progress(3)
+    progress.add(page_of("users", alike))
+
+    with pytest.raises(ProtocolError, match="ignores `offset`"):
+        progress.add(page_of("users", alike))
+
+
+def test_a_list_that_goes_round_and_round_ends() -> None:
+    pages = [received({"users": [{"sourcedId": str(n)}]}) for n in range(4)]
+    progress, found = Progress(1), 0
+    for page in itertools.cycle(pages):
+        found += len(progress.add(page_of("users", page)))
+        if progress.is_over:
+            break
+
+    assert found == 4

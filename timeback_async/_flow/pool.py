@@ -209,7 +209,7 @@ class RequestPool:
             if 200 <= response.status < 300:
                 if token.proven_at == inf:
                     self.tokens.prove(request.scope, token)
-                error = self._misdirected(call, response)
+                error = self._unproven(call, token, response)
             else:
                 error = self._judge(call, token, response, sent_at)
             if error is not None:
@@ -307,10 +307,19 @@ class RequestPool:
             call.doubtful = True
         return error
 
-    def _misdirected(self, call: Call, response: Response) -> ProtocolError | None:
-        """Return an error when a 2xx answer is not about our record; see `identity`."""
+    def _unproven(self, call: Call, token: Token, response: Response) -> Exception | None:
+        """Return an error when a 2xx answer is no proof, or is not about our record.
+
+        The cases, in the order of the code:
+        - it says that the request failed: the record was not saved
+        - it does not say what became of the request
+        - it is about our record, or about none; see `identity`
+        - it is about another record
+        """
         try:
-            found = answered_id(call.request, response)
+            found = answered_id(call.request, response, call.sent_as, token.authorization)
+        except ApiError as error:
+            return error
         except ProtocolError as error:
             call.unanswered = call.doubtful = True
             return without_frames(error)
@@ -325,7 +334,7 @@ class RequestPool:
 
         The cases, in the order of the code:
         - throttled: it asks for a wait
-        - rejected, or answered with another record, by a server that is well: no overload
+        - rejected, or answered without proof or with another record, by a server that is well
         - the one free disconnect: it is not reported
         - any other failure
         """
@@ -334,8 +343,8 @@ class RequestPool:
             # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
             self._window.throttled(asked, now)
-        elif getattr(error, "misdirected", False) or not (
-            isinstance(error, TransportError) or getattr(error, "retryable", False)
+        elif call.answered is not None and (
+            getattr(error, "misdirected", False) or not getattr(error, "retryable", False)
         ):
             self._window.succeeded(seconds, now)
         elif not is_forgivable(call, error):

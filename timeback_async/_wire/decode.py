@@ -5,11 +5,9 @@ Each decoder is a function of the module: a result is pickled together with its 
 
 from typing import Any
 
-import msgspec
-
 from ..errors import ProtocolError
 from ..models import AgentRecord, StudentRecord, UserRecord
-from .http import NOT_JSON
+from .http import NOT_JSON, decoded_json
 
 __all__ = [
     "decode_agent",
@@ -29,7 +27,7 @@ def decoded_object(body: bytes) -> dict[str, Any]:
         ProtocolError: The body is not JSON.
     """
     try:
-        decoded = msgspec.json.decode(body)
+        decoded = decoded_json(body)
     except NOT_JSON:
         raise ProtocolError("the answer is not JSON") from None
     return decoded if isinstance(decoded, dict) else {}
@@ -43,21 +41,28 @@ def _echo(body: bytes) -> dict[str, Any]:
         return {}
 
 
+def _person(answer: dict[str, Any], envelope: str) -> dict[str, Any] | None:
+    """Return the person in an answer, with or without an envelope; None if there is none."""
+    person = answer.get(envelope, answer if "sourcedId" in answer else None)
+    return person if isinstance(person, dict) else None
+
+
 def decode_student(body: bytes) -> StudentRecord | None:
     """Return the student in the answer to a write, or None if there is none."""
-    student = _echo(body).get("student")
-    return StudentRecord.from_wire(student) if isinstance(student, dict) else None
+    student = _person(_echo(body), "student")
+    return None if student is None else StudentRecord.from_wire(student)
 
 
 def decode_user(body: bytes) -> UserRecord | None:
     """Return the user in the answer to a write, or None if there is none."""
-    user = _echo(body).get("user")
-    return UserRecord.from_wire(user) if isinstance(user, dict) else None
+    user = _person(_echo(body), "user")
+    return None if user is None else UserRecord.from_wire(user)
 
 
 def decode_read_user(body: bytes) -> UserRecord:
     """Return the user in the answer to a read."""
-    return UserRecord.from_wire(decoded_object(body)["user"])
+    answer = decoded_object(body)
+    return UserRecord.from_wire(answer.get("user", answer))
 
 
 def decode_agent(body: bytes) -> AgentRecord | None:
@@ -70,7 +75,7 @@ def decode_agent(body: bytes) -> AgentRecord | None:
 
 def decode_agents(body: bytes) -> list[AgentRecord]:
     """Return the links in the answer to a read."""
-    return [AgentRecord.from_wire(agent) for agent in decoded_object(body)["agents"]]
+    return [AgentRecord.from_wire(agent) for agent in decoded_object(body)["agents"] or ()]
 
 
 def decode_nothing(body: bytes) -> None:

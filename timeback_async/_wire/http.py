@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["CREATEPUT", "NOT_JSON", "READONLY", "Request", "Response"]
+__all__ = ["CREATEPUT", "NOT_JSON", "READONLY", "Request", "Response", "decoded_json"]
 
 SCOPE_PREFIX = "https://purl.imsglobal.org/spec/or/v1p2/scope/"
 CREATEPUT = SCOPE_PREFIX + "roster.createput"
@@ -14,7 +14,19 @@ READONLY = SCOPE_PREFIX + "roster.readonly"
 # The errors of decoding what is not JSON: broken, nested too deeply, not UTF-8.
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+
+
+def decoded_json(body: bytes) -> Any:
+    """Return a body decoded as JSON; a byte order mark before it is ignored.
+
+    Raises one of `NOT_JSON`.
+
+    Source: RFC 8259 section 8.1 (a parser may ignore the mark).
+    """
+    return msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -75,14 +87,14 @@ class Response(msgspec.Struct, frozen=True):
     close_connection: Callable[[], None] = lambda: None
 
     def json(self) -> object:
-        """Return the body decoded as JSON.
+        """Return the body decoded as JSON; a byte order mark before it is ignored.
 
         Raises:
             msgspec.DecodeError: The body is not JSON.
             UnicodeDecodeError: The body is not UTF-8.
             RecursionError: The body is nested too deeply.
         """
-        return msgspec.json.decode(self.body)
+        return decoded_json(self.body)
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"

@@ -1,58 +1,189 @@
-"""Read a list page by page: the request for one page, and the records in its answer."""
+"""Read a list page by page: the request for a page, the records in its answer, and the end."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from ..errors import ConfigError
+import msgspec
+
+from ..errors import ConfigError, ProtocolError
 from ..models import OrgRecord, UserRecord
 from .codec import ROOT
 from .decode import decoded_object
-from .http import READONLY, Request
+from .http import READONLY, Request, Response
 
-__all__ = ["MAX_PAGE", "page_of", "page_request"]
+__all__ = ["MAX_PAGE", "Progress", "Query", "page_of"]
 
 MAX_PAGE = 100
 RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
 
 
-def page_request(
-    collection: str,
-    *,
-    limit: int,
-    offset: int,
-    filter: str | None,
-    sort: str | None,
-    order_by: str | None,
-    fields: str | Sequence[str] | None,
-) -> Request:
-    """Return the request for one page of `users` or `orgs`.
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is asked for.
+
+    Attributes:
+        collection: "users" or "orgs".
+        limit: Records on a page.
+        filter: The filter, or None.
+        sort: The field to sort by, or None.
+        order_by: "ASC", "DESC" or None.
+        fields: The fields to return, as a sequence or as text with commas; None for all.
+    """
+
+    collection: str
+    limit: int
+    filter: str | None = None
+    sort: str | None = None
+    order_by: str | None = None
+    fields: str | Sequence[str] | None = None
+
+    def page(self, offset: int) -> Request:
+        """Return the request for the page that begins at `offset`.
+
+        Raises:
+            ConfigError: `limit` is not from 1 to 100, or `order_by` is neither ASC nor DESC.
+
+        Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
+        """
+        limit, order_by, fields = self.limit, self.order_by, self.fields
+        if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+            raise ConfigError(f"page_size: must be a whole number from 1 to {MAX_PAGE}")
+        if order_by is not None and order_by.upper() not in ("ASC", "DESC"):
+            raise ConfigError('order_by: must be "ASC" or "DESC"')
+        query = {
+            "limit": limit,
+            "offset": offset,
+            "filter": self.filter,
+            "sort": self.sort,
+            "orderBy": order_by and order_by.upper(),
+            "fields": fields if fields is None or isinstance(fields, str) else ",".join(fields),
+        }
+        given = {name: value for name, value in query.items() if value is not None}
+        path = f"{ROOT}/{self.collection}?{urlencode(given, quote_via=quote, safe='')}"
+        return Request("GET", path, READONLY, None, self.collection)
+
+    def __repr__(self) -> str:
+        return f"Query({self.collection!r}, …)"  # a filter may name a person
+
+
+class Page(NamedTuple):
+    """One page of a list.
+
+    Attributes:
+        records: The records on it.
+        total: The number of records on all pages, as the server counts them; None if unknown.
+        identity: The same for two pages with the same records.
+        has_ids: Whether each record has an id. Those without look alike.
+    """
+
+    records: list[Any]
+    total: int | None
+    identity: int
+    has_ids: bool
+
+
+def page_of(collection: str, response: Response) -> Page:
+    """Return the page in an answer.
 
     Raises:
-        ConfigError: `limit` is not from 1 to 100, or `order_by` is neither ASC nor DESC.
+        ProtocolError: The answer is not JSON.
 
-    Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
+    Source: OneRoster 1.2 REST binding (the header X-Total-Count).
     """
-    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-        raise ConfigError(f"page_size: must be a whole number from 1 to {MAX_PAGE}")
-    if order_by is not None and order_by.upper() not in ("ASC", "DESC"):
-        raise ConfigError('order_by: must be "ASC" or "DESC"')
-    query = {
-        "limit": limit,
-        "offset": offset,
-        "filter": filter,
-        "sort": sort,
-        "orderBy": order_by and order_by.upper(),
-        "fields": fields if fields is None or isinstance(fields, str) else ",".join(fields),
-    }
-    given = {name: value for name, value in query.items() if value is not None}
-    path = f"{ROOT}/{collection}?{urlencode(given, quote_via=quote, safe='')}"
-    return Request("GET", path, READONLY, None, collection)
+    page = decoded_object(response.body)
+    records = [RECEIVED[collection].from_wire(item) for item in page[collection] or ()]
+    ids = [record.sourced_id for record in records]
+    total = _count(page.get("total"))
+    if total is None:
+        total = _count(response.headers.get("X-Total-Count"))
+    has_ids = all(ids)
+    identity = hash(frozenset(ids) if has_ids else response.body)
+    return Page(records, total, identity, has_ids)
 
 
-def page_of(collection: str, body: bytes) -> tuple[list[Any], int | None]:
-    """Return the records of one page, and the total of all pages or None."""
-    page = decoded_object(body)
-    found = [RECEIVED[collection].from_wire(item) for item in page[collection]]
-    total = page.get("total")
-    return found, total if isinstance(total, int) else None
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+class Progress:
+    """Decides after each page of a list whether there is another one.
+
+    Args:
+        limit: The number of records on a full page.
+
+    Attributes:
+        offset: Number of records received so far.
+        is_over: Whether the last page was received.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._largest = self._length = 0  # of all pages, of the last one
+        self._seen: set[int] = set()
+        self._total: int | None = None
+        self.offset = 0
+        self.is_over = False
+
+    def add(self, page: Page) -> list[Any]:
+        """Return the records of the next page that are new.
+
+        The cases, in the order of the code:
+        - an empty page is the end
+        - a page that was there before: see `_repeated`
+        - the total is reached. On a full page that is not believed: some totals count one page,
+          or stop at a round number
+        - there may be more, even after a short page: some servers send fewer than `limit`
+
+        Raises:
+            ProtocolError: The server ignores `offset`, so the rest cannot be read.
+        """
+        self._total, length = page.total, len(page.records)
+        if not length:
+            self.is_over = True
+            return []
+        if page.identity in self._seen:
+            self._repeated(page)
+            return []
+        self._seen.add(page.identity)
+        self.offset += length
+        self._length, self._largest = length, max(length, self._largest)
+        self.is_over = self._is_counted and length != self._limit
+        return page.records
+
+    def ended_by(self, error: Exception) -> bool:
+        """Return whether an error in place of the next page says that there is none.
+
+        The cases, in the order of the code:
+        - the first page: no
+        - the total is known: whether it was reached; then the error costs nothing
+        - "not found": yes
+        - "bad request": after a short page
+        """
+        if not self.offset or self._total is not None:
+            return self.offset > 0 and self._is_counted
+        status = getattr(error, "status", None)
+        is_alone = self._length == self.offset
+        is_short = self._length < (self._limit if is_alone else self._largest)
+        return status == 404 or (status in (400, 416, 422) and is_short)
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether there are as many records as the server has counted."""
+        return self._total is not None and self.offset >= self._total
+
+    def _repeated(self, page: Page) -> None:
+        """End the list, or raise when records are missing.
+
+        Some servers send the last page again for each offset beyond it, or the first one. One that
+        ignores `offset` has sent everything when its first page is not a full one.
+        """
+        worked_before = len(self._seen) > 1
+        if self._total is None:
+            is_whole = page.has_ids and (worked_before or self._length != self._limit)
+        else:
+            is_whole = self._is_counted
+        if not is_whole:
+            raise ProtocolError("the server sent the same page twice: it ignores `offset`")
+        self.is_over = True

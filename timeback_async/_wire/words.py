@@ -40,7 +40,7 @@ ENTRIES = (
 APART = frozenset(["student", "user", "agent", "org", *ENTRIES]) - {"statusinfoset"}
 
 _is_code = re.compile(r"[A-Za-z0-9_.:/#-]{1,64}").fullmatch
-_title = re.compile(r"<title[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE).search
+_title = re.compile(r"<(?:title|h1)\b[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE).search
 # Not text: control characters, and what could not be decoded.
 _unreadable = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]").search
 _blank = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -104,7 +104,7 @@ def facts_of(root: object, depth: int = 2, apart: Collection[str] = ()) -> dict[
 
 
 def _plain_words(text: str) -> str:
-    """Return the first line of a text, or the title of a page; "" for JSON that was cut off."""
+    """Return the first line of a text, or the title or heading of a page; "" for JSON that was cut off."""
     if text.startswith("<"):
         title = _title(text)
         return html.unescape(title[1]) if title else ""

@@ -1,11 +1,14 @@
-"""The forms in which the mock server reports an error, without any HTTP library."""
+"""What the mock server answers when something is wrong, without any HTTP library."""
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Answer", "ErrorBody", "Refusal", "imsx_error", "injected_error", "oauth_error"]
+__all__ = [
+    "TOKEN_ANSWERS", "UNDONE", "Answer", "ErrorBody", "Refusal", "altered", "imsx_error",
+    "injected_error", "oauth_error",
+]  # fmt: skip
 
 ErrorBody = Literal["imsx", "html", "text", "empty", "deep"]
 
@@ -71,3 +74,50 @@ def injected_error(status: int, form: ErrorBody) -> Answer:
         case "empty":
             return Answer(status, b"", "text/plain", headers)
     return Answer(status, b"[" * 200_000, "application/json", headers)  # "deep"
+
+
+_PAGE = b"<html><head><title>Back soon</title></head><body>Maintenance</body></html>"
+BACK_SOON = Answer(200, _PAGE, "text/html")
+
+# The 2xx answers to requests that are not carried out; see `Faults.answers`.
+UNDONE = {
+    "imsx-failure": msgspec.structs.replace(imsx_error(400, "not saved", {}), status=200),
+    "gateway-error": Answer(200, b'{"message": "Internal server error"}'),
+    "html": BACK_SOON,
+    "text": Answer(200, b"try again later", "text/plain"),
+}
+
+# The odd answers of the token endpoint; see `Faults.token_answers`.
+TOKEN_ANSWERS = {
+    "html": BACK_SOON,
+    "no-token": Answer(200, b'{"token_type": "bearer", "expires_in": 3600}'),
+    "temporarily-unavailable": oauth_error(400, "temporarily_unavailable"),
+}
+
+
+def altered(form: str | None, status: int, answer: object) -> tuple[int, bytes]:
+    """Return the status and the body with which a request that was carried out is answered.
+
+    Args:
+        form: One of `Faults.answers` that is not in `UNDONE`, or None for the usual answer.
+        status: The usual status.
+        answer: The usual answer; None for one without a body.
+    """
+    match form:
+        case "202":
+            return 202, b"{}"
+        case "207":
+            return 207, b'{"results": [{"status": 200}]}'
+        case "processing":
+            return 200, b'{"imsx_codeMajor": "processing", "imsx_severity": "status"}'
+        case "other-id" | "lower-case-id" if isinstance(answer, dict):
+            answer = {name: _renamed(form, inner) for name, inner in answer.items()}
+    body = b"" if answer is None else json.dumps(answer, ensure_ascii=False).encode()
+    return status, b"\xef\xbb\xbf" + body if form == "bom" else body
+
+
+def _renamed(form: str, record: Any) -> Any:
+    if not isinstance(record, dict) or "sourcedId" not in record:
+        return record
+    own = record["sourcedId"]
+    return record | {"sourcedId": own.lower() if form == "lower-case-id" else f"other-{own}"}

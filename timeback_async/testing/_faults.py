@@ -3,20 +3,27 @@
 import random
 from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Literal, Self
+from math import inf
+from typing import Literal, Self, TypeVar, get_args
 
 import msgspec
 
 __all__ = ["Faults", "Throttle"]
 
 Hint = Literal["seconds", "date", "ms"] | None
+AnswerForm = Literal[
+    "imsx-failure", "gateway-error", "html", "text",
+    "202", "207", "processing", "other-id", "lower-case-id", "bom",
+]  # fmt: skip
+TokenAnswer = Literal["html", "no-token", "temporarily-unavailable"]
+Name = TypeVar("Name")
 
 
 class Throttle(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate limit of the mock server, for the rostering API.
+    """A limit of the mock server for requests to the rostering API.
 
     Attributes:
-        rate: Requests per second on average; greater than 0.
+        rate: Requests per second on average; greater than 0. By default there is no such limit.
         burst: The most requests at once: the size of the bucket, or of one window; 1 or more.
         kind: "bucket" refills steadily. "window" refills at once, `burst / rate` seconds after the
             first request in the window.
@@ -24,14 +31,17 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
             a number or an HTTP date), "ms" (`retry-after-ms`), or None to say nothing.
         status: The HTTP status of a rejection.
         rejections_cost: Whether a rejected request counts against the limit.
+        max_in_flight: The most requests at the same time, whatever their rate; 0 for no such
+            limit. A request above it is rejected at once.
     """
 
-    rate: float
+    rate: float = inf
     burst: float = 20
     kind: Literal["bucket", "window"] = "bucket"
     retry_after: Hint = "seconds"
     status: int = 429
     rejections_cost: bool = False
+    max_in_flight: int = 0
 
 
 class Limiter:
@@ -80,7 +90,21 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
         throttle: A rate limit, or None.
         error_body: The body of the errors in `statuses` and `token_statuses`: "imsx" (OneRoster's
             JSON), "html", "text", "empty", or "deep" (200 KB of "[").
+        answers: Rate of each 2xx answer that is not the usual one, such as `{"html": 0.01}`; the
+            rates add up to 1 at most. The request is not carried out with these:
+            - "imsx-failure": 200 with OneRoster's status of failure
+            - "gateway-error": 200 with `{"message": …}`
+            - "html", "text": 200 with a page or a text of a server in between
+            It is carried out with these:
+            - "202", "207": that status, in place of the record
+            - "processing": 200 with OneRoster's status for what is not done yet
+            - "other-id", "lower-case-id": the record has another id, or its id in lower case
+            - "bom": the usual answer after a byte order mark
         token_statuses: Rate of each HTTP error status at the token endpoint.
+        token_answers: Rate of each odd answer of the token endpoint: "html" (200 with a page),
+            "no-token" (200 without `access_token`), "temporarily-unavailable" (that OAuth error,
+            with 400).
+        token_delay: Time after its issue until a token is accepted.
         token_lifetime: Time for which a token is valid.
         revoke_every: All tokens are revoked each time this number of requests has arrived; 2 or
             more, or 0 for never.
@@ -96,10 +120,18 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     slow_seconds: float = 0.05
     throttle: Throttle | None = None
     error_body: Literal["imsx", "html", "text", "empty", "deep"] = "imsx"
+    answers: Mapping[AnswerForm, float] = {}
     token_statuses: Mapping[int, float] = {}
+    token_answers: Mapping[TokenAnswer, float] = {}
+    token_delay: float = 0.0
     token_lifetime: float = 3600.0
     revoke_every: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field, forms in (("answers", AnswerForm), ("token_answers", TokenAnswer)):
+            if unknown := sorted(set(getattr(self, field)) - set(get_args(forms))):
+                raise ValueError(f"{field}: unknown {unknown}; use {', '.join(get_args(forms))}")
 
     @classmethod
     def preset(cls, name: str, seed: int = 0) -> Self:
@@ -144,16 +176,16 @@ def happens(draw: random.Random, rate: float) -> bool:
     return rate > 0 and draw.random() < rate
 
 
-def drawn(draw: random.Random, rates: Mapping[int, float]) -> int:
-    """Return one of the statuses, each at its own rate, or 0 for none of them."""
+def drawn(draw: random.Random, rates: Mapping[Name, float]) -> Name | None:
+    """Return one of the names, each at its own rate, or None for none of them."""
     if not rates:
-        return 0
+        return None
     left = draw.random()
-    for status, rate in rates.items():
+    for name, rate in rates.items():
         left -= rate
         if left < 0:
-            return status
-    return 0
+            return name
+    return None
 
 
 def retry_headers(form: Hint, wait: float, now: float) -> dict[str, str]:

@@ -5,10 +5,10 @@ the faults (`_faults`) and the sending (`_http`).
 """
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -17,9 +17,17 @@ from aiohttp import web
 
 from .._config import Config
 from .._wire.http import CREATEPUT, READONLY
-from ._answers import Refusal, imsx_error, injected_error, oauth_error
+from ._answers import (
+    TOKEN_ANSWERS,
+    UNDONE,
+    Refusal,
+    altered,
+    imsx_error,
+    injected_error,
+    oauth_error,
+)
 from ._api import RosteringApi
-from ._faults import Faults, Limiter, drawn, happens, retry_headers
+from ._faults import Faults, Limiter, Throttle, drawn, happens, retry_headers
 from ._http import CountingServer, dropped, response, send_in_pieces
 from ._stores import Stores
 from ._tokens import Tokens, token_refusal
@@ -90,7 +98,8 @@ class MockServer:
     def faults(self, faults: Faults) -> None:
         self._faults = faults
         self._random = random.Random(faults.seed)
-        self._limiter = Limiter(faults.throttle) if faults.throttle else None
+        throttle = faults.throttle
+        self._limiter = Limiter(throttle) if throttle and throttle.rate < inf else None
 
     @property
     def base_url(self) -> str:
@@ -209,6 +218,8 @@ class MockServer:
         if faults.revoke_every and self.requests and self.requests % faults.revoke_every == 0:
             self.revoke_tokens()
         self.requests += 1
+        if faults.throttle and 0 < faults.throttle.max_in_flight < self.in_flight:
+            raise self._rejection(faults.throttle, 0.0)
         await self._wait(faults.latency)
         if happens(self._random, faults.drop_before):
             return dropped(request)
@@ -216,12 +227,15 @@ class MockServer:
         body = await request.read()
         if status := drawn(self._random, faults.statuses):
             return response(injected_error(status, faults.error_body))
+        form = drawn(self._random, faults.answers)
+        if form in UNDONE:
+            return response(UNDONE[form])
         scope = READONLY if request.method == "GET" else CREATEPUT
         self._tokens.check(request.headers.get("Authorization", ""), scope, time.monotonic())
         status, answer = self._api.route(request.method, path, query, body)
         if happens(self._random, faults.drop_after):
             return dropped(request)
-        return await self._deliver(request, status, answer)
+        return await self._deliver(request, *altered(form, status, answer))
 
     async def _wait(self, latency: float | tuple[float, float]) -> None:
         if isinstance(latency, tuple):
@@ -233,13 +247,15 @@ class MockServer:
         throttle = self._faults.throttle
         wait = self._limiter.wait(time.monotonic()) if self._limiter else 0.0
         if throttle and wait:
-            headers = retry_headers(throttle.retry_after, wait, time.time())
-            raise Refusal(throttle.status, "too many requests", headers)
+            raise self._rejection(throttle, wait)
+
+    def _rejection(self, throttle: Throttle, wait: float) -> Refusal:
+        headers = retry_headers(throttle.retry_after, wait, time.time())
+        return Refusal(throttle.status, "too many requests", headers)
 
     async def _deliver(
-        self, request: web.BaseRequest, status: int, answer: object
+        self, request: web.BaseRequest, status: int, body: bytes
     ) -> web.StreamResponse:
-        body = b"" if answer is None else json.dumps(answer, ensure_ascii=False).encode()
         faults = self._faults
         if not body or not (faults.truncate or faults.slow):
             return web.Response(status=status, body=body, content_type="application/json")
@@ -256,12 +272,15 @@ class MockServer:
     # -- tokens
 
     async def _grant(self, request: web.BaseRequest) -> web.StreamResponse:
+        faults = self._faults
         self.token_requests += 1
         body = (await request.read()).decode(errors="replace")
         form = {name: values[0] for name, values in parse_qs(body).items()}
-        await self._wait(self._faults.latency)
-        if status := drawn(self._random, self._faults.token_statuses):
-            return response(injected_error(status, self._faults.error_body))
+        await self._wait(faults.latency)
+        if status := drawn(self._random, faults.token_statuses):
+            return response(injected_error(status, faults.error_body))
+        if odd := drawn(self._random, faults.token_answers):
+            return response(TOKEN_ANSWERS[odd])
         if request.method != "POST":
             return response(oauth_error(400, "unsupported_grant_type"))
         authorization = request.headers.get("Authorization", "")
@@ -269,8 +288,10 @@ class MockServer:
         if refusal := token_refusal(form, authorization, client, self.scopes):
             return response(refusal)
         token = f"mock-{self._random.getrandbits(64):016x}-{self.token_requests}"
-        lifetime = self._faults.token_lifetime
-        return response(self._tokens.issue(token, form["scope"], lifetime, time.monotonic()))
+        issued = self._tokens.issue(
+            token, form["scope"], faults.token_lifetime, time.monotonic(), faults.token_delay
+        )
+        return response(issued)
 
     def _state(self) -> dict[str, Any]:
         return {

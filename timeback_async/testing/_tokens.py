@@ -13,19 +13,28 @@ class Tokens:
     """Issues, checks and revokes tokens. Instants are passed in, in seconds.
 
     Attributes:
-        valid: The instant at which each token ends, and its scopes.
+        valid: The instants at which each token begins and ends, and its scopes.
     """
 
     def __init__(self) -> None:
-        self.valid: dict[str, tuple[float, frozenset[str]]] = {}
+        self.valid: dict[str, tuple[float, float, frozenset[str]]] = {}
 
-    def issue(self, token: str, scope: str, lifetime: float, now: float) -> Answer:
+    def issue(
+        self, token: str, scope: str, lifetime: float, now: float, delay: float = 0.0
+    ) -> Answer:
         """Make a token valid for some seconds and return the answer that holds it.
+
+        Args:
+            token: The token.
+            scope: Its scopes, separated by spaces.
+            lifetime: For how many seconds from now it is valid.
+            now: The present instant.
+            delay: After how many seconds it is valid.
 
         Source: RFC 6749 section 5.1.
         """
         scopes = frozenset(scope.split())
-        self.valid[token] = (now + lifetime, scopes)
+        self.valid[token] = (now + delay, now + lifetime, scopes)
         body = {
             "access_token": token,
             "token_type": "bearer",
@@ -42,8 +51,8 @@ class Tokens:
                 scope.
         """
         scheme, _, token = authorization.partition(" ")
-        ends, scopes = self.valid.get(token, (0.0, frozenset[str]()))
-        if scheme.lower() != "bearer" or now >= ends:
+        begins, ends, scopes = self.valid.get(token, (0.0, 0.0, frozenset[str]()))
+        if scheme.lower() != "bearer" or not begins <= now < ends:
             raise Refusal(401, "the token is missing or no longer valid")
         if scope not in scopes:
             raise Refusal(403, "the token lacks the scope")

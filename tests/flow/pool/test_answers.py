@@ -15,7 +15,7 @@ from timeback_async._flow.call import Call
 from timeback_async._flow.identity import CONFIRMATIONS, REMEMBERED, Identities
 from timeback_async._statistics import WindowMode
 from timeback_async._wire.codec import fetch_user, upsert
-from timeback_async.errors import ProtocolError
+from timeback_async.errors import ApiError, ProtocolError
 
 
 def about(sourced_id: str, closed: list[str] | None = None) -> Response:
@@ -90,7 +90,8 @@ async def test_a_success_that_is_not_json_is_not_believed(body: bytes) -> None:
         answer(201),
         answer(204),
         answer(200, {"student": {}}),
-        answer(200, {"ok": True}),
+        answer(200, {"sourcedId": "s-1"}),
+        answer(200, b"OK"),
     ],
     ids=repr,
 )
@@ -101,6 +102,49 @@ async def test_a_success_that_names_no_record_is_a_success(response: Response) -
     await rig.pool.send(rig.call(request=upsert(student("s-1")).request))
 
     assert len(rig.server.sent) == 1
+
+
+@simulated
+async def test_a_success_that_says_failure_is_an_answer_and_is_not_repeated() -> None:
+    failure = {"imsx_codeMajor": "failure", "imsx_description": "token-1 may not save Ada"}
+    rig = scripted(answer(200, failure, X_Request_ID="theirs"), retry=AT_ONCE)
+    call = rig.call(request=upsert(student("s-1")).request)
+
+    with pytest.raises(ApiError) as caught:
+        await rig.pool.send(call)
+
+    assert str(caught.value) == "HTTP 200: … may not save …"
+    assert caught.value.request_id == "theirs"
+    assert len(rig.server.sent) == 1
+    assert not call.unanswered
+
+
+@pytest.mark.parametrize(
+    "response", [answer(202), answer(207, {"a": 1}), answer(200, {"a": 1})], ids=repr
+)
+@simulated
+async def test_a_success_without_proof_leaves_it_open_and_is_not_repeated(
+    response: Response,
+) -> None:
+    rig = scripted(response, retry=AT_ONCE)
+    call = rig.call(request=upsert(student("s-1")).request)
+
+    with pytest.raises(ProtocolError, match="no proof"):
+        await rig.pool.send(call)
+
+    assert len(rig.server.sent) == 1
+    assert call.unanswered
+
+
+@simulated
+async def test_a_server_that_answers_without_proof_is_not_down() -> None:
+    rig = scripted(answer(202), latency=1.0, retry=AT_ONCE, adaptive=True)
+    request = upsert(student()).request
+
+    await rig.settle(*(rig.pool.send(rig.call(request=request)) for _ in range(200)))
+
+    assert rig.pool.statistics().mode is WindowMode.OPEN
+    assert rig.pool.down_for() == 0
 
 
 @simulated

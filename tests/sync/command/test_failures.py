@@ -3,6 +3,7 @@
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,49 @@ def test_a_run_in_the_folder_of_the_roster_can_be_repeated(server: MockServer) -
     codes = [sync(".", *outputs).exit_code for _ in range(2)]
 
     assert codes == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("form", "outcome", "told"),
+    [
+        ("imsx-failure", "failed", "HTTP 200: invaliddata not saved"),
+        ("gateway-error", "failed", "HTTP 200: Internal server error"),
+        ("202", "unknown", "HTTP 202: accepted, but no proof that it was saved"),
+        ("207", "unknown", "HTTP 207: no proof that it was saved"),
+        ("processing", "unknown", "HTTP 200: accepted, but no proof that it was saved"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["people", "links"])
+def test_what_a_2xx_does_not_prove_is_not_remembered(
+    server: MockServer, kind: str, form: Any, outcome: str, told: str
+) -> None:
+    if kind == "links":  # the people are known, so that links alone are sent
+        sync(family(*({**person, "agentSourcedIds": ""} for person in FAMILY)))
+    server.faults, before = Faults(answers={form: 1.0}), server.requests
+    first = figures(family())
+    sent = server.requests - before
+    server.faults = Faults()
+    second = figures("family")
+
+    assert (first["exit"], second["exit"]) == (1, 0)
+    assert first["phases"][kind][outcome] == first["phases"][kind]["planned"] > 0
+    assert {each["reason"] for each in first["failures"] if each["outcome"] == outcome} == {told}
+    assert second["phases"][kind]["saved"] == first["phases"][kind]["planned"]
+    assert sent == first["phases"][kind]["planned"]
+
+
+def test_a_link_whose_deletion_is_not_proven_is_deleted_the_next_night(server: MockServer) -> None:
+    sync(family())
+    family(child("s-1"), *FAMILY[1:])
+    wanted = ("family", "--unlink-absent", "--max-removals", "1")
+    server.faults = Faults(answers={"imsx-failure": 1.0})
+    first = figures(*wanted)
+    server.faults = Faults()
+    second = figures(*wanted)
+
+    assert (first["exit"], second["exit"]) == (1, 0)
+    assert first["phases"]["unlinks"] == {"planned": 1, "failed": 1}
+    assert second["phases"]["unlinks"] == {"planned": 1, "deleted": 1}
 
 
 @pytest.mark.parametrize("option", ["--failures", "--report"])
