@@ -7,7 +7,7 @@
     ├── SourceError            the iterable of records itself raised
     ├── AuthError              credentials, scope or token rejected, or no token
     ├── TransportError         no complete answer was seen
-    │   ├── ConnectError       no connection: unknown host, refused, TLS
+    │   ├── ConnectError       no connection: unknown host, refused, TLS, proxy
     │   ├── TimedOutError      connected, but no answer in time
     │   └── ProtocolError      an answer that is broken, too large, or to another request
     ├── DeadlineError          a single call used up its time; the last cause is attached
@@ -136,7 +136,8 @@ class TransportError(TimebackError):
 class ConnectError(TransportError):
     """There was no connection, so nothing was sent.
 
-    It is not `retryable` when TLS failed for good, or when the name of the host stays unknown.
+    It is not `retryable` when TLS failed for good, when a proxy refused the request, or when the
+    name of the host stays unknown.
 
     Attributes:
         unknown_host: Whether the name of the host could not be resolved.
@@ -149,11 +150,14 @@ class ConnectError(TransportError):
 
 
 class TimedOutError(TransportError):
-    """There was no complete answer within `Config.attempt_timeout`."""
+    """The request was sent, and no complete answer came within `Config.attempt_timeout`."""
 
 
 class ProtocolError(TransportError):
-    """The connection broke, or the answer was cut off, too large, or to another request.
+    """The connection broke, or the answer was cut off, not HTTP, too large, or to another request.
+
+    It is not `retryable` when the server would give the same answer again, such as one that is too
+    large.
 
     Attributes:
         disconnected: Whether the server closed the connection before the answer.
