@@ -50,7 +50,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         keepalive: Seconds that an idle connection is kept. Choose less than the server does.
         max_response_bytes: The most bytes read of one answer, after decompression.
         allow_insecure_localhost: Whether plain http is accepted for a loopback address.
-        trust_env: Whether proxy settings are taken from the environment.
+        trust_env: Whether to use the proxy that the environment names: HTTPS_PROXY or ALL_PROXY,
+            unless NO_PROXY names the server. It is spoken to in HTTP, over http or https.
         user_agent: The User-Agent header.
 
     Raises:

@@ -7,7 +7,7 @@
     ├── SourceError            the iterable of records itself raised
     ├── AuthError              credentials, scope or token rejected, or no token
     ├── TransportError         no complete answer was seen
-    │   ├── ConnectError       no connection: unknown host, refused, TLS
+    │   ├── ConnectError       no connection: unknown host, refused, TLS, proxy
     │   ├── TimedOutError      connected, but no answer in time
     │   └── ProtocolError      an answer that is broken, too large, or to another request
     ├── DeadlineError          a call used up its time; the last failure is attached
@@ -141,7 +141,8 @@ class TransportError(TimebackError):
 class ConnectError(TransportError):
     """There was no connection, so nothing was sent.
 
-    It is not `retryable` when TLS failed for good, or when the name of the host stays unknown.
+    It is not `retryable` when TLS failed for good, when a proxy refused the request, or when the
+    name of the host stays unknown.
 
     Attributes:
         unknown_host: Whether the name of the host could not be resolved.
@@ -154,11 +155,11 @@ class ConnectError(TransportError):
 
 
 class TimedOutError(TransportError):
-    """There was no complete answer within `Config.attempt_timeout`."""
+    """The request was sent, and no complete answer came within `Config.attempt_timeout`."""
 
 
 class ProtocolError(TransportError):
-    """The connection broke, or the answer was cut off, too large, to another request, or no proof.
+    """The connection broke, or the answer was cut off, not HTTP, too large, or no proof.
 
     It is not `retryable` when a repeated request would be answered in the same way.
 

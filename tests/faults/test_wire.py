@@ -11,11 +11,11 @@ import pytest
 from tests.support.amounts import amount
 from tests.support.case import Case, case, figure, private_student, private_students, trying
 from tests.support.proxy import FAIR, Then, Weather
-from timeback_async import Response
+from timeback_async import Response, TimebackSession
 from timeback_async._transport import aiohttp as _transport
 from timeback_async._wire.http import CREATEPUT
-from timeback_async.errors import TimedOutError
-from timeback_async.testing import Faults
+from timeback_async.errors import ConnectError, TimedOutError
+from timeback_async.testing import Faults, MockServer
 
 
 @asynccontextmanager
@@ -127,6 +127,28 @@ async def test_an_answer_cut_off_at_any_byte_saves_no_record(then: Then, offset:
         wrong = sum(each.ok and each.value.sourced_id != each.sourced_id for each in it.results)
         assert wrong == 0
         figure(f"answers cut off by {then} at {len(cuts)} of {whole} bytes: wrong results", wrong)
+
+
+# -- no connection
+
+
+async def test_a_record_is_not_unknown_where_the_handshake_stalls_at_each_attempt() -> None:
+    connections: list[asyncio.StreamWriter] = []
+    mute = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
+    url = f"https://localhost:{mute.sockets[0].getsockname()[1]}"
+    async with mute, MockServer() as server:
+        config = server.config(
+            base_url=url,
+            token_url=server.config().token_endpoint,
+            **trying(2, attempt_timeout=0.1),
+        )
+        async with TimebackSession(config) as session:
+            report = await session.upsert_many(private_students(3))
+        for writer in connections:
+            writer.transport.abort()
+
+    assert (report.failed, report.unknown) == (3, 0)
+    assert all(isinstance(each.error, ConnectError) for each in report.failures)
 
 
 # -- slow answers

@@ -1,7 +1,8 @@
-"""A TCP proxy of our own that does to the bytes what networks and servers do to them."""
+"""Proxies of our own: one that does to bytes what networks do to them, and one for CONNECT."""
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -201,3 +202,57 @@ class _Connection:
 
 class _Over(Exception):
     """The connection has come to its end."""
+
+
+class Tunnel:
+    """An HTTP proxy that leads every CONNECT to one server.
+
+    Args:
+        port: Where the server listens on loopback.
+        tls: To be spoken to over TLS.
+
+    Attributes:
+        requests: The heads of the requests, as they came.
+    """
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._upstream, self._tls = port, tls
+        self.requests: list[bytes] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._lead, "127.0.0.1", 0, ssl=self._tls)
+        port = self._listener.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self._tls else 'http'}://localhost:{port}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.wait_closed()
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.append(task)
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        answers, server = await asyncio.open_connection("127.0.0.1", self._upstream)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with suppress(OSError, asyncio.CancelledError):
+            await asyncio.gather(_pour(reader, server), _pour(answers, writer))
+        server.close()
+        writer.close()
+
+
+async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+    while data := await source.read(65536):
+        into.write(data)
+        await into.drain()
+    into.close()

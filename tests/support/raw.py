@@ -42,9 +42,15 @@ class RawServer:
         connections: TCP connections accepted.
     """
 
-    def __init__(self, *script: Reply, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *script: Reply,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._script = script or (reply(),)
-        self._tls = tls
+        self._tls, self._host, self._port = tls, host, port
         self.requests: list[bytes] = []
         self.connections = 0
         self._writers: list[asyncio.StreamWriter] = []
@@ -56,7 +62,7 @@ class RawServer:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, ssl=self._tls, backlog=1024
+            self._serve, self._host, self._port, ssl=self._tls, backlog=1024
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://localhost:{self.port}"

@@ -31,8 +31,8 @@ class Transport(Protocol):
             timeout: Seconds for the whole attempt, from this call to the last byte of the answer.
 
         Raises:
-            ConnectError: There was no connection, so nothing was sent.
-            TimedOutError: There was no complete answer within `timeout` seconds.
+            ConnectError: There was no connection, for whatever reason, so nothing was sent.
+            TimedOutError: It was sent, and there was no complete answer within `timeout` seconds.
             ProtocolError: The connection broke, or the answer is not complete HTTP, or too large.
         """
 

@@ -104,7 +104,7 @@ def facts_of(root: object, depth: int = 2, apart: Collection[str] = ()) -> dict[
 
 
 def _plain_words(text: str) -> str:
-    """Return the first line of a text, or the title or heading of a page; "" for JSON that was cut off."""
+    """Return the first line of a text, or the title of a page; "" for JSON that was cut off."""
     if text.startswith("<"):
         title = _title(text)
         return html.unescape(title[1]) if title else ""

@@ -1,0 +1,77 @@
+"""Find the proxy for a server, as curl and requests do: in the variables of the environment.
+
+Only proxies that are spoken to in HTTP are supported, over a plain connection or over TLS.
+"""
+
+import os
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from yarl import URL
+
+from ..errors import ConfigError
+
+__all__ = ["address_of", "proxy_for"]
+
+SCHEMES = ("http", "https")
+
+
+def proxy_for(origin: str) -> URL | None:
+    """Return the proxy through which an origin is to be reached, or None for no proxy.
+
+    `HTTPS_PROXY` (or `HTTP_PROXY`, by the scheme of the origin) comes before `ALL_PROXY`, the name
+    in lower case before the one in capitals, and `NO_PROXY` before all. An empty variable counts as
+    not set. Where no variable is set, Windows and macOS have proxies among their settings. A value
+    without a scheme is that of an HTTP proxy.
+
+    Raises:
+        ConfigError: The value is not the URL of such a proxy. The message names the variable, but
+            not the value, which may contain a password.
+    """
+    parts = urlsplit(origin)
+    if proxy_bypass(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    for kind in (parts.scheme, "all"):
+        if value := proxies.get(kind, "").strip():
+            return _parsed(value, _variable(kind))
+    return None
+
+
+def address_of(proxy: URL) -> str:
+    """Return the host and port of a proxy, for messages: its URL may contain a password."""
+    return f"{proxy.host_subcomponent}:{proxy.port}"
+
+
+def _variable(kind: str) -> str:
+    """Return the name of the variable that `getproxies` has read, in the case that it has."""
+    # Names in lower case come first there, too.
+    for name in sorted(os.environ, reverse=True):
+        if name.lower() == f"{kind}_proxy" and os.environ[name]:
+            return name
+    return "the proxy of the system"
+
+
+def _parsed(value: str, variable: str) -> URL:
+    scheme, has_scheme, _ = value.partition("://")
+    if not has_scheme:
+        value = "http://" + value.removeprefix("//")
+    elif scheme.lower() not in SCHEMES:
+        raise ConfigError(
+            f"{variable}: only proxies of the form http://HOST:PORT and https://HOST:PORT are"
+            " supported, not those for SOCKS or others"
+        )
+    try:
+        proxy = URL(value)
+        (proxy.host or "").encode("idna")
+        f"{proxy.user}{proxy.password}".encode("latin-1")  # as aiohttp sends them
+    except (ValueError, IndexError):  # yarl raises both
+        proxy = URL()
+    is_address = proxy.host and proxy.port and value.isprintable() and " " not in value
+    # A "/", "?" or "#" in a password ends the host, which would be the user name then.
+    if not is_address or proxy.raw_path_qs != "/" or proxy.fragment:
+        raise ConfigError(
+            f"{variable}: is not the URL of a proxy, such as http://proxy.example:3128; in a user"
+            " name and password, special characters are percent-encoded"
+        )
+    return proxy
