@@ -110,7 +110,7 @@ class Observed(Rig[StoringServer]):
 
     def _true_outcome(self, own: str) -> Outcome:
         match self.answered.get(own):
-            case None:
+            case None | 401:
                 return Outcome.NOT_SENT
             case 0:
                 return Outcome.UNKNOWN

@@ -39,6 +39,9 @@ __all__ = ["Bulk"]
 # With `ordered`, at most this many results per slot wait for an earlier one.
 ORDERED_PER_SLOT = 4
 
+# The last answer of a call, if the server has not looked at its record: the token was rejected, or
+# it had to wait. (None: no connection. A 503 that asks for no wait makes a call `doubtful`.)
+TURNED_AWAY = (None, 401, 429, 503)
 
 class Bulk:
     """Run over many records: `await` it for the `Report`, or iterate over its results.
@@ -405,12 +408,13 @@ def _outcome(call: Call | None, ended: bool) -> Outcome:
     """Return the outcome of a call that did not succeed.
 
     The cases, in the order of the code:
-    - the server may have acted on the request
-    - the run ended the call (`ended`), and no answer was seen
+    - the server may have acted on an attempt that was not answered
+    - the run ended (`ended`) before the server looked at the record: it was not sent, or every
+      attempt was turned away
     - any other failure
     """
     if call is not None and call.unanswered:
         return Outcome.UNKNOWN
-    if ended and (call is None or call.status is None):
+    if ended and (call is None or (call.status in TURNED_AWAY and not call.doubtful)):
         return Outcome.NOT_SENT
     return Outcome.FAILED

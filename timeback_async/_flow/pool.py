@@ -179,7 +179,7 @@ class RequestPool:
                     call.doubtful = True
                 self._inform_window(call, failure, self._loop.time(), 0.0)
                 return failure
-            call.unanswered = False
+            call.unanswered = was_unanswered and not _is_verdict(response.status)
             sent_at, now = now, self._loop.time()
             self.latency.add(now - sent_at)
             call.status, call.answered = response.status, response.headers
@@ -315,6 +315,11 @@ class RequestPool:
     async def _pause(self, delay: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), delay)
+
+
+def _is_verdict(status: int) -> bool:
+    """Return whether a status says what became of the record, not only of this attempt."""
+    return 200 <= status < 300 or (400 <= status < 500 and status not in (401, 408, 425, 429))
 
 
 def _window_of(config: Config) -> Window:
