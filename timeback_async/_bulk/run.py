@@ -38,10 +38,10 @@ __all__ = ["Bulk"]
 
 # With `ordered`, at most this many results per slot wait for an earlier one.
 ORDERED_PER_SLOT = 4
-
 # The last answer of a call, if the server has not looked at its record: the token was rejected, or
 # it had to wait. (None: no connection. A 503 that asks for no wait makes a call `doubtful`.)
 TURNED_AWAY = (None, 401, 429, 503)
+
 
 class Bulk:
     """Run over many records: `await` it for the `Report`, or iterate over its results.
@@ -254,16 +254,17 @@ class Bulk:
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._workers.without_slot(self._delivery.has_room.wait())
         if self._source.is_sync:
-            item = self._admitted(await self._source.read())
+            item = await self._next()
         else:
             item = await self._workers.without_slot(self._next())
         if item is None:
             return False
-        operation = self._prepared(item)
-        if operation is not None:
-            for earlier in self._order.enter(item, operation):
+        operation = item.operation
+        if operation is not None and not self._dry_run:
+            for earlier in item.earlier:
                 await self._workers.without_slot(self._finished(earlier), replace=True)
-            hindrance = self._order.hindrance(operation) if operation.needs else None
+            item.earlier = ()
+            hindrance = self._order.hindrance(item, operation) if operation.needs else None
             if hindrance is None and not self._ending.begun.is_set():
                 await self._send(item, operation)
             else:
@@ -271,32 +272,42 @@ class Bulk:
         return True
 
     async def _next(self) -> Item | None:
-        return self._admitted(await self._source.read())
-
-    def _admitted(self, record: object) -> Item | None:
+        """Read a record, check it and give it its place in the order, before the next is read."""
+        record = await self._source.read()
         if record is END:
             return None
+        item = self._admitted(record)
+        self._prepare_item(item)
+        return item
+
+    def _admitted(self, record: object) -> Item:
         item = Item(self._submitted, record, self._loop.time())
         self._open[item.index] = item
         self._submitted += 1
         return item
 
-    def _prepared(self, item: Item) -> Operation | None:
-        """Return what to send for a record; None when it has its result already."""
+    def _prepare_item(self, item: Item) -> None:
+        """Find out what to send for a record, or give it its result already.
+
+        A record may raise anything, a `CancelledError` of its own as well: this task cannot be
+        cancelled here, since nothing waits.
+        """
         try:
             item.operation = operation = self._prepare(item.record)
-        except Exception as error:
-            if isinstance(error, Gone):
-                self._finish(item, Outcome.DELETED)
-                return None
-            if not isinstance(error, RecordError):  # raised by the caller's own mapping
-                error = RecordError("", f"cannot be read ({type(error).__name__})")
+        except Gone:
+            self._finish(item, Outcome.DELETED)
+        except RecordError as error:
             self._finish(item, Outcome.INVALID, error)
-            return None
-        if self._dry_run:
-            self._finish(item, Outcome.NOT_SENT)
-            return None
-        return operation
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            unreadable = RecordError("", f"cannot be read ({type(error).__name__})")
+            self._finish(item, Outcome.INVALID, unreadable)
+        else:
+            if self._dry_run:
+                self._finish(item, Outcome.NOT_SENT)
+            else:
+                self._order.enter(item, operation)
 
     async def _send(self, item: Item, operation: Operation) -> None:
         item.call = call = Call(operation.request, self._allowed, True)  # it outlasts outages
@@ -357,11 +368,12 @@ class Bulk:
         """Give a record its one result."""
         del self._open[item.index]
         operation, call = item.operation, item.call
+        item.is_ok = error is None
         if operation is None:
             kind, sourced_id = identify(item.record)
         else:
             kind, sourced_id = operation.kind, operation.sourced_id
-        self._order.end(item, kind, sourced_id, error is None)
+        self._order.end(item, kind, sourced_id)
         attempts = 0
         if call is not None:
             attempts = call.attempts
