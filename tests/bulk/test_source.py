@@ -15,11 +15,12 @@ both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 @asynccontextmanager
 async def started(records: object) -> AsyncIterator[SyncSource | AsyncSource]:
-    async with asyncio.TaskGroup() as group:
-        source = open_source(records)
-        source.start(group)
+    source = open_source(records)
+    source.start()
+    try:
         yield source
-        source.stop()
+    finally:
+        await source.aclose()
 
 
 async def read_all(source: SyncSource | AsyncSource) -> list[object]:

@@ -56,6 +56,10 @@ class Bulk:
     the number in flight. It also holds the ids of people who were not saved, for the links that
     name them, and the first 1,000 failures.
 
+    A generator given as the source is closed by the end of the run; any other iterator is left as
+    it is. The run waits for a read that is under way: asyncio cannot end a source that ignores its
+    cancellation. A warning is logged after 10 s.
+
     Raises (from `await`, or from the iteration after the last result):
         SourceError: The source raised an exception. The records read before it are finished.
         AuthError: There was no way to get a token, or three records in a row were rejected with a
@@ -182,7 +186,6 @@ class Bulk:
         self._token_requests = self._pool.tokens.requests
         # Not in `__init__`: it refers to this run, and that cycle would delay `__del__`'s warning.
         self._workers = WorkerPool(self._in_flight, self._step)
-        self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
         return self._runner
 
@@ -216,19 +219,23 @@ class Bulk:
     # -- the run
 
     async def _run(self) -> None:
+        self._pool.on_close.add(self._session_closed)
         try:
-            async with asyncio.TaskGroup() as group:
-                self._source.start(group)
-                self._workers.start(group)
+            self._source.start()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    self._workers.start(group)
+            finally:
+                await self._source.aclose()
         except asyncio.CancelledError:
             self._stop("cancelled")
             raise
         finally:
+            self._pool.on_close.discard(self._session_closed)
             self._settle()
 
     def _settle(self) -> None:
         """Give a result to each record that a cancelled run leaves open, and build the report."""
-        self._pool.on_close.discard(self._session_closed)
         if self._source.error is not None and not self._ending.reason:
             self._ending.reason = f"the source raised {type(self._source.error).__name__}"
         self._abort_open()
@@ -344,8 +351,10 @@ class Bulk:
             raise Abandoned
 
     async def _stops_within(self, delay: float) -> bool:
+        # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes with a stop.
         try:
-            await asyncio.wait_for(self._ending.begun.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._ending.begun.wait()
         except TimeoutError:
             return False
         return True
