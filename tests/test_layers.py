@@ -19,7 +19,7 @@ WINGS = [
     ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
     ("_wire", ["", "http", "status", "validate", "answer", "decode", "codec", "pages"]),
     ("_transport", ["", "base", "timeouts", "aiohttp"]),
-    ("", ["_tasks"]),
+    ("", ["_tasks", "_frames"]),
     ("_flow", ["", "window", "adaptive", "token", "call", "admission", "retries", "pool"]),
     ("_bulk", ["", "item", "source", "delivery", "workers", "order", "ending", "run", "ledger"]),
     ("", ["_session"]),

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from .._flow.call import Abandoned, Call
 from .._flow.pool import RequestPool
+from .._frames import without_frames
 from .._report import Report, Tally
 from .._results import ItemResult, Outcome
 from .._tasks import to_its_end
@@ -392,6 +393,8 @@ class Bulk:
             item.done.set_result(None)
         if error is None and self._delivery is None:
             return  # it is counted, and nobody reads it
+        if isinstance(error, TimebackError):  # any other error is raised, and needs its frames
+            without_frames(error)
         result = ItemResult(
             index=item.index,
             kind=kind,
