@@ -262,7 +262,7 @@ class Bulk:
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._workers.without_slot(self._delivery.has_room.wait())
         if self._source.is_sync:
-            item = await self._next()
+            item = self._entered(await self._source.read())
         else:
             item = await self._workers.without_slot(self._next())
         if item is None:
@@ -280,8 +280,10 @@ class Bulk:
         return True
 
     async def _next(self) -> Item | None:
-        """Read a record, check it and give it its place in the order, before the next is read."""
-        record = await self._source.read()
+        return self._entered(await self._source.read())
+
+    def _entered(self, record: object) -> Item | None:
+        """Check a record that was read and give it its place in the order, before the next one."""
         if record is END:
             return None
         item = self._admitted(record)
