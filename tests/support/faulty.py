@@ -153,10 +153,6 @@ class FaultyServer:
         self.look: Callable[[Asked], None] = lambda asked: None
         self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
-    @property
-    def open_connections(self) -> int:
-        return len(self._connections)
-
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         self.url = f"http://localhost:{self._server.sockets[0].getsockname()[1]}"
