@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -169,26 +169,17 @@ async def test_a_cancelled_run_keeps_no_frames_either() -> None:
 @both_sources
 @simulated
 async def test_records_with_one_id_do_not_keep_each_other_alive(is_async: bool) -> None:
-    rig, most = storing(), 0
-
-    async def stream() -> AsyncIterator[object]:
-        nonlocal most
-        for number in range(400):
-            if number % 100 == 99:
-                gc.collect()
-                most = max(most, sum(isinstance(each, Item) for each in gc.get_objects()))
-            yield link("s-1", "u-1") if number % 3 == 2 else student("s-1")
-
-    def each() -> Iterator[object]:
-        nonlocal most
-        for number in range(400):
-            if number % 100 == 99:
-                gc.collect()
-                most = max(most, sum(isinstance(each, Item) for each in gc.get_objects()))
-            yield link("s-1", "u-1") if number % 3 == 2 else student("s-1")
-
+    rig = storing()
     rig.server.saved = {"u-1": {}}
-    report = await rig.run(stream() if is_async else each())
+    earlier, alive = len(living()), []
+
+    def records() -> Iterator[object]:
+        for number in range(400):
+            if number % 100 == 99:
+                alive.append(sum(isinstance(each, Item) for each in living()))
+            yield link("s-1", "u-1") if number % 3 == 2 else student("s-1")
+
+    report = await rig.run(Source(records()).open(is_async))
 
     assert report.saved == 400
-    assert 0 < most <= 4 * 4 + 4
+    assert 0 < max(alive) - earlier <= 4 * 4 + 4

@@ -16,6 +16,7 @@ from tests.support.bulk import (
     NOT_SENT,
     UNKNOWN,
     assert_honest,
+    awaited,
     both_forms,
     both_sources,
     counts,
@@ -250,22 +251,27 @@ class Swallowing(StoringServer):
 
 
 @both_sources
-@pytest.mark.parametrize("in_flight", [1, 3, 4])
+@pytest.mark.parametrize(("in_flight", "seconds"), [(1, 3.6), (1, 2.5), (3, 2.25), (4, 2.25)])
 @simulated
 async def test_a_cancellation_that_the_transport_swallows_ends_the_run_all_the_same(
-    in_flight: int, is_async: bool
+    in_flight: int, seconds: float, is_async: bool
 ) -> None:
     rig = Rig(Swallowing(), max_in_flight=4)
-    rig.server.answers["s-0"] = [refusal(429), refusal(429)]
+    # With one in flight, it is due again at 3.1 s at the latest, and waits for the slot until 4 s.
+    rig.server.answers["s-0"] = [refusal(429, Retry_After="1")] * 2
     source = Source(students(50))
 
-    async with rig.run(source.open(is_async), in_flight=in_flight) as results:
-        await asyncio.sleep(2.25)
-        before = source.reads
+    bulk = rig.run(source.open(is_async), in_flight=in_flight)
+    running = asyncio.create_task(awaited(bulk))
+    await asyncio.sleep(seconds)
+    before = source.reads
+    running.cancel()
+    await asyncio.wait([running])
 
+    assert running.cancelled()
     assert source.reads <= before + 1
-    assert results.report.submitted == source.reads
-    assert results.report.saved == len(rig.server.saved)
+    assert bulk.report.submitted == source.reads
+    assert bulk.report.saved == len(rig.server.saved)
 
 
 @simulated

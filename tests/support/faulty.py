@@ -5,6 +5,7 @@ held against it.
 """
 
 import asyncio
+import itertools
 import json
 import random
 import socket
@@ -18,6 +19,8 @@ from urllib.parse import unquote
 # What a client can know after an attempt: that the record is there, that it is refused, that the
 # attempt changed nothing for now, that the server failed; or nothing at all.
 Says = Literal["saved", "refused", "wait", "failed", "nothing"]
+
+_NUMBERS = itertools.count()
 
 
 class Fault(NamedTuple):
@@ -57,6 +60,11 @@ def _good(asked: Asked, sourced_id: str = "") -> bytes:
         return http("201 Created")
     record = {"sourcedId": sourced_id or asked.sourced_id, "familyName": "x" * 300}
     return http("200 OK", json.dumps({asked.envelope: record}).encode())
+
+
+def _foreign(asked: Asked) -> bytes:
+    # Another one each time: a server that names the same twice has chosen that id.
+    return _good(asked, f"other-{next(_NUMBERS)}")
 
 
 def _chunked(asked: Asked, end: bytes) -> bytes:
@@ -104,13 +112,13 @@ FAULTS: dict[str, Fault] = {
     "cut in a chunk": Fault("nothing", True, lambda asked: [_chunked(asked, b"ff\r\nx")], "close"),
     "not HTTP": Fault("nothing", True, lambda asked: [b"\x16\x03\x01 hello\r\n\r\n"], "close"),
     "HTML": Fault("nothing", False, lambda asked: [http("200 OK", b"<html>Please log in</html>")]),
-    "another id": Fault("nothing", False, lambda asked: [_good(asked, "somebody-else")]),
-    "another id, stored": Fault("nothing", True, lambda asked: [_good(asked, "somebody-else")]),
+    "another id": Fault("nothing", False, lambda asked: [_foreign(asked)]),
+    "another id, stored": Fault("nothing", True, lambda asked: [_foreign(asked)]),
     "late": Fault("nothing", True, lambda asked: [_good(asked)], pause=None),
     "late, not stored": Fault("nothing", False, lambda asked: [_good(asked)], pause=None),
     # Odd, but good answers.
-    "an answer too many": Fault("saved", True, lambda asked: [_good(asked), _good(asked, "other")]),
-    "two at once": Fault("saved", True, lambda asked: [_good(asked) + _good(asked, "other")]),
+    "an answer too many": Fault("saved", True, lambda asked: [_good(asked), _foreign(asked)]),
+    "two at once": Fault("saved", True, lambda asked: [_good(asked) + _foreign(asked)]),
     "slow": Fault(
         "saved",
         True,

@@ -69,10 +69,10 @@ class SyncSource:
             return next(self._iterator)
         except StopIteration:
             self.ended = True
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:  # a CancelledError is the iterable's own: nothing waits here
             self.ended, self.error = True, error
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
         return END
 
     def stop(self) -> None:
@@ -162,13 +162,12 @@ class AsyncSource:
                     await self._asked.wait()
         except StopAsyncIteration:
             pass
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            # A stop cancels a read. Any other cancellation is the source's own: it has not ended.
+            if not (self.ended and isinstance(error, asyncio.CancelledError)):
+                self.error = error
+            if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
-            self.error = error
         finally:
             self._is_reading = False
             self._answer_the_end()
@@ -207,8 +206,8 @@ class AsyncSource:
             CancelledError: The wait was cancelled. The task has ended all the same.
         """
         self.stop()
-        if self._feeder is not None:
-            await to_its_end(self._feeder)
+        assert self._feeder is not None
+        await to_its_end(self._feeder)
 
 
 def close_generator(iterator: object) -> None:
