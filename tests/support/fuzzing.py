@@ -171,8 +171,8 @@ class Trial:
                 self.reads += 1
                 yield record
         finally:
-            await asyncio.sleep(0)
             self.is_open = False
+            await asyncio.sleep(0)  # a stop may cancel it here, at the end of the records
 
     async def _consume(self, bulk: Bulk) -> None:
         many = self._chance.randint(0, len(self.records))
@@ -208,7 +208,8 @@ class Trial:
                         bulk.stop()
                     break
         if leave:
-            self.results += [result async for result in bulk]
+            async for result in bulk:  # one by one: an error may come at the end
+                self.results.append(result)
 
     def _look(self, asked: Asked) -> None:
         """Note a link that comes before its people."""
