@@ -22,9 +22,11 @@ class Outcome(enum.StrEnum):
     INVALID = "invalid"
     """Not sent: the record breaks a rule; `error` names the field."""
     NOT_SENT = "not_sent"
-    """Not sent: the run ended first, a person of the link was not saved, or it was a dry run."""
+    """Nothing was done: the run ended before the server looked at the record, a person of the link
+    was not saved, or it was a dry run. At most, the server had asked it to wait (429)."""
     UNKNOWN = "unknown"
-    """Sent, but no answer says what became of it. It is safe to send it again."""
+    """Sent, and no answer says what became of it: it may have been saved. It is safe to send it
+    again."""
 
 
 OK = frozenset({Outcome.SAVED, Outcome.DELETED, Outcome.FETCHED})

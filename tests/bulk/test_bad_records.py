@@ -1,6 +1,8 @@
 """What becomes of records that cannot be sent."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,20 +12,19 @@ from tests.support.clock import simulated
 from tests.support.records import link, student, user
 from tests.support.rig import storing
 from timeback_async import Outcome
-from timeback_async._wire.codec import Gone
+from timeback_async._wire.codec import Gone, identify
 from timeback_async.errors import RecordError
 
 
 class Hostile(Mapping[Any, Any]):
     """A mapping one method of which raises."""
 
-    def __init__(self, method: str) -> None:
-        self.method = method
-        self.inner: object = student
+    def __init__(self, method: str, error: BaseException | None = None) -> None:
+        self.method, self.error = method, error or ZeroDivisionError("hostile")
 
     def _check(self, method: str) -> None:
         if method == self.method:
-            raise ZeroDivisionError("hostile")
+            raise self.error
 
     def __len__(self) -> int:
         self._check("len")
@@ -35,7 +36,7 @@ class Hostile(Mapping[Any, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         self._check("getitem")
-        return Hostile("get")
+        return Hostile("get", self.error)
 
     def get(self, key: Any, default: Any = None) -> Any:
         self._check("get")
@@ -44,6 +45,10 @@ class Hostile(Mapping[Any, Any]):
     def items(self) -> Any:
         self._check("items")
         return super().items()
+
+
+class Odd(BaseException):
+    """No Exception."""
 
 
 class Unhashable(Mapping[Any, Any]):
@@ -85,6 +90,9 @@ NONSENSE: dict[str, Callable[[], object]] = {
     "unhashable key": Unhashable,
     "hostile class": HostileClass,
 }
+for odd in asyncio.CancelledError(), GeneratorExit(), Odd():
+    for method in "len", "iter", "getitem", "items", "none":
+        NONSENSE[f"{type(odd).__name__} from {method}"] = partial(Hostile, method, odd)
 
 
 @pytest.mark.parametrize("what", NONSENSE)
@@ -99,6 +107,33 @@ async def test_what_is_not_a_record_is_an_invalid_result(what: str) -> None:
     assert isinstance(found[1].error, RecordError)
     assert found[1].attempts == 0
     assert rig.server.seen == ["s-0", "s-2"]
+
+
+@both_forms
+@simulated
+async def test_a_record_that_raises_a_cancellation_is_named_by_it(is_streamed: bool) -> None:
+    bulk = storing().run([student("s-0"), Hostile("getitem", asyncio.CancelledError())])
+
+    report = await finish(bulk, is_streamed)
+
+    assert counts(report) == {SAVED: 1, INVALID: 1}
+    assert str(report.failures[0].error) == "cannot be read (CancelledError)"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
+@simulated
+async def test_what_ends_the_program_is_not_the_fault_of_a_record(error: BaseException) -> None:
+    record = Hostile("len", error)
+    bulk = storing().run([record])
+
+    with pytest.raises(type(error)):
+        await bulk._next()
+    with pytest.raises(type(error)):
+        identify(record)
+
+    record.error = ValueError()
+    bulk.stop()
+    assert counts(await bulk) == {NOT_SENT: 1}
 
 
 @simulated

@@ -12,9 +12,14 @@ from timeback_async import Outcome, UserRecord
 from timeback_async._wire.codec import Operation
 from timeback_async._wire.http import CREATEPUT, Request
 from timeback_async.errors import (
+    AuthError,
     BadRequestError,
+    ConflictError,
     ConnectError,
+    ForbiddenError,
+    NotFoundError,
     ProtocolError,
+    RedirectError,
     ServerError,
     TimedOutError,
 )
@@ -66,6 +71,15 @@ async def test_a_retry_that_is_due_goes_before_new_records() -> None:
         ([*[refusal(503)] * 7, LOST], UNKNOWN, ProtocolError, 503),
         ([*[LOST] * 7, refusal(400)], FAILED, BadRequestError, 400),
         ([LOST, *[UNREACHABLE] * 7], UNKNOWN, ConnectError, None),
+        ([LOST, *[refusal(503)] * 7], UNKNOWN, ServerError, 503),
+        ([STUCK, *[refusal(500)] * 4], UNKNOWN, ServerError, 500),
+        ([LOST, refusal(429), refusal(302)], UNKNOWN, RedirectError, 302),
+        ([LOST, *[refusal(401)] * 2], UNKNOWN, AuthError, 401),
+        ([LOST, refusal(503), refusal(409)], FAILED, ConflictError, 409),
+        ([LOST, refusal(422)], FAILED, BadRequestError, 422),
+        ([LOST, refusal(403)], FAILED, ForbiddenError, 403),
+        ([LOST, refusal(404)], FAILED, NotFoundError, 404),
+        ([refusal(429), *[refusal(503)] * 8], FAILED, ServerError, 503),
         ([Answer(body=b"<html>")] * 8, UNKNOWN, ProtocolError, 200),
     ],
 )

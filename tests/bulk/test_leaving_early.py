@@ -16,6 +16,7 @@ from tests.support.bulk import (
     NOT_SENT,
     UNKNOWN,
     assert_honest,
+    awaited,
     both_forms,
     both_sources,
     counts,
@@ -24,11 +25,19 @@ from tests.support.bulk import (
 )
 from tests.support.clock import run_simulated, simulated
 from tests.support.records import students
-from tests.support.rig import storing
+from tests.support.rig import Rig, storing
 from tests.support.source import Source
-from tests.support.storing import DROPPED, LOST, STUCK, UNREACHABLE, Answer, refusal
+from tests.support.storing import (
+    DROPPED,
+    LOST,
+    STUCK,
+    UNREACHABLE,
+    Answer,
+    StoringServer,
+    refusal,
+)
 from tests.support.tasks import other_tasks, steps
-from timeback_async import RetryPolicy
+from timeback_async import Response, RetryPolicy
 from timeback_async._bulk.run import Bulk
 from timeback_async.errors import AuthError, ServerError
 
@@ -229,6 +238,40 @@ async def test_a_cancelled_run_is_honest_at_any_moment(
     assert bulk.report.submitted == source.reads
     assert rig.server.peak <= in_flight
     assert_honest(rig, bulk.report, records)
+
+
+class Swallowing(StoringServer):
+    """A transport that answers although it was cancelled."""
+
+    async def _handle(self, method: str, parts: list[str], body: bytes | None) -> Response:
+        try:
+            return await super()._handle(method, parts, body)
+        except asyncio.CancelledError:
+            return await super()._handle(method, parts, body)
+
+
+@both_sources
+@pytest.mark.parametrize(("in_flight", "seconds"), [(1, 3.6), (1, 2.5), (3, 2.25), (4, 2.25)])
+@simulated
+async def test_a_cancellation_that_the_transport_swallows_ends_the_run_all_the_same(
+    in_flight: int, seconds: float, is_async: bool
+) -> None:
+    rig = Rig(Swallowing(), max_in_flight=4)
+    # With one in flight, it is due again at 3.1 s at the latest, and waits for the slot until 4 s.
+    rig.server.answers["s-0"] = [refusal(429, Retry_After="1")] * 2
+    source = Source(students(50))
+
+    bulk = rig.run(source.open(is_async), in_flight=in_flight)
+    running = asyncio.create_task(awaited(bulk))
+    await asyncio.sleep(seconds)
+    before = source.reads
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert running.cancelled()
+    assert source.reads <= before + 1
+    assert bulk.report.submitted == source.reads
+    assert bulk.report.saved == len(rig.server.saved)
 
 
 @simulated

@@ -3,14 +3,19 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.bulk import FAILED, INVALID, NOT_SENT, SAVED, UNKNOWN, collect
 from tests.support.clock import simulated
 from tests.support.records import link, student, students, user
-from tests.support.rig import storing
-from tests.support.storing import DROPPED, LOST, Answer, refusal
-from timeback_async import Outcome
+from tests.support.rig import Rig, storing
+from tests.support.source import Source
+from tests.support.storing import DROPPED, LOST, Answer, StoringServer, refusal
+from timeback_async import AgentKey, AgentLink, Outcome
 from timeback_async._bulk.run import Bulk
+from timeback_async._wire.codec import Gone, delete
 from timeback_async.errors import RecordError
 
 
@@ -119,3 +124,125 @@ async def test_a_link_is_sent_when_its_person_was_saved_in_the_end(first: dict[s
     found = await outcomes(rig.run(records))
 
     assert found == [SAVED, INVALID if first else FAILED, SAVED, SAVED]
+
+
+# -- a link is hindered by what stands before it in the source, whenever that ends
+
+INVALID_STUDENT = {"student": {"sourcedId": "s-1", "status": "enrolled"}}
+MANY = pytest.mark.parametrize("in_flight", [1, 2, 8, 64])
+GOOD, REFUSED, SLOW_AND_REFUSED = Answer(), refusal(400), Answer(status=400, seconds=9)
+
+
+@MANY
+@pytest.mark.parametrize(
+    ("answers", "records", "expected"),
+    [
+        ([GOOD], ["s", "link", "invalid"], [SAVED, SAVED, INVALID]),
+        ([GOOD, REFUSED], ["s", "link", "s"], [SAVED, SAVED, FAILED]),
+        ([GOOD, SLOW_AND_REFUSED], ["s", "link", "s"], [SAVED, SAVED, FAILED]),
+        ([REFUSED, GOOD], ["s", "s", "link"], [FAILED, SAVED, SAVED]),
+        ([REFUSED, GOOD], ["s", "link", "s"], [FAILED, NOT_SENT, SAVED]),
+        ([SLOW_AND_REFUSED, GOOD], ["s", "link", "s"], [FAILED, NOT_SENT, SAVED]),
+        ([GOOD, REFUSED], ["s", "s", "link"], [SAVED, FAILED, NOT_SENT]),
+        ([GOOD, SLOW_AND_REFUSED], ["s", "s", "link"], [SAVED, FAILED, NOT_SENT]),
+        ([GOOD], ["s", "invalid", "link"], [SAVED, INVALID, NOT_SENT]),
+        ([GOOD], ["invalid", "s", "link"], [INVALID, SAVED, SAVED]),
+        ([GOOD], ["invalid", "link", "s"], [INVALID, NOT_SENT, SAVED]),
+        ([REFUSED], ["link", "s", "link"], [SAVED, FAILED, NOT_SENT]),
+        ([REFUSED], ["s", "link", "link"], [FAILED, NOT_SENT, NOT_SENT]),
+        ([REFUSED], ["s", "gone", "link"], [FAILED, Outcome.DELETED, NOT_SENT]),
+    ],
+)
+@simulated
+async def test_what_comes_after_a_link_does_not_hinder_it(
+    in_flight: int, answers: list[Answer], records: list[str], expected: list[Outcome]
+) -> None:
+    rig = storing(max_in_flight=in_flight)
+    rig.server.saved = {"s-1": {}, "u-1": {}}
+    rig.server.answers["s-1"] = [*answers]
+    made = {
+        "s": student("s-1"),
+        "link": link("s-1", "u-1"),
+        "invalid": INVALID_STUDENT,
+        "gone": Gone("sourcedId", "is not there"),
+    }
+
+    assert await outcomes(rig.run([made[each] for each in records])) == expected
+
+
+@MANY
+@simulated
+async def test_a_link_that_failed_does_not_hinder_the_next_with_its_id(in_flight: int) -> None:
+    rig = storing(max_in_flight=in_flight)
+    rig.server.saved = {"s-1": {}, "u-1": {}}
+    one = link("s-1", "u-1")
+    rig.server.answers[one.agent_id] = [refusal(400)]
+    broken = {"agent": {"studentId": "s-1", "userId": "u-1", "agentId": one.agent_id}}
+
+    assert await outcomes(rig.run([one, broken, one])) == [FAILED, INVALID, SAVED]
+
+
+@MANY
+@simulated
+async def test_a_deletion_that_failed_hinders_no_other(in_flight: int) -> None:
+    rig = storing(max_in_flight=in_flight)
+    rig.server.saved = {"s-1": {}, "a-1": {}}
+    rig.server.answers["a-1"] = [refusal(400)]
+    keys = [AgentKey("s-1", "a-1"), AgentKey("s-1", ".."), AgentKey("s-1", "a-1")]
+
+    found = await outcomes(rig.run(keys, delete))
+
+    assert found == [FAILED, INVALID, Outcome.DELETED]
+
+
+people = st.sampled_from(["p-0", "p-1", "p-2"])
+seconds = st.sampled_from([0.0, 0.5, 1.0, 3.0])
+written = st.one_of(
+    st.tuples(st.just("person"), people, st.sampled_from([200, 200, 400]), seconds),
+    st.tuples(st.just("invalid"), people),
+    st.tuples(st.just("link"), people, people),
+)
+
+
+@given(
+    source=st.lists(written, max_size=16),
+    in_flight=st.sampled_from([1, 2, 8, 64]),
+    pace=st.sampled_from([None, 0, 0.7]),
+)
+@settings(max_examples=amount(150, long=1000), deadline=None)
+@simulated
+async def test_which_links_are_hindered_depends_on_the_source_alone(
+    source: list[tuple[Any, ...]], in_flight: int, pace: float | None
+) -> None:
+    rig = storing(max_in_flight=in_flight)
+    rig.server.saved = {"p-0": {}, "p-1": {}, "p-2": {}}
+    records, expected = _read(rig, source)
+    opened = Source(records)
+
+    found = await outcomes(rig.run(opened if pace is None else opened.stream(pace)))
+
+    assert found == expected
+
+
+def _read(
+    rig: Rig[StoringServer], source: list[tuple[Any, ...]]
+) -> tuple[list[object], list[Outcome]]:
+    """Return the records, and what becomes of each if nothing but their order counts."""
+    lost: set[str] = set()
+    records: list[object] = []
+    expected: list[Outcome] = []
+    for kind, first, *more in source:
+        if kind == "link":
+            # With an id of its own, so that no link waits for another.
+            records.append(AgentLink(first, more[0], "parent", agent_id=f"a-{len(records)}"))
+            expected.append(NOT_SENT if lost & {first, more[0]} else SAVED)
+            continue
+        if kind == "person":
+            records.append(student(first))
+            rig.server.answers.setdefault(first, []).append(Answer(status=more[0], seconds=more[1]))
+            expected.append(SAVED if more[0] == 200 else FAILED)
+        else:
+            records.append(student(first, given_name=None))
+            expected.append(INVALID)
+        (lost.discard if expected[-1] is SAVED else lost.add)(first)
+    return records, expected

@@ -15,11 +15,12 @@ both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 @asynccontextmanager
 async def started(records: object) -> AsyncIterator[SyncSource | AsyncSource]:
-    async with asyncio.TaskGroup() as group:
-        source = open_source(records)
-        source.start(group)
+    source = open_source(records)
+    source.start()
+    try:
         yield source
-        source.stop()
+    finally:
+        await source.aclose()
 
 
 async def read_all(source: SyncSource | AsyncSource) -> list[object]:
@@ -119,6 +120,46 @@ async def test_what_the_source_raises_is_kept_and_ends_it(is_async: bool, number
         assert records == list(range(number))
         assert source.error is error
         assert await source.read() is END
+
+
+class Odd(BaseException):
+    """No Exception."""
+
+
+@both
+@pytest.mark.parametrize("error", [GeneratorExit(), Odd(), asyncio.CancelledError()], ids=repr)
+async def test_what_is_no_exception_ends_the_source_as_well(
+    is_async: bool, error: BaseException
+) -> None:
+    async with started(Source(range(3), error).open(is_async)) as source:
+        assert await read_all(source) == [0, 1, 2]
+        assert source.error is error
+
+
+@both
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
+async def test_what_ends_the_program_passes(is_async: bool, error: BaseException) -> None:
+    source = open_source(Source([], error).open(is_async))
+    if isinstance(source, AsyncSource):
+        source._asking.append(asyncio.get_running_loop().create_future())
+
+    with pytest.raises(type(error)):
+        await (source._feed() if isinstance(source, AsyncSource) else source.read())
+
+    assert source.error is error
+    assert source.ended
+
+
+async def test_a_reading_task_that_somebody_else_cancels_has_not_ended_well() -> None:
+    async with started(Source(range(3)).stream(1)) as source:
+        assert isinstance(source, AsyncSource)
+        reading = asyncio.create_task(source.read())
+        await steps(5)
+        assert source._feeder is not None
+        source._feeder.cancel()
+
+        assert await reading is END
+        assert isinstance(source.error, asyncio.CancelledError)
 
 
 @pytest.mark.parametrize("records", [BrokenIter(), BrokenAiter()])

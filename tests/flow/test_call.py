@@ -15,7 +15,12 @@ from timeback_async import RetryPolicy
         ([CUT_OFF], True),
         ([REFUSED], False),
         ([NO_ANSWER, REFUSED], True),
-        ([NO_ANSWER, answer(503)], False),
+        ([NO_ANSWER, answer(503)], True),
+        ([NO_ANSWER, answer(302)], True),
+        ([NO_ANSWER, answer(429), answer(503)], True),
+        ([NO_ANSWER, answer(503), answer(409)], False),
+        ([NO_ANSWER, answer(503), answer(201)], False),
+        ([answer(503), answer(503)], False),
     ],
     ids=repr,
 )

@@ -1,6 +1,8 @@
 """One record of a bulk run, from its reading to its result."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from .._flow.call import Call
 from .._wire.codec import Operation
@@ -18,12 +20,19 @@ class Item:
         operation: What to send; None until the record has been checked, and when it is invalid.
         call: Its call; None until it is sent.
         done: Resolved when it has its result; None while no other record waits for that.
+        is_ok: Whether its result is one without an error.
+        earlier: Records read before it that have to end before it is sent.
+        people: For a link, by id: the record that decides whether the person is there, or None
+            where that record has failed already. A person who is not in it hinders nothing.
     """
 
     # Defaults on the class, so that a new item sets only three attributes.
     operation: Operation | None = None
     call: Call | None = None
     done: asyncio.Future[None] | None = None
+    is_ok = False
+    earlier: "Sequence[Item]" = ()
+    people: "Mapping[str, Item | None]" = MappingProxyType({})
 
     def __init__(self, index: int, record: object, started: float) -> None:
         self.index, self.record, self.started = index, record, started

@@ -11,6 +11,7 @@ from .._report import Report
 from .._results import ItemResult, Outcome
 from ..errors import SourceError, TimebackError, TransportError
 from .run import Bulk
+from .source import aclose_generator, close_generator
 
 __all__ = ["Ledger"]
 
@@ -36,16 +37,22 @@ class Ledger(Generic[T]):
         return self._await(entries) if isinstance(entries, AsyncIterable) else self._each(entries)
 
     def _each(self, entries: Iterable[tuple[T, object]]) -> Iterator[object]:
-        for index, (entry, record) in enumerate(entries):
-            self._open[index] = entry
-            yield record
+        try:
+            for index, (entry, record) in enumerate(entries):
+                self._open[index] = entry
+                yield record
+        finally:
+            close_generator(entries)
 
     async def _await(self, entries: AsyncIterable[tuple[T, object]]) -> AsyncIterator[object]:
         index = 0
-        async for entry, record in entries:
-            self._open[index] = entry
-            index += 1
-            yield record
+        try:
+            async for entry, record in entries:
+                self._open[index] = entry
+                index += 1
+                yield record
+        finally:
+            await aclose_generator(entries)
 
     async def settle(
         self, bulk: Bulk, after_each: Callable[[], Awaitable[None]] | None = None

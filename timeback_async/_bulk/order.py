@@ -1,7 +1,8 @@
 """Decide what waits for what in a bulk run, and which links cannot be sent.
 
 Two records with the same key are sent in the order of the source. A link is sent after the people
-that it names. It is not sent when one of them was not saved in this run.
+that it names. For each of them the last record before the link decides: the link is not sent when
+that record was not saved. What comes after the link does not count, however the run is timed.
 """
 
 from collections.abc import Hashable
@@ -24,27 +25,40 @@ class Order:
         # People whose last record in this run was not saved, and the index of that record.
         self._lost: dict[str, int] = {}
 
-    def enter(self, item: Item, operation: Operation) -> list[Item]:
-        """Add a record; return those read earlier that have to end before it is sent."""
-        latest, key, needs = self._latest, operation.key, operation.needs
-        earlier = [latest[person] for person in needs if person in latest] if needs else []
+    def enter(self, item: Item, operation: Operation) -> None:
+        """Add a record, and note in it what it waits for. Records are added as they are read."""
+        latest, key = self._latest, operation.key
+        if operation.needs:
+            item.people = people = self._people(operation.needs)
+            item.earlier = [person for person in people.values() if person is not None]
         if key is not None:
             if key in latest:
-                earlier.append(latest[key])
+                item.earlier = [*item.earlier, latest[key]]
             latest[key] = item
-        return earlier
 
-    def hindrance(self, operation: Operation) -> RecordError | None:
-        """Return why a link cannot be sent, when one of its people was not saved in this run."""
-        if operation.needs and self._lost:
-            for field, person in zip(("studentId", "userId"), operation.needs, strict=True):
-                if person in self._lost:
+    def _people(self, needs: tuple[str, ...]) -> dict[str, Item | None]:
+        """Return those of a link's people who may hinder it; see `Item.people`."""
+        people: dict[str, Item | None] = {}
+        for person in needs:
+            open_one, lost_at = self._latest.get(person), self._lost.get(person, -1)
+            if open_one is not None and open_one.index > lost_at:
+                people[person] = open_one
+            elif lost_at >= 0:
+                people[person] = None
+        return people
+
+    def hindrance(self, item: Item, operation: Operation) -> RecordError | None:
+        """Return why a link cannot be sent, once all records before it have ended."""
+        for field, person in zip(("studentId", "userId"), operation.needs, strict=True):
+            if person in item.people:
+                decisive = item.people[person]
+                if decisive is None or not decisive.is_ok:
                     return RecordError(field, f"{person!r} was not saved in this run")
         return None
 
-    def end(self, item: Item, kind: str, sourced_id: str, is_ok: bool) -> None:
+    def end(self, item: Item, kind: str, sourced_id: str) -> None:
         """Remove a record that has its result, and remember people who were not saved."""
-        operation, latest = item.operation, self._latest
+        operation, latest, is_ok = item.operation, self._latest, item.is_ok
         if operation is not None:
             key = operation.key
             if key is None:

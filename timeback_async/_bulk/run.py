@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from .._flow.call import Abandoned, Call
 from .._flow.pool import RequestPool
+from .._frames import without_frames
 from .._report import Report, Tally
 from .._results import ItemResult, Outcome
 from .._tasks import to_its_end
@@ -38,6 +39,9 @@ __all__ = ["Bulk"]
 
 # With `ordered`, at most this many results per slot wait for an earlier one.
 ORDERED_PER_SLOT = 4
+# The last answer of a call, if the server has not looked at its record: the token was rejected, or
+# it had to wait. (None: no connection. A 503 that asks for no wait makes a call `doubtful`.)
+TURNED_AWAY = (None, 401, 429, 503)
 
 
 class Bulk:
@@ -52,6 +56,10 @@ class Bulk:
     Leaving the block early cancels the requests in flight, and no task is left. Memory follows
     the number in flight. It also holds the ids of people who were not saved, for the links that
     name them, and the first 1,000 failures.
+
+    A generator given as the source is closed by the end of the run; any other iterator is left as
+    it is. The run waits for a read that is under way: asyncio cannot end a source that ignores its
+    cancellation. A warning is logged after 10 s.
 
     Raises (from `await`, or from the iteration after the last result):
         SourceError: The source raised an exception. The records read before it are finished.
@@ -179,7 +187,6 @@ class Bulk:
         self._token_requests = self._pool.tokens.requests
         # Not in `__init__`: it refers to this run, and that cycle would delay `__del__`'s warning.
         self._workers = WorkerPool(self._in_flight, self._step)
-        self._pool.on_close.add(self._session_closed)
         self._runner = self._loop.create_task(self._run())
         return self._runner
 
@@ -213,19 +220,23 @@ class Bulk:
     # -- the run
 
     async def _run(self) -> None:
+        self._pool.on_close.add(self._session_closed)
         try:
-            async with asyncio.TaskGroup() as group:
-                self._source.start(group)
-                self._workers.start(group)
+            self._source.start()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    self._workers.start(group)
+            finally:
+                await self._source.aclose()
         except asyncio.CancelledError:
             self._stop("cancelled")
             raise
         finally:
+            self._pool.on_close.discard(self._session_closed)
             self._settle()
 
     def _settle(self) -> None:
         """Give a result to each record that a cancelled run leaves open, and build the report."""
-        self._pool.on_close.discard(self._session_closed)
         if self._source.error is not None and not self._ending.reason:
             self._ending.reason = f"the source raised {type(self._source.error).__name__}"
         self._abort_open()
@@ -251,16 +262,17 @@ class Bulk:
         if self._delivery is not None and not self._delivery.has_room.is_set():
             await self._workers.without_slot(self._delivery.has_room.wait())
         if self._source.is_sync:
-            item = self._admitted(await self._source.read())
+            item = self._entered(await self._source.read())
         else:
             item = await self._workers.without_slot(self._next())
         if item is None:
             return False
-        operation = self._prepared(item)
-        if operation is not None:
-            for earlier in self._order.enter(item, operation):
+        operation = item.operation
+        if operation is not None and not self._dry_run:
+            for earlier in item.earlier:
                 await self._workers.without_slot(self._finished(earlier), replace=True)
-            hindrance = self._order.hindrance(operation) if operation.needs else None
+            item.earlier = ()
+            hindrance = self._order.hindrance(item, operation) if operation.needs else None
             if hindrance is None and not self._ending.begun.is_set():
                 await self._send(item, operation)
             else:
@@ -268,32 +280,44 @@ class Bulk:
         return True
 
     async def _next(self) -> Item | None:
-        return self._admitted(await self._source.read())
+        return self._entered(await self._source.read())
 
-    def _admitted(self, record: object) -> Item | None:
+    def _entered(self, record: object) -> Item | None:
+        """Check a record that was read and give it its place in the order, before the next one."""
         if record is END:
             return None
+        item = self._admitted(record)
+        self._prepare_item(item)
+        return item
+
+    def _admitted(self, record: object) -> Item:
         item = Item(self._submitted, record, self._loop.time())
         self._open[item.index] = item
         self._submitted += 1
         return item
 
-    def _prepared(self, item: Item) -> Operation | None:
-        """Return what to send for a record; None when it has its result already."""
+    def _prepare_item(self, item: Item) -> None:
+        """Find out what to send for a record, or give it its result already.
+
+        A record may raise anything, a `CancelledError` of its own as well: this task cannot be
+        cancelled here, since nothing waits.
+        """
         try:
             item.operation = operation = self._prepare(item.record)
-        except Exception as error:
-            if isinstance(error, Gone):
-                self._finish(item, Outcome.DELETED)
-                return None
-            if not isinstance(error, RecordError):  # raised by the caller's own mapping
-                error = RecordError("", f"cannot be read ({type(error).__name__})")
+        except Gone:
+            self._finish(item, Outcome.DELETED)
+        except RecordError as error:
             self._finish(item, Outcome.INVALID, error)
-            return None
-        if self._dry_run:
-            self._finish(item, Outcome.NOT_SENT)
-            return None
-        return operation
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            unreadable = RecordError("", f"cannot be read ({type(error).__name__})")
+            self._finish(item, Outcome.INVALID, unreadable)
+        else:
+            if self._dry_run:
+                self._finish(item, Outcome.NOT_SENT)
+            else:
+                self._order.enter(item, operation)
 
     async def _send(self, item: Item, operation: Operation) -> None:
         item.call = call = Call(operation.request, self._allowed)
@@ -330,8 +354,10 @@ class Bulk:
             raise Abandoned
 
     async def _stops_within(self, delay: float) -> bool:
+        # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes with a stop.
         try:
-            await asyncio.wait_for(self._ending.begun.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._ending.begun.wait()
         except TimeoutError:
             return False
         return True
@@ -354,11 +380,12 @@ class Bulk:
         """Give a record its one result."""
         del self._open[item.index]
         operation, call = item.operation, item.call
+        item.is_ok = error is None
         if operation is None:
             kind, sourced_id = identify(item.record)
         else:
             kind, sourced_id = operation.kind, operation.sourced_id
-        self._order.end(item, kind, sourced_id, error is None)
+        self._order.end(item, kind, sourced_id)
         attempts = 0
         if call is not None:
             attempts = call.attempts
@@ -368,6 +395,8 @@ class Bulk:
             item.done.set_result(None)
         if error is None and self._delivery is None:
             return  # it is counted, and nobody reads it
+        if isinstance(error, TimebackError):  # any other error is raised, and needs its frames
+            without_frames(error)
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -405,12 +434,13 @@ def _outcome(call: Call | None, ended: bool) -> Outcome:
     """Return the outcome of a call that did not succeed.
 
     The cases, in the order of the code:
-    - the server may have acted on the request
-    - the run ended the call (`ended`), and no answer was seen
+    - the server may have acted on an attempt that was not answered
+    - the run ended (`ended`) before the server looked at the record: it was not sent, or every
+      attempt was turned away
     - any other failure
     """
     if call is not None and call.unanswered:
         return Outcome.UNKNOWN
-    if ended and (call is None or call.status is None):
+    if ended and (call is None or (call.status in TURNED_AWAY and not call.doubtful)):
         return Outcome.NOT_SENT
     return Outcome.FAILED

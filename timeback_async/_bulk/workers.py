@@ -67,16 +67,22 @@ class WorkerPool:
         self._group.create_task(self._work())
 
     async def _work(self) -> None:
-        # It also ends when workers have come back, and there are more of them than slots.
+        task = asyncio.current_task()
+        assert task is not None
+        # It also ends when workers have come back, and there are more of them than slots; and when
+        # something within the step has swallowed the cancellation of this task.
         while self._workers - self._away <= self._slots and await self._step():
-            pass
+            if task.cancelling():
+                break
         self._give_slot()
         self._workers -= 1
 
     def _give_slot(self) -> bool:
         """Give this slot back; return whether a worker that comes back has got it."""
-        if self._returning:
-            self._returning.popleft().set_result(None)
-            return True
+        while self._returning:
+            turn = self._returning.popleft()
+            if not turn.done():  # else its worker was cancelled
+                turn.set_result(None)
+                return True
         self._taken -= 1
         return False

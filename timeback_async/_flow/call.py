@@ -42,7 +42,9 @@ class Call:
     attempts          number of requests sent                    pool            owner, line
     sent_as           our id of the last request, or ""          pool            request_id
     unanswered        whether an attempt was sent and not        pool            owner
-                      answered, with no answer since
+                      answered, with no verdict on the record
+                      since: 2xx, or 4xx that is not of the
+                      moment
     status            status of the last answer, or None         pool            owner
     answered          headers of the last answer, or None        pool            request_id
     doubtful          whether an earlier attempt may have had    pool            pool

@@ -201,7 +201,7 @@ class RequestPool:
                     call.doubtful = True
                 self._inform_window(call, failure, self._loop.time(), 0.0)
                 return without_frames(failure)
-            call.unanswered = False
+            call.unanswered = was_unanswered and not _is_verdict(response.status)
             sent_at, now = now, self._loop.time()
             self.latency.add(now - sent_at)
             call.status, call.answered = response.status, response.headers
@@ -351,8 +351,15 @@ class RequestPool:
             self._window.failed(now)
 
     async def _pause(self, delay: float) -> None:
+        # Not `wait_for`: on Python 3.11 it swallows a cancellation that comes just then.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._closing.wait()
+
+
+def _is_verdict(status: int) -> bool:
+    """Return whether a status says what became of the record, not only of this attempt."""
+    return 200 <= status < 300 or (400 <= status < 500 and status not in (401, 408, 425, 429))
 
 
 def _window_of(config: Config) -> Window:

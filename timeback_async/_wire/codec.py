@@ -8,7 +8,6 @@ Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
 
 import re
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -191,7 +190,7 @@ def raw(method: str, path: str, body: object, scope: str | None) -> Request:
 
 def identify(record: object) -> tuple[str, str]:
     """Return the kind and the id of a record that is not valid, each "" when unknown."""
-    with suppress(Exception):  # the caller's own mapping may raise anything
+    try:
         for struct, name in _STRUCTS.items() | {AgentKey: "agent"}.items():
             if isinstance(record, struct):
                 return name, _text(getattr(record, KINDS[name].id_field))
@@ -199,6 +198,10 @@ def identify(record: object) -> tuple[str, str]:
             ((name, inner),) = record.items()
             if name in KINDS and isinstance(inner, Mapping):
                 return name, _text(inner.get(KINDS[name].id_member))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: S110 - the caller's own mapping may raise anything at all
+        pass
     return "", ""
 
 
