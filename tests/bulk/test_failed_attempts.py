@@ -74,7 +74,7 @@ async def test_a_retry_that_is_due_goes_before_new_records() -> None:
         ([LOST, *[refusal(503)] * 7], UNKNOWN, ServerError, 503),
         ([STUCK, *[refusal(500)] * 4], UNKNOWN, ServerError, 500),
         ([LOST, refusal(429), refusal(302)], UNKNOWN, RedirectError, 302),
-        ([LOST, *[refusal(401)] * 2], UNKNOWN, AuthError, 401),
+        ([LOST, *[refusal(401)] * 6], UNKNOWN, AuthError, 401),
         ([LOST, refusal(503), refusal(409)], FAILED, ConflictError, 409),
         ([LOST, refusal(422)], FAILED, BadRequestError, 422),
         ([LOST, refusal(403)], FAILED, ForbiddenError, 403),

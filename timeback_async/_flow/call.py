@@ -6,6 +6,7 @@ from typing import Any
 
 from .._wire.http import Request
 from .._wire.status import request_id_of
+from ..errors import AuthError
 from .grant import Token
 
 __all__ = ["Abandoned", "Call", "OutOfTime"]
@@ -54,7 +55,8 @@ class Call:
                       record
     rejections        number of answers with 401 to a token      pool            pool, retries
                       that the server accepts from others
-    rejected          the token that was rejected last, or None  pool            pool
+    rejection         the token that was rejected last, with     pool            pool
+                      the error; or None
     refused           whether it was rejected with a token that  pool            owner, retries
                       was never accepted
     error             the last failure                           pool            owner, pool
@@ -76,7 +78,7 @@ class Call:
     answered: Mapping[str, str] | None = None
     unanswered = doubtful = refused = forgiven = abandoned = False
     error: Exception | None = None
-    rejected: Token | None = None
+    rejection: tuple[Token, AuthError] | None = None
     expires: float | None = None
 
     def __init__(self, request: Request, allowed: float, made_at: float | None = None) -> None:

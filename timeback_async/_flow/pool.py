@@ -176,8 +176,8 @@ class RequestPool:
         if token is None or not admission.admit(now):
             token, now = await self._token_and_slot(call), self._loop.time()
             if token is None:
-                assert call.error is not None
-                return call.error
+                assert call.rejection is not None
+                return call.rejection[1]
         try:
             if admission.is_closed or call.abandoned:
                 admission.check(call)
@@ -239,7 +239,7 @@ class RequestPool:
             if has_slot:
                 admission.release()
                 has_slot = False
-            if call.rejected is not None and call.rejected.is_refused:
+            if call.rejection is not None and call.rejection[0].is_refused:
                 call.refused = True
                 return None
             await self._wait_for_token(call)
@@ -295,9 +295,10 @@ class RequestPool:
             call.rejections += token.proven_at <= sent_at
             is_first = call.rejections <= 1
             self.tokens.reject(request.scope, token, sent_at, is_first=is_first)
-            call.rejected = token
             reason = error.detail or "the server rejected a fresh token"
-            return AuthError(reason, error.code, 401, error.request_id)
+            rejection = AuthError(reason, error.code, 401, error.request_id)
+            call.rejection = token, rejection
+            return rejection
         if status == 403:
             call.refused = not token.is_proven
         elif status in (400, 404, 409, 422):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.clock import now, simulated
 from tests.support.rig import scripted
-from tests.support.scripted import After, Outcome, Sent, Step, answer, grant
+from tests.support.scripted import AT_ONCE, After, Outcome, Sent, Step, answer, grant
 from timeback_async import Response
 from timeback_async._statistics import WindowMode
 from timeback_async._wire.http import READONLY, Request
@@ -291,3 +291,16 @@ async def test_an_error_does_not_repeat_the_token_that_the_server_echoes() -> No
         await rig.send()
 
     assert "canary" not in str(caught.value)
+
+
+@simulated
+async def test_a_call_that_fails_otherwise_before_its_token_is_refused_ends_as_rejected() -> None:
+    def judge(sent: Sent) -> Outcome:
+        is_rejected = sent.name == "b" or len(rig.server.sent) == 1
+        return answer(401) if is_rejected else answer(429)
+
+    rig = scripted(judge, latency=0.01, retry=AT_ONCE)
+
+    results = await rig.settle(rig.send("a"), rig.send("b"))
+
+    assert {type(result) for result in results} == {AuthError}
