@@ -2,15 +2,26 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from .._wire.http import Request
 from .._wire.status import request_id_of
 
-__all__ = ["Abandoned", "Call"]
+__all__ = ["Abandoned", "Call", "Seen"]
 
 
 class Abandoned(Exception):
     """The owner of a call gave it up before its next attempt."""
+
+
+class Seen(NamedTuple):
+    """What had been counted when a call failed last. See `Retries`."""
+
+    served: int
+    setbacks: int
+    failures: int
+    witnesses: int
+    own: int  # those of the witnesses that were this call, since something last came through
 
 
 class Call:
@@ -33,6 +44,7 @@ class Call:
                       first admission                                            retries
     waiter            what it waits for: a slot or a token       line, pool      abandon
     attempts          number of requests sent                    pool            owner, line
+    sent_at           when the last request was sent             pool            retries
     sent_as           our id of the last request, or ""          pool            request_id
     unanswered        whether an attempt was sent and not        pool            owner
                       answered, with no answer since
@@ -47,9 +59,14 @@ class Call:
     refused           whether it was rejected with a token that  pool            owner, retries
                       was never accepted
     error             the last failure                           pool            owner, pool
-    failures          number of attempts that count against      retries         retries
-                      the policy
-    internal_errors   those of them answered with 500            retries         retries
+    failures          number of failed attempts, without         retries         retries
+                      throttled ones
+    excused           those of them that show nothing about      retries         retries
+                      the record
+    internal_errors   the others that were answered with 500     retries         retries
+    seen              what had been counted at the last failure  retries         retries
+    first_sent_at     when the first request was sent that       retries         retries
+                      failed
     throttles         number of throttled attempts               retries         owner, retries
     forgiven          whether the one free disconnect is used    retries         retries, pool
                       up
@@ -60,7 +77,9 @@ class Call:
     # Defaults on the class: most calls succeed at once, and set hardly any of these.
     expires: float | None = None
     waiter: asyncio.Future[None] | None = None
-    attempts = failures = internal_errors = throttles = rejections = 0
+    attempts = failures = excused = internal_errors = throttles = rejections = 0
+    sent_at = first_sent_at = 0.0
+    seen: Seen | None = None
     sent_as = other_id = ""
     status: int | None = None
     answered: Mapping[str, str] | None = None

@@ -162,7 +162,7 @@ class RequestPool:
                 admission.check(call)
             if now >= call.expires:
                 raise out_of_time(call) from call.error
-            headers = self._begin(call, token)
+            headers, call.sent_at = self._begin(call, token), now
             was_unanswered, call.unanswered = call.unanswered, True
             try:
                 response = await self._transport.send(
