@@ -4,12 +4,13 @@ The real code of the session runs against simulated servers, in simulated time. 
 the same on every machine.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.rivals import Aimd, Fixed, RateCubic
 from tests.simulation.runs import simulated
-from tests.simulation.servers import Server
+from tests.simulation.servers import Fault, Outage, Server
 from tests.simulation.test_goodput import SCENARIOS
 
 from .measure import Result, markdown
@@ -21,6 +22,11 @@ WINDOWS: dict[str, Callable[[], Any]] = {
     "CUBIC on the rate": RateCubic,
 }
 
+OUTAGES: dict[str, tuple[Fault, ...]] = {
+    "down for 30 s, no limit": ("refused",),
+    "503, 500 and drops for 30 s, no limit": ("503", "500", "dropped"),
+}
+
 
 def run(rounds: int = 1, records: int | None = None) -> Result:
     rows, runs = [], []
@@ -28,17 +34,36 @@ def run(rounds: int = 1, records: int | None = None) -> Result:
         cells = []
         for says, window in WINDOWS.items():
             done = simulated(scenario.server, scenario.seconds, window=window())
-            goodput, wasted = done.goodput(scenario.limit), done.wasted
-            cells.append(f"{goodput:.2f} / {wasted:.1%}")
-            runs.append({"scenario": name, "window": says, "goodput": goodput, "wasted": wasted})
+            goodput, wasted, failed = done.goodput(scenario.limit), done.wasted, done.report.failed
+            lost = f", {failed:,} failed" if failed else ""
+            cells.append(f"{goodput:.2f} / {wasted:.1%}{lost}")
+            runs.append(
+                {
+                    "scenario": name,
+                    "window": says,
+                    "goodput": goodput,
+                    "wasted": wasted,
+                    "failed": failed,
+                }
+            )
         rows.append([name, *cells])
-    cells = []
-    for says, window in WINDOWS.items():
-        done = simulated(lambda: Server(outages=[(10.0, 40.0)]), 60.0, window=window())
-        first = min(at for at in done.server.accepted if at >= 40.0) - 40.0
-        cells.append(f"{len(done.server.failed):,} sent into it, back in {first:.1f} s")
-        runs.append(
-            {"scenario": "outage", "window": says, "sent": len(done.server.failed), "back": first}
-        )
-    rows.append(["down for 30 s, no limit", *cells])
+    for says_down, how in OUTAGES.items():
+        cells = []
+        for says, window in WINDOWS.items():
+            server = functools.partial(Server, outages=[Outage(10.0, 40.0, how)])
+            done = simulated(server, 60.0, window=window())
+            sent, failed = len(done.server.failed), done.report.failed
+            first = min(at for at in done.server.accepted if at >= 40.0) - 40.0
+            lost = f", {failed:,} failed" if failed else ""
+            cells.append(f"{sent:,} sent into it, back in {first:.1f} s{lost}")
+            runs.append(
+                {
+                    "scenario": says_down,
+                    "window": says,
+                    "sent": sent,
+                    "back": first,
+                    "failed": failed,
+                }
+            )
+        rows.append([says_down, *cells])
     return Result(markdown(["", *WINDOWS], rows), runs)

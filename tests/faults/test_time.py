@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation import runs
 from tests.simulation.runs import Run
-from tests.simulation.servers import Bucket, Server
+from tests.simulation.servers import Bucket, Outage, Server
 from tests.support.case import case, figure, private_student, private_students
 from tests.support.clock import run_simulated, simulated
 from tests.support.config import config
@@ -127,7 +127,7 @@ async def test_setting_the_clock_costs_no_request_over_real_sockets(
 def test_an_outage_within_our_patience_costs_no_record(seconds: float, in_flight: int) -> None:
     begin, end = 5.0, 5.0 + seconds
     run = runs.simulated(
-        lambda: Server(outages=[(begin, end)], latency=0.3), end + 6, in_flight=in_flight
+        lambda: Server(outages=[Outage(begin, end)], latency=0.3), end + 6, in_flight=in_flight
     )
 
     assert run.report.ok

@@ -6,19 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeback_async._flow.adaptive import (
-    BACK_AFTER,
+    CALM_PART,
     CUT,
     DOUBLE_EVERY,
     DOUBLE_FROM,
-    DRY_FROM,
     FIRST_PROBE,
     LAST_PROBE,
     LAST_PROBE_OVERLOAD,
-    LEAST_SHARE,
+    SETTLED_AFTER,
+    SHORTEST_CYCLE,
     SMALLEST,
     START,
     AdaptiveWindow,
 )
+from timeback_async._flow.window import DRY_FROM
 from timeback_async._statistics import WindowMode
 
 
@@ -34,11 +35,27 @@ def throttle(window: AdaptiveWindow, now: float) -> None:
     window.throttled(0.0, now)
 
 
+def cut_of(window: AdaptiveWindow) -> tuple[object, ...]:
+    """Return what changes with each cut."""
+    return window.mode, window._cut_at, window._too_much
+
+
+def too_many(window: AdaptiveWindow, now: float, served: int = 0) -> None:
+    """Let failures come until they cut the window, each with so many answers before it."""
+    before = cut_of(window)
+    for _ in range(1000):
+        for _ in range(served):
+            window.succeeded(0.05, now)
+        window.failed(now)
+        if cut_of(window) != before:
+            return
+    raise AssertionError
+
+
 def limited(too_much: float = 20.0) -> AdaptiveWindow:
     """Return one that was cut at the instant 0, where so many had been too much."""
     window = opened(size=64)
-    throttle(window, -1000.0)
-    window._too_much, window._cut_at, window._is_far_off = too_much, 0.0, False
+    window._limit_to(too_much * CUT, 0.0)
     return window
 
 
@@ -65,27 +82,33 @@ def test_a_limit_below_the_beginning_is_kept() -> None:
     assert opened(limit=2).size(0.0) == 2
 
 
-def test_the_first_throttle_halves_what_was_found_by_growing() -> None:
+@pytest.mark.parametrize("fail", [AdaptiveWindow.failed, throttle])
+def test_a_few_failures_halve_what_was_found_by_growing(
+    fail: Callable[[AdaptiveWindow, float], None],
+) -> None:
     window = opened(size=40)
+    for _ in range(2):
+        fail(window, 0.0)
+    sizes = [window.size(0.0)]
 
-    throttle(window, 0.0)
+    fail(window, 0.0)
 
-    assert window.mode is WindowMode.LIMITED
+    assert sizes == [40]
     assert window.size(0.0) == pytest.approx(20)
 
 
 def test_it_is_halved_again_until_it_is_below_the_limit() -> None:
     window = opened(size=40)
     for epoch in range(3):
-        throttle(window, epoch * 0.11)
+        too_many(window, epoch * 0.11)
+        window.succeeded(0.05, epoch * 0.11)
 
-    assert window.size(0.22) == pytest.approx(5, rel=0.05)  # it grows meanwhile
+    assert window.size(0.22) == pytest.approx(5, rel=0.06)  # it grows meanwhile
 
 
 def test_later_throttles_of_one_epoch_change_nothing() -> None:
     window = opened(size=40)
-    for _ in range(3):
-        throttle(window, 0.0)
+    too_many(window, 0.0)
 
     throttle(window, 0.099)
 
@@ -96,9 +119,9 @@ def test_later_throttles_of_one_epoch_change_nothing() -> None:
     ("since", "share"),
     [
         (0.0, CUT),
-        (BACK_AFTER, 1.0),
-        (DOUBLE_FROM, 1.025),
-        (DOUBLE_FROM + DOUBLE_EVERY, 2.05),
+        (SHORTEST_CYCLE, 1.0),
+        (SHORTEST_CYCLE * DOUBLE_FROM, 1 + (1 - CUT) / 8),
+        (SHORTEST_CYCLE * (DOUBLE_FROM + DOUBLE_EVERY), 2 + (1 - CUT) / 4),
     ],
 )
 def test_it_grows_back_with_time_and_then_doubles(since: float, share: float) -> None:
@@ -109,13 +132,72 @@ def test_it_never_grows_beyond_its_limit() -> None:
     assert limited(20.0).size(1e6) == 64
 
 
-def test_a_throttle_later_on_takes_a_fifth() -> None:
+def test_a_cut_is_the_deeper_the_more_failed() -> None:
+    few, many = limited(20.0), limited(20.0)
+    before = few.size(6.0)
+
+    too_many(few, 6.0, served=99)
+    too_many(many, 6.0, served=2)
+
+    assert few.size(6.0) == pytest.approx(before * (CUT - 0.01), rel=1e-3)
+    assert many.size(6.0) == pytest.approx(before * (CUT - 1 / 3), rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "failures"), [(1.0, 3), (20.0, 11), (60.0, 31)])
+def test_a_larger_window_is_cut_for_more_failures(size: float, failures: int) -> None:
+    window = limited(size)
+    for _ in range(100):
+        window.succeeded(0.05, 5.0)  # the calm part of the cycle is over
+
+    before, found = cut_of(window), 0
+    while cut_of(window) == before:
+        window.failed(5.0)
+        window.succeeded(0.05, 5.0)
+        found += 1
+
+    assert found == failures
+
+
+def test_failures_that_stay_after_a_cut_are_noise_and_undo_it() -> None:
     window = limited(20.0)
-    before = window.size(6.0)
+    too_many(window, 6.0, served=9)
+    size = window.size(6.0)
 
-    throttle(window, 6.0)
+    for number in range(200):
+        window.succeeded(0.05, 8.0)
+        if number % 9 == 8:
+            window.failed(8.0)
+    window.succeeded(0.05, 6.0 + CALM_PART * SHORTEST_CYCLE)
 
-    assert window.size(6.0) == pytest.approx(before * CUT)
+    assert window.size(8.6) == pytest.approx(size / CUT, rel=0.01)
+    before = cut_of(window)
+    for number in range(2000):
+        window.failed(9.0) if number % 10 == 0 else window.succeeded(0.05, 9.0)
+    assert cut_of(window) == before
+    too_many(window, 9.0, served=2)
+
+
+def test_a_cut_that_helped_stays_and_noise_is_forgotten() -> None:
+    window = limited(20.0)
+    window._noise = 0.1
+    too_many(window, 6.0, served=4)
+    size = window.size(6.0)
+
+    for _ in range(300):
+        window.succeeded(0.05, 8.0)
+    window.succeeded(0.05, 6.0 + CALM_PART * SHORTEST_CYCLE)
+
+    assert window._noise < 0.02
+    assert window.size(8.6) <= 1.2 * size
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"), [(40.0, 5.0), (2.0, 5.0), (1.0, 10.0), (0.5, 20.0), (0.05, 60.0)]
+)
+def test_a_cycle_has_enough_requests_and_at_most_a_minute(size: float, seconds: float) -> None:
+    window = limited(size)
+
+    assert window.size(seconds) == pytest.approx(size)
 
 
 def test_however_often_it_is_throttled_something_is_left() -> None:
@@ -128,25 +210,32 @@ def test_however_often_it_is_throttled_something_is_left() -> None:
     assert window.size(2000.0) >= SMALLEST * CUT
 
 
-def test_requests_keep_their_distance_once_there_is_a_limit() -> None:
-    window = limited(20.0)
-    assert window.admit(0.0) == 0.0
+@pytest.mark.parametrize(
+    ("size", "gaps"),
+    [
+        (0.5, [0.1]),
+        (2.5, [0.01, 0.02]),
+    ],
+)
+def test_requests_keep_their_distance_and_a_part_of_one_keeps_all_of_it(
+    size: float, gaps: list[float]
+) -> None:
+    window, now, found = limited(size / CUT), 0.0, []
+    assert window.admit(now) == 0.0
+    window.in_flight -= size < 1
 
-    assert window._opens_at == pytest.approx(0.05 / (2 * 16), abs=0.006)
+    for _ in gaps:
+        found.append(window.admit(now))
+        now += found[-1] + 1e-9
+        assert window.admit(now) == 0.0
 
-
-def test_below_one_it_is_one_with_pauses_between() -> None:
-    window = limited(0.5)
-    window._opens_at = 0.0
-    assert window.admit(0.0) == 0.0
-
-    assert window._opens_at == pytest.approx(0.05 / 0.4, abs=0.006)
+    assert found == pytest.approx(gaps, abs=0.006)
 
 
 def test_a_few_random_failures_change_nothing() -> None:
     window = opened(size=64)
-    for number in range(1000):
-        if number % 10 == 0:
+    for number in range(3000):
+        if number % 100 == 0:
             window.failed(0.0)
         else:
             window.succeeded(0.05, 0.0)
@@ -154,21 +243,10 @@ def test_a_few_random_failures_change_nothing() -> None:
     assert (window.mode, window.size(0.0)) == (WindowMode.OPEN, 64)
 
 
-def test_failures_that_are_most_of_what_comes_back_count_as_throttles() -> None:
+@pytest.mark.parametrize(("in_flight", "failures"), [(1, DRY_FROM), (10, 10)])
+def test_as_many_failures_as_are_in_flight_dry_it_up(in_flight: int, failures: int) -> None:
     window = opened(size=64)
-    for number in range(40):
-        if number % 5 < 3:
-            window.failed(0.0)
-        else:
-            window.succeeded(0.05, 0.0)
-
-    assert window.mode is WindowMode.LIMITED
-    assert window.size(0.0) == pytest.approx(32)
-
-
-@pytest.mark.parametrize(("size", "failures"), [(4, DRY_FROM), (10, 10)])
-def test_a_whole_window_of_failures_dries_it_up(size: int, failures: int) -> None:
-    window = opened(size=size)
+    window.in_flight = in_flight
     for _ in range(failures - 1):
         window.failed(0.0)
         assert window.mode is not WindowMode.DRY
@@ -210,12 +288,36 @@ def test_after_an_outage_it_grows_quickly_to_a_little_less() -> None:
 
     window.succeeded(0.05, 30.0)
     assert (window.mode, window.size(30.0), window._opens_at) == (WindowMode.OPEN, START, 30.0)
-    for _ in range(48):
+    for _ in range(51):
         window.succeeded(0.05, 30.1)
 
     assert window.mode is WindowMode.LIMITED
     assert window.size(30.1) == pytest.approx(64 * CUT)
-    assert window.size(30.1 + BACK_AFTER) == pytest.approx(64)
+    assert window.size(30.1 + SHORTEST_CYCLE) == pytest.approx(64)
+
+
+def test_a_window_that_is_dry_again_at_once_was_too_large() -> None:
+    window = dry(AdaptiveWindow.failed)
+    window.succeeded(0.05, 10.0)
+    for _ in range(DRY_FROM):
+        window.failed(10.1)
+
+    window.succeeded(0.05, 20.0)
+
+    assert window.mode is WindowMode.LIMITED
+    assert window.size(20.0) < START
+
+
+def test_one_that_has_served_well_since_then_was_not() -> None:
+    window = dry(AdaptiveWindow.failed)
+    for _ in range(SETTLED_AFTER + 1):
+        window.succeeded(0.05, 10.0)
+    for _ in range(DRY_FROM):
+        window.failed(10.1)
+
+    window.succeeded(0.05, 20.0)
+
+    assert window.mode is WindowMode.OPEN
 
 
 def test_a_server_that_let_us_in_for_a_tenth_of_the_time_gets_a_tenth() -> None:
@@ -248,14 +350,14 @@ def test_a_short_pause_after_long_use_takes_no_more_than_a_fifth(limit: int) -> 
     assert window.size(1002.0) == pytest.approx(limit * CUT)
 
 
-def test_a_probe_that_is_told_when_to_come_back_ends_the_probing() -> None:
+def test_a_probe_that_is_told_when_to_come_back_is_followed_by_one_then() -> None:
     window = dry(AdaptiveWindow.failed)
-    assert window.dry_since == 0.0
 
     window.throttled(30.0, 1.0)
 
-    assert (window.mode, window.dry_since) == (WindowMode.LIMITED, float("inf"))
-    assert window.size(31.0) == pytest.approx(64 * LEAST_SHARE)
+    assert (window.mode, window.dry_since) == (WindowMode.DRY, 0.0)
+    assert window.admit(1.0) == 30.0
+    assert window.admit(31.0) == 0.0
 
 
 def test_a_shut_gate_takes_at_least_a_fifth_and_leaves_at_least_a_tenth() -> None:

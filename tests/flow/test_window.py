@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeback_async._flow.window import GATE_FROM, RATE_SLACK, Window
+from timeback_async._flow.window import DRY_FROM, GATE_FROM, RATE_SLACK, Window
 
 
 def starts(window: Window, begin: float, end: float) -> list[float]:
@@ -161,3 +161,29 @@ def test_a_wait_that_was_kept_is_enough(limit: int, rate: float | None, events: 
             now += wait
             assert window.admit(now) < 1e-9
         assert 0 <= window.in_flight <= limit
+
+
+@pytest.mark.parametrize(("in_flight", "failures"), [(0, DRY_FROM), (10, 10)])
+def test_nothing_comes_through_after_as_many_failures_as_are_in_flight(
+    in_flight: int, failures: int
+) -> None:
+    window = Window(64)
+    window.in_flight = in_flight
+    for second in range(failures - 1):
+        window.failed(float(second))
+    assert window.dry_since == inf
+
+    window.throttled(0.0, 60.0)
+
+    assert window.dry_since == 0.0
+    window.succeeded(0.1, 61.0)
+    assert (window.dry_since, window.served) == (inf, 1)
+
+
+def test_the_latest_request_that_came_through_is_remembered_by_when_it_was_sent() -> None:
+    window = Window(64)
+
+    window.succeeded(1.0, 10.0)
+    window.succeeded(5.0, 11.0)
+
+    assert window.well_at == 9.0

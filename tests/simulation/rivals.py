@@ -1,25 +1,19 @@
 """What others do in place of our window: for the table, and for controls that must fail.
 
-Each has the methods of `Window` that the pool calls.
+Each is a `Window`, so that records are given up by the same rule.
 """
 
 from math import inf
 
-from timeback_async._statistics import WindowMode
+from timeback_async._flow.window import Window
 
 
-class Fixed:
+class Fixed(Window):
     """So many in flight, whatever the server says: each record backs off for itself."""
 
-    gate = -inf
-    mode = WindowMode.OPEN
-    round_trip = 0.0
-    dry_since = inf
-
     def __init__(self, limit: int = 64) -> None:
-        self._size = float(limit)
-        self._limit = float(limit)
-        self.in_flight = 0
+        super().__init__(limit)
+        self._size = self._limit = float(limit)
 
     def size(self, now: float) -> float:
         return self._size
@@ -30,26 +24,19 @@ class Fixed:
         self.in_flight += 1
         return 0.0
 
-    def release(self) -> None:
-        self.in_flight -= 1
-
-    def succeeded(self, seconds: float, now: float) -> None:
-        pass
-
     def throttled(self, retry_after: float, now: float) -> None:
-        pass
-
-    def failed(self, now: float) -> None:
-        pass
+        self.failed(now)
 
 
 class Aimd(Fixed):
     """One more for each window of successes, a tenth less for each throttled answer."""
 
     def succeeded(self, seconds: float, now: float) -> None:
+        super().succeeded(seconds, now)
         self._size = min(self._limit, self._size + 1 / self._size)
 
     def throttled(self, retry_after: float, now: float) -> None:
+        super().throttled(retry_after, now)
         self._size = max(1.0, self._size * 0.9)
 
 
@@ -91,6 +78,7 @@ class RateCubic(Fixed):
             self._count, self._bucket = 0, bucket
 
     def succeeded(self, seconds: float, now: float) -> None:
+        super().succeeded(seconds, now)
         self._measure(now)
         if self._rate != inf:
             back = (self._too_much * (1 - self.BETA) / self.SCALE) ** (1 / 3)
@@ -98,6 +86,7 @@ class RateCubic(Fixed):
             self._rate = max(0.5, min(grown, 2 * self._measured))
 
     def throttled(self, retry_after: float, now: float) -> None:
+        super().throttled(retry_after, now)
         self._measure(now)
         self._too_much = min(self._rate, self._measured) or 0.5
         self._cut_at = self._filled_at = now

@@ -52,7 +52,8 @@ async def upsert(
             yield student(f"s-{number}")
             number += 1
 
-    config = Config(client_id="me", client_secret="mine", max_in_flight=in_flight, **settings)
+    settings = {"max_in_flight": in_flight, **settings}
+    config = Config(client_id="me", client_secret="mine", **settings)
     pool = RequestPool(config, server, TokenStore(config, server), window)
     report = await Bulk(
         pool,

@@ -12,10 +12,16 @@ import pytest
 from tests.support.clock import run_simulated
 
 from .runs import Run, upsert
-from .servers import Bucket, Limit, NoLimit, Quota, Server
+from .servers import Bucket, Fault, Limit, NoLimit, Outage, Quota, Server
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 GROUPS = 20
+
+# Not 500 or a broken answer: a record can be the cause of these, so they end one that is alone.
+# `test_outages` has them.
+WORDS: list[Fault] = ["429", "503"]
+FAULTS: list[Fault] = ["429", "503", "502", "503, 1"]
+DOWN: list[Fault] = ["refused", "429", "502", "503", "503, 1", "504"]
 
 
 def limit_of(draw: random.Random) -> Limit:
@@ -36,12 +42,17 @@ async def world(seed: int) -> tuple[Run, int, int]:
     draw = random.Random(seed)
     random.seed(seed)
     begin = draw.uniform(0, 3)
+    how = draw.sample(DOWN, draw.choice([1, 1, 3]))
+    outages = [Outage(begin, begin + draw.choice([0.5, 2, 10, 60]), how)]
     server = Server(
         limit_of(draw),
         latency=draw.choice([0.005, 0.05, 0.5]),
         hint=draw.random() < 0.5,
+        says=draw.choice(WORDS),
+        at_once=draw.choice([1, 5, 1e9, 1e9, 1e9]),
         failures=draw.choice([0, 0, 0.02, 0.2]),
-        outages=[(begin, begin + draw.choice([0.5, 2, 10]))] if draw.random() < 0.3 else [],
+        failing=draw.sample(FAULTS, draw.choice([1, 2])),
+        outages=outages if draw.random() < 0.4 else [],
         slowdown=draw.choice([8, 64, 1e9]),
         seed=seed,
     )
@@ -56,10 +67,7 @@ def test_no_record_is_lost_whatever_the_server_does(group: int) -> None:
         (server, report, _), records, tasks_left = run_simulated(world(seed))
 
         assert report.submitted == records, seed
-        # Of very few records, one may use up its attempts before the server is back.
-        assert report.saved + report.failed == records, (seed, report)
-        assert report.failed <= (1 if server.outages else 0), (seed, report)
+        assert report.saved == records, (seed, report)
         assert len(server.accepted) == report.saved, seed
         assert report.attempts == server.requests, seed
-        assert report.throttled == len(server.rejected), seed
         assert tasks_left == 0, seed

@@ -1,16 +1,18 @@
 """Find how many requests at once the server takes, and send no more.
 
-TimeBack publishes no limits. So the window grows while all is well, shrinks when the server asks
-to slow down, and sends one probe at a time while nothing comes through. A call that waits
-meanwhile uses up no attempt. No I/O and no clock, like every window.
+TimeBack publishes no limits, and a server may tell its limit in any words: 429, 503, even 500. So
+failures that fall in number when we send less are a limit, and those that do not are noise. The
+window grows while all is well, is cut when there are more failures than noise explains, and sends
+one probe at a time while nothing comes through. A call that waits meanwhile uses up no attempt.
+No I/O and no clock, like every window.
 
-Source: RFC 9438 (CUBIC), with requests instead of bytes, and with memory of a few seconds only.
+Sources: RFC 9438 (CUBIC), with requests instead of bytes; RFC 8257 (DCTCP): the share of marked
+answers decides, not each of them; a CUSUM test decides that there are too many.
 """
 
 import random
-from collections import deque
 from collections.abc import Callable
-from math import inf
+from math import ceil, inf
 
 from .._statistics import WindowMode
 from .window import GATE_FROM, Window
@@ -19,19 +21,29 @@ __all__ = ["AdaptiveWindow"]
 
 START = 4.0
 SMALLEST = 0.02
-# A cut is to 0.8 of the size that was too much. The window is back at that size after 5 s, then
-# grows slowly; from 7.5 s on it doubles every 2.5 s, since the limit has moved by then.
-CUT, BACK_AFTER, DOUBLE_FROM, DOUBLE_EVERY = 0.8, 5.0, 7.5, 2.5
-# Requests that were in flight at a cut may still be throttled: that is no reason for another cut.
+# A cut is to 0.85 of the size that was too much, less the share that failed since the last cut, so
+# that it is below the limit. The window is back at that size after one cycle, grows slowly for half
+# of one more, and then doubles every half, since the limit has moved by then.
+CUT, DOUBLE_FROM, DOUBLE_EVERY = 0.85, 1.5, 0.5
+# No cut is deeper; the first one is to a half, since the window grew quickly.
+DEEPEST_CUT = 0.5
+# A cycle has at least so many requests, so that those it spends on finding the limit are few.
+SHORTEST_CYCLE, LONGEST_CYCLE, CYCLE_REQUESTS = 5.0, 60.0, 200.0
+# Requests that were in flight at a cut may still fail: that is no reason for another cut.
 EPOCH_ROUND_TRIPS, SHORTEST_EPOCH = 2.0, 0.1
+# Failures beyond noise and `TOLERATED`, a share of the answers, call for a cut once they are that
+# share of a cycle: at least `LEAST_EXCESS`, at most `SEARCH_EXCESS` while the size may be far off,
+# and more where there is noise, since noise comes in bursts.
+TOLERATED, LEAST_EXCESS, SEARCH_EXCESS, EXCESS_OF_NOISE = 0.005, 2.0, 3.0, 50.0
+# Noise is learned in the first part of a cycle, from about so many answers. A larger share than
+# `MOST_NOISE` is never taken for noise.
+CALM_PART, LEARN, MOST_NOISE = 0.5, 50.0, 0.2
 # A wake-up that is late by up to this many seconds does not reduce the rate.
 PACING_SLACK = 0.005
-# Other failures are a sign of overload only if they are more than half of the last 20 answers.
-RECENT = 20
-# Nothing comes through after this many failures in a row, or after a whole window of them.
-DRY_FROM = 6
 FIRST_PROBE, LAST_PROBE, LAST_PROBE_OVERLOAD = 0.25, 4.0, 1.0
-# A failure after a second without failures begins a new series of failures.
+# A window that is dry again after fewer answers than this was too large, whatever the failures say.
+SETTLED_AFTER = 50
+# A row of failures that begins so soon after a cut belongs to what the cut was for.
 CALM = 1.0
 # The smallest share of the time that a rate limit is taken to have let requests in.
 LEAST_SHARE = 0.1
@@ -50,12 +62,13 @@ class AdaptiveWindow(Window):
           │                     └──── b, f ────┘ │
           └──────────────────── d ───────────────┘
 
-        a  a throttled answer, or a failure when more than half of the last 20 answers were failures
+        a  more failures than noise explains
         b  a long Retry-After
-        c  after e: grown to 0.8 of the size before the failures
-        d  6 failures in a row, or a whole window of them
-        e  a probe succeeds, and the failures were not throttled
-        f  a probe succeeds, and the failures were throttled
+        c  after e: grown to 0.85 of the size before the failures
+        d  as many failures in a row as are in flight, and at least 6
+        e  a probe succeeds, and the server was down
+        f  a probe succeeds, and the server was overloaded: the failures were throttled, or the
+           window was dry shortly before
 
     Args:
         limit: The most requests in flight at once.
@@ -76,24 +89,29 @@ class AdaptiveWindow(Window):
         self._limit = float(limit)
         self._jitter, self._on_change = jitter, on_change
         self._is_timed = False  # whether `admit` looks at more than the size
+        self._is_settled = False  # whether a success changes nothing
         self._aim = self._limit  # the size at which an open window stops growing
         self._size = 0.0
         self._resize(min(START, self._aim))
-        self._too_much, self._cut_at = self._limit, -inf  # for LIMITED
-        self._is_far_off = False  # whether the last cut was to a half
+        self._too_much, self._cut_at, self._cycle = self._limit, -inf, SHORTEST_CYCLE  # for LIMITED
+        self._paced_at = -inf  # when the last request was due
         self._began_at = inf  # when sending began, or last began again
-        self._is_calm = False  # whether there are recent answers, and none is a failure
-        self._recent: deque[bool] = deque(maxlen=RECENT)  # whether each answer was a failure
-        self._row = 0  # failures in a row
-        self._failed_at, self._calm_size = -inf, self._limit  # the size before the failures
+        self._revived_with = -SETTLED_AFTER  # `served` when something came through again
+        self._noise = self._excess = 0.0
+        self._failures, self._failed_with = 0, 0  # since the last cut; `served` at the last failure
+        self._calm_until, self._failed_before = inf, 1.0
+        self._is_searching = True  # whether its size may be far above the limit
+        self._cut_with = 0  # `served` at the last cut
+        self._calm_size = self._limit  # the size before the failures in a row
         self._probes, self._is_probing, self._is_overload = 0, False, False
+        self._dry_from = inf
 
     def size(self, now: float) -> float:
         """Return how many requests may be in flight. Below 1 it is one, with pauses."""
         if self.mode is not WindowMode.LIMITED:
             return self._size
-        since = max(0.0, now - self._cut_at)
-        size = self._too_much * (1 - (1 - CUT) * (1 - min(since, DOUBLE_FROM) / BACK_AFTER) ** 3)
+        since = max(0.0, now - self._cut_at) / self._cycle
+        size = self._too_much * (1 - (1 - CUT) * (1 - min(since, DOUBLE_FROM)) ** 3)
         if since > DOUBLE_FROM:
             size *= 2.0 ** min((since - DOUBLE_FROM) / DOUBLE_EVERY, 30)
         return min(size, self._limit)
@@ -107,60 +125,68 @@ class AdaptiveWindow(Window):
             if wait == 0.0:
                 self._is_probing, self._opens_at = True, now + LAST_PROBE
             return wait
-        self._resize(self.size(now))
-        paced_from = max(self._opens_at, now - PACING_SLACK)
+        self._resize(size := self.size(now))
+        # Whole requests keep half of the distance; the last one, a part, keeps all of it.
+        gap = min(self.round_trip / size, LAST_PROBE)
+        earliest = self._paced_at + (gap / 2 if self.in_flight < int(size) else gap)
+        if now < earliest and self.in_flight < self._bound:
+            return max(earliest, self._opens_at) - now
         wait = super().admit(now)
         if wait == 0.0:
-            gap = self.round_trip / (2 * self._size if self._size >= 1 else self._size)
-            self._opens_at = paced_from + min(gap, LAST_PROBE)
+            self._paced_at = max(earliest, now - PACING_SLACK)
         return wait
 
     def succeeded(self, seconds: float, now: float) -> None:
         """Count an answer that shows no overload: an open window grows, a dry one revives."""
         Window.succeeded(self, seconds, now)
-        if self._is_calm and self._size == self._limit:
+        if self._is_settled:
             return  # the usual case, so it costs next to nothing
         if self._began_at == inf:
             self._began_at = now - seconds
-        self._row = 0
-        self._recent.append(False)
-        self._is_calm = not any(self._recent)
         if self.mode is WindowMode.DRY:
             self._revive(now)
         elif self.mode is WindowMode.OPEN and self._size < self._aim:
             self._grow(1.0, now)
+        elif self.mode is WindowMode.OPEN or now >= self._calm_until:
+            self._is_searching = False
+            self._learn(now)
+            self._is_settled = True
 
     def throttled(self, retry_after: float, now: float) -> None:
         """Count an answer that asks us to slow down.
 
         The cases, in the order of the code:
-        - the gate was shut before: it only stays shut for longer
+        - the gate was shut before, or nothing has come through since: it is only shut for longer
         - a long `Retry-After` shuts the gate
-        - a short one, or none: a failure, and the window is cut
+        - a short one, or none: a failure like any other
         """
         was_shut = now < self.gate
         super().throttled(retry_after, now)
-        if was_shut:  # it was in flight before, so only the gate matters
+        if was_shut or (now < self.gate and self.served == self._cut_with):
             self._cut_at = self._began_at = self._opens_at = self.gate
-            return
-        if retry_after >= GATE_FROM:
+        elif retry_after >= GATE_FROM:
             size = self._calm_size if self.mode is WindowMode.DRY else self.size(now)
             self._resume(self.gate, size * self._share(min(now, self.dry_since), self.gate))
         else:
             self._fail(now, is_throttle=True)
-            self._cut(now)
 
     def failed(self, now: float) -> None:
-        """Count an attempt without a usable answer; cut the window when most attempts fail."""
-        if now < self.gate:
-            return
-        self._fail(now, is_throttle=False)
-        if sum(self._recent) > RECENT // 2:
-            self._cut(now)
+        """Count an attempt without a usable answer; cut the window when there are too many."""
+        super().failed(now)
+        if now >= self.gate:
+            self._fail(now, is_throttle=False)
 
     # -- what an answer changes
 
     def _fail(self, now: float, *, is_throttle: bool) -> None:
+        """Count a failure.
+
+        The cases, in the order of the code:
+        - a probe failed: the next one comes later
+        - nothing comes through any more
+        - it may have been in flight at the last cut
+        - there are too many failures: cut the window
+        """
         if self.mode is WindowMode.DRY:
             if self._is_probing:  # if not, it was in flight before the window was dry
                 self._is_probing = False
@@ -168,19 +194,59 @@ class AdaptiveWindow(Window):
                 self._opens_at = now + self._until_probe()
             return
         size = self.size(now)
-        if now - self._failed_at > CALM:
+        if self._row == 1 and now > self._cut_at + CALM:
             self._calm_size = size
-        self._failed_at = now
-        self._row += 1
-        self._recent.append(True)
-        self._is_calm = False
-        if self._row >= max(DRY_FROM, size):
-            self._probes, self._is_overload = 0, is_throttle
+        if self.dry_since != inf:
+            is_settled = self.served - self._revived_with >= SETTLED_AFTER
+            self._probes, self._is_overload = 0, is_throttle or not is_settled
             self._opens_at = now + self._until_probe()
             # Time alone separates the probes, since a request in flight may hang for long.
             self._size, self._bound, self._is_probing = 1.0, int(self._limit), False
             self._change(WindowMode.DRY)
-            self.dry_since = now
+            self._dry_from = now
+            return
+        epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
+        if now >= self._cut_at + epoch and self._is_too_much(size):
+            self._cut(size, now)
+
+    def _is_too_much(self, size: float) -> bool:
+        """Count a failure, and return whether there are more than noise explains."""
+        answers, self._failed_with = self.served - self._failed_with, self.served
+        self._failures += 1
+        usual = answers * (1.5 * self._noise + TOLERATED)
+        self._excess = max(0.0, self._excess - usual) + 1
+        in_cycle = size * _cycle(size, self.round_trip) / max(1e-9, self.round_trip)
+        limit = max(LEAST_EXCESS, TOLERATED * in_cycle)
+        if self._is_searching:
+            limit = min(limit, SEARCH_EXCESS)
+        return self._excess >= limit + EXCESS_OF_NOISE * self._noise
+
+    def _learn(self, now: float) -> bool:
+        """Learn noise from the time since a cut; if the cut did not help, undo it and return True.
+
+        The cut was below the limit, if there is one: so what stayed is noise.
+        """
+        if self._failed_before > MOST_NOISE:
+            return False
+        answers = self._failures + self.served - self._cut_with
+        failed = self._failures / max(1, answers)
+        stayed = min(self._failed_before, failed)
+        has_helped = stayed <= failed / 2 or failed > MOST_NOISE
+        if has_helped:
+            self._noise += (stayed - self._noise) * answers / (answers + LEARN)
+        else:
+            self._noise = max(self._noise, stayed)
+            self._excess, self._cut_at, self._is_searching = 0.0, now - self._cycle, False
+        self._failed_before = 1.0
+        return not has_helped
+
+    def _cut(self, size: float, now: float) -> None:
+        failed = self._failures / (self._failures + self.served - self._cut_with)
+        if self.mode is WindowMode.OPEN and self._is_searching:
+            self._limit_to(size * DEEPEST_CUT, now)
+        elif not self._learn(now):
+            self._limit_to(size * max(DEEPEST_CUT, CUT - failed), now)
+            self._failed_before = failed
 
     def _until_probe(self) -> float:
         last = LAST_PROBE_OVERLOAD if self._is_overload else LAST_PROBE
@@ -189,16 +255,17 @@ class AdaptiveWindow(Window):
 
     def _revive(self, now: float) -> None:
         """Grow again after a time in which nothing came through."""
+        self._revived_with = self.served
         if self._is_overload:
-            self._resume(now, self._calm_size * self._share(self.dry_since, now))
+            self._resume(now, self._calm_size * self._share(self._dry_from, now))
         else:  # the server was down, and may be as fast as before: grow quickly to a bit less
             self._opens_at = now
-            self._size, self._aim = 0.0, CUT * self._calm_size
+            self._size, self._aim, self._is_searching = 0.0, CUT * self._calm_size, True
             self._change(WindowMode.OPEN)
             self._grow(START, now)
 
     def _share(self, shut: float, opens: float) -> float:
-        """Return the share of the time in which the server let requests in, from 0.1 to 0.8.
+        """Return the share of the time in which the server let requests in, from 0.1 to 0.85.
 
         It let them in since `_began_at`, and none from `shut` to `opens`. With this share of the
         window, it would have let in the same requests over the whole time.
@@ -209,33 +276,32 @@ class AdaptiveWindow(Window):
     def _grow(self, by: float, now: float) -> None:
         self._resize(min(self._size + by, self._aim))
         if self._size == self._aim < self._limit:
-            self._limit_to(self._aim / CUT, now)
-
-    def _cut(self, now: float) -> None:
-        epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
-        if self.mode is WindowMode.DRY or now < self._cut_at + epoch:
-            return
-        # An open window may have grown far above the limit: halve it until it is below.
-        is_still = self._is_far_off and now < self._cut_at + 2 * epoch
-        self._is_far_off = is_still or self.mode is WindowMode.OPEN
-        size = self.size(now)
-        self._limit_to(size / 2 / CUT if self._is_far_off else size, now)
+            self._limit_to(self._aim, now)
 
     def _resume(self, when: float, size: float) -> None:
-        self._limit_to(size / CUT, when)
+        self._limit_to(size, when)
         self._began_at = self._opens_at = when
-        self._row, self._calm_size = 0, size
+        self._calm_size = size
 
-    def _limit_to(self, too_much: float, when: float) -> None:
-        self._too_much, self._cut_at = max(SMALLEST, too_much), when
-        self._recent.clear()
+    def _limit_to(self, size: float, when: float) -> None:
+        """Begin a cycle with this size."""
+        self._too_much, self._cut_at = max(SMALLEST, size / CUT), when
+        self._cycle = _cycle(self._too_much, self.round_trip)
+        self._excess, self._failures = 0.0, 0
+        self._cut_with = self._failed_with = self.served
+        self._calm_until, self._failed_before = when + CALM_PART * self._cycle, 1.0
         self._change(WindowMode.LIMITED)
 
     def _resize(self, size: float) -> None:
-        self._size, self._bound = size, max(1, int(size))
+        self._size, self._bound = size, ceil(size)
 
     def _change(self, mode: WindowMode) -> None:
-        self._is_timed, self.dry_since = mode is not WindowMode.OPEN, inf
+        self._is_timed, self._is_settled = mode is not WindowMode.OPEN, False
         if mode is not self.mode:
             self.mode = mode
             self._on_change(mode)
+
+
+def _cycle(size: float, round_trip: float) -> float:
+    """Return the seconds of a cycle in which requests are sent with this size."""
+    return min(LONGEST_CYCLE, max(SHORTEST_CYCLE, CYCLE_REQUESTS * round_trip / size))

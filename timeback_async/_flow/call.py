@@ -41,6 +41,7 @@ class Call:
                       first admission of a record                                retries
     waiter            what it waits for: a slot or a token       line, pool      abandon
     attempts          number of requests sent                    pool            owner, line
+    sent_at           when the last request was sent             pool            retries
     sent_as           our id of the last request, or ""          pool            request_id
     unanswered        whether an attempt was sent and not        pool            owner
                       answered, with no verdict on the record
@@ -60,9 +61,15 @@ class Call:
     refused           whether it was rejected with a token that  pool            owner, retries
                       was never accepted
     error             the last failure                           pool            owner, pool
-    failures          number of attempts that count against      retries         retries
-                      the policy
-    internal_errors   those of them answered with 500            retries         retries
+    failures          number of failed attempts, without         retries         retries
+                      throttled ones and the free disconnect
+    blame             how many of them the call itself may be    retries         retries
+                      the cause of
+    internal_blame    those of them that were answered with 500  retries         retries
+    seen              what the session had counted at the last   retries         retries
+                      failure
+    blamed_at         when a request was sent of whose failure   retries         retries
+                      the call may be the cause; 0 for none
     throttles         number of throttled attempts               retries         owner, retries
     forgiven          whether the one free disconnect is used    retries         retries, pool
                       up
@@ -72,7 +79,10 @@ class Call:
 
     # Defaults on the class: most calls succeed at once, and set hardly any of these.
     waiter: asyncio.Future[Any] | None = None
-    attempts = failures = internal_errors = throttles = rejections = 0
+    attempts = failures = throttles = rejections = 0
+    blame = internal_blame = 0.0
+    sent_at = blamed_at = 0.0
+    seen: tuple[int, int] | None = None
     sent_as = other_id = ""
     status: int | None = None
     answered: Mapping[str, str] | None = None

@@ -185,6 +185,7 @@ class RequestPool:
                 call.expires = now + call.allowed
             if now >= call.expires:
                 raise OutOfTime
+            call.sent_at = now
             was_unanswered, call.unanswered = call.unanswered, True
             try:
                 response = await self._transport.send(

@@ -8,7 +8,14 @@ import asyncio
 
 from .._retry import RetryPolicy, is_throttle
 from .._statistics import WindowMode
-from ..errors import AuthError, ConnectError, ProtocolError, TimebackError
+from ..errors import (
+    ApiError,
+    AuthError,
+    ConnectError,
+    ProtocolError,
+    TimebackError,
+    TimedOutError,
+)
 from .call import Call, OutOfTime
 from .token import FIRST_TRIAL
 from .window import Window
@@ -39,6 +46,11 @@ class Retries:
         self.throttled = 0
         self.unknown_host_since: float | None = None
         self._tokenless_since: float | None = None
+        # See `_blame`. Failures that witness against the server; what `served` was when something
+        # last came through; the first call that witnessed since then, and whether others did, too.
+        self._witnesses = self._served = 0
+        self._witness = 0  # the id() of that call: the call itself would be kept alive
+        self._has_several = False
 
     def delay(self, call: Call, error: Exception) -> float | None:
         """Count a failure; return the seconds until the next attempt, or None to give up.
@@ -58,32 +70,74 @@ class Retries:
             if call.refused or call.rejections >= MAX_REJECTIONS:
                 return None
             return FIRST_TRIAL * 2.0 ** (call.rejections - 2) if call.rejections > 1 else 0.0
-        # A failure counts unless it is throttled, the one free disconnect, or part of an outage.
-        if is_throttle(error):
+        # A failure counts unless it is throttled or free; how much, `_blame` says.
+        blame, is_throttled = self._blame(call, error), is_throttle(error)
+        if is_throttled:
             call.throttles += 1
             self.throttled += 1
         elif is_forgivable(call, error):
             call.forgiven = True
             return 0.0 if call.request.idempotent else None
-        elif not (call.is_bulk and self._is_outage(error)):
+        else:
             call.failures += 1
-            call.internal_errors += getattr(error, "status", None) == 500
+            call.blame += blame
+            call.internal_blame += blame * (getattr(error, "status", None) == 500)
         # The name of the host is unknown: repeat until it has been unknown for too long.
         if isinstance(error, ConnectError) and error.unknown_host:
             return self._delay_unknown_host(call, error)
         self.unknown_host_since = None
         # The server may have acted on the request: repeat only what leaves the same state twice.
-        # In every other case the policy decides.
-        untouched = isinstance(error, ConnectError) or is_throttle(error)
+        untouched = isinstance(error, ConnectError) or is_throttled
         if not call.request.idempotent and not untouched:
             return None
-        return self._policy.delay(
-            error, call.failures, call.throttles, internal_errors=call.internal_errors
+        # Nothing has come through for too long.
+        now, window = self._loop.time(), self._window
+        if call.is_bulk and now - window.dry_since > self._policy.patience:
+            return None
+        # In every other case the policy decides.
+        delay = self._policy.delay(
+            error, round(call.blame), call.throttles, internal_errors=round(call.internal_blame)
         )
+        if delay is None or is_throttled or call.blame == call.failures:
+            return delay
+        # Failures that do not count space out the attempts all the same, unless the window does.
+        return self._policy.pause(error, 1 if window.mode is WindowMode.DRY else call.failures)
 
-    def _is_outage(self, error: Exception) -> bool:
-        """Return whether no call reaches the server, so that no record can be the cause."""
-        return isinstance(error, ConnectError) and self._window.mode is WindowMode.DRY
+    def _blame(self, call: Call, error: Exception) -> float:
+        """Return how much of a failure its call may be the cause of, from 0 to 1.
+
+        Failures of single calls count in full. Those of a record depend on what became of the other
+        requests since its last failure. The cases, in the order of the code:
+        - some came through: if all did, the record is the cause; with a limit of the server it is
+          something between
+        - none did, or it is the first failure, and another record has failed since something last
+          came through: the server is the cause
+        - the record is alone: it is the cause, unless no record can cause such a failure
+
+        A record is suspect when it was the cause of a failure, and a request that was sent later
+        has come through: then the server was well. Its failures do not witness against the server,
+        else bad records at the end of a run would excuse each other.
+        """
+        window, last, blamed_at = self._window, call.seen, call.blamed_at or call.sent_at
+        is_suspect = window.well_at > blamed_at
+        if window.served != self._served:
+            self._served, self._witness, self._has_several = window.served, 0, False
+        has_company = self._has_several or self._witness not in (0, id(call))
+        witnesses = self._witnesses
+        if not is_suspect:
+            self._witnesses += 1
+            self._has_several, self._witness = has_company, self._witness or id(call)
+        call.seen = window.served, self._witnesses
+        if not call.is_bulk:
+            return 1.0
+        if last is not None and (served := window.served - last[0]):
+            blame = (served / (served + witnesses - last[1])) ** 2
+        elif has_company or (last is not None and isinstance(error, ConnectError)):
+            blame = 0.0
+        else:
+            blame = float(last is None or is_suspect or may_be_its_own(error))
+        call.blamed_at = 0.0 if is_throttle(error) or blame < 0.5 else blamed_at
+        return blame
 
     def _delay_unknown_host(self, call: Call, error: ConnectError) -> float | None:
         now = self._loop.time()
@@ -123,3 +177,9 @@ def is_forgivable(call: Call, error: Exception) -> bool:
         error.disconnected or error.misdirected
     )
     return is_of_connection and not call.forgiven
+
+
+def may_be_its_own(error: Exception) -> bool:
+    """Return whether one record can be the cause of a failure, while the server is well."""
+    broke_off = isinstance(error, TimedOutError | ProtocolError)
+    return broke_off or (isinstance(error, ApiError) and error.status == 500)

@@ -16,6 +16,8 @@ __all__ = ["Window"]
 GATE_FROM = 2.0
 # A wake-up that is late by up to this many seconds does not reduce the rate.
 RATE_SLACK = 0.05
+# Nothing comes through after this many failures in a row, or as many as are in flight.
+DRY_FROM = 6
 
 
 class Window:
@@ -25,6 +27,8 @@ class Window:
         in_flight: Number of requests in flight now.
         gate: When the gate opens, in seconds of the clock; in the past while it is open.
         mode: How the size is found.
+        served: Number of answers that showed no overload.
+        well_at: When the latest request was sent that came through.
         dry_since: Since when nothing comes through; `inf` while requests come through.
         round_trip: Smoothed seconds from a request to its answer; 0 before the first answer.
     """
@@ -34,8 +38,10 @@ class Window:
         self.gate = -inf
         self.mode = WindowMode.OPEN
         self.round_trip = 0.0
+        self.served = 0
+        self.well_at, self.dry_since = -inf, inf
         self._bound = limit
-        self.dry_since = inf
+        self._row, self._row_since = 0, -inf  # failures in a row, throttled answers included
         self._opens_at = -inf  # for the gate and for pauses, not for the rate
         self._spacing = 1.0 / max_rate if max_rate else 0.0
         self._next_at = -inf
@@ -67,12 +73,22 @@ class Window:
     def succeeded(self, seconds: float, now: float) -> None:
         """Count an answer that shows no overload, `seconds` after its request."""
         self.round_trip += (seconds - self.round_trip) / (8 if self.round_trip else 1)
+        self.served += 1
+        if now - seconds > self.well_at:
+            self.well_at = now - seconds
+        self._row, self.dry_since = 0, inf
 
     def throttled(self, retry_after: float, now: float) -> None:
         """Count a throttled answer: a long Retry-After shuts the gate for all requests."""
+        Window.failed(self, now)
         if retry_after >= GATE_FROM:
             self.gate = max(self.gate, now + retry_after)
             self._opens_at = max(self._opens_at, self.gate)
 
     def failed(self, now: float) -> None:
         """Count an attempt without a usable answer."""
+        self._row += 1
+        if self._row == 1:
+            self._row_since = now
+        if self.dry_since == inf and self._row >= max(DRY_FROM, self.in_flight):
+            self.dry_since = self._row_since
