@@ -30,26 +30,37 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = {
-    "bucket": Scenario(lambda: Server(Bucket(100)), 100, 0.97, 0.03),
-    "bucket, Retry-After": Scenario(lambda: Server(Bucket(100), hint=True), 100, 0.97, 0.03),
+    "bucket": Scenario(lambda: Server(Bucket(100)), 100, 0.97, 0.02),
+    "bucket, Retry-After": Scenario(lambda: Server(Bucket(100), hint=True), 100, 0.97, 0.02),
     "window, Retry-After": Scenario(lambda: Server(Quota(1000, 10), hint=True), 100, 0.97, 0.02),
     # Its hints are rounded up to whole seconds, and obeyed.
     "sliding window, Retry-After": Scenario(
-        lambda: Server(Quota(1000, 10, sliding=True), hint=True), 100, 0.93, 0.03
+        lambda: Server(Quota(1000, 10, sliding=True), hint=True), 100, 0.95, 0.02
     ),
     "window": Scenario(lambda: Server(Quota(1000, 10)), 100, 0.95, 0.12),
     "sliding window": Scenario(lambda: Server(Quota(1000, 10, sliding=True)), 100, 0.95, 0.12),
-    "rejections cost quota": Scenario(lambda: Server(Bucket(400, costly=True)), 400, 0.9, 0.03),
+    "rejections cost quota": Scenario(lambda: Server(Bucket(400, costly=True)), 400, 0.93, 0.02),
     "200, 40, 200 a second": Scenario(
-        lambda: Server(Bucket(dropping)), 440 / 3, 0.9, 0.03, seconds=180.0
+        lambda: Server(Bucket(dropping)), 440 / 3, 0.92, 0.02, seconds=180.0
     ),
-    "10 % random 503": Scenario(lambda: Server(Bucket(50), failures=0.1), 45, 0.9, 0.12),
+    "10 % random 503": Scenario(lambda: Server(Bucket(50), failures=0.1), 45, 0.94, 0.12),
     "bare 503": Scenario(lambda: Server(Bucket(100), says="503"), 100, 0.97, 0.025),
-    "bare 500, 10 a second": Scenario(lambda: Server(Bucket(10, 10), says="500"), 10, 0.95, 0.09),
+    "bare 500, 10 a second": Scenario(lambda: Server(Bucket(10, 10), says="500"), 10, 0.92, 0.09),
     "10 at once, bare 503": Scenario(lambda: Server(at_once=10, says="503"), 200, 0.95, 0.03),
     "no limit, 1 % random 429": Scenario(lambda: noisy(0.01, "429"), 1280, 0.9, 0.0, seconds=30.0),
+    "5 at once": Scenario(lambda: Server(at_once=5), 100, 0.94, 0.02),
+    "5 a second, bare 503": Scenario(lambda: Server(Bucket(5, 5), says="503"), 5, 0.93, 0.12),
+    "500 a second, bare 503": Scenario(
+        lambda: Server(Bucket(500, 100), says="503"), 500, 0.97, 0.02, seconds=60.0
+    ),
+    "50 a second and 1 % random 429": Scenario(
+        lambda: Server(Bucket(50), failures=0.01, failing=["429"]), 50, 0.95, 0.04
+    ),
+    "no limit, 10 % random 429": Scenario(
+        lambda: noisy(0.1, "429"), 1280 * 0.9, 0.95, 0.0, seconds=30.0
+    ),
     "no limit, 5 % random 429, 503": Scenario(
-        lambda: noisy(0.05, "429", "503"), 1280, 0.75, 0.0, seconds=30.0
+        lambda: noisy(0.05, "429", "503"), 1280 * 0.95, 0.95, 0.0, seconds=30.0
     ),
 }
 
@@ -57,11 +68,11 @@ SCENARIOS = {
 SHORT = {name: each._replace(seconds=60.0) for name, each in SCENARIOS.items()} | {
     "rejections cost quota": Scenario(lambda: Server(Bucket(100, costly=True)), 100, 0.88, 0.04),
     "200, 40, 200 a second": Scenario(
-        lambda: Server(Bucket(lambda now: dropping(now) / 2)), 220 / 3, 0.88, 0.03, seconds=180.0
+        lambda: Server(Bucket(lambda now: dropping(now) / 2)), 220 / 3, 0.92, 0.02, seconds=180.0
     ),
     "no limit, 1 % random 429": Scenario(lambda: noisy(0.01, "429"), 1280, 0.9, 0.0, seconds=15.0),
     "no limit, 5 % random 429, 503": Scenario(
-        lambda: noisy(0.05, "429", "503"), 1280, 0.65, 0.0, seconds=20.0
+        lambda: noisy(0.05, "429", "503"), 1280 * 0.95, 0.94, 0.0, seconds=20.0
     ),
 }
 CHOSEN = SCENARIOS if IS_LONG else SHORT

@@ -21,12 +21,13 @@ __all__ = ["AdaptiveWindow"]
 
 START = 4.0
 SMALLEST = 0.02
-# A cut is to 0.85 of the size that was too much, less the share that failed since the last cut, so
+# A cut is to 0.8 of the size that was too much, less the share that failed since the last cut, so
 # that it is below the limit. The window is back at that size after one cycle, grows slowly for half
 # of one more, and then doubles every half, since the limit has moved by then.
-CUT, DOUBLE_FROM, DOUBLE_EVERY = 0.85, 1.5, 0.5
-# No cut is deeper; the first one is to a half, since the window grew quickly.
-DEEPEST_CUT = 0.5
+CUT, DOUBLE_FROM, DOUBLE_EVERY = 0.8, 1.5, 0.5
+# No cut is deeper; the first one is to a half, since the window grew quickly. A limit then lets as
+# much through as before, or this share of it at least.
+DEEPEST_CUT, KEPT = 0.5, 0.75
 # A cycle has at least so many requests, so that those it spends on finding the limit are few.
 SHORTEST_CYCLE, LONGEST_CYCLE, CYCLE_REQUESTS = 5.0, 60.0, 200.0
 # Requests that were in flight at a cut may still fail: that is no reason for another cut.
@@ -34,7 +35,7 @@ EPOCH_ROUND_TRIPS, SHORTEST_EPOCH = 2.0, 0.1
 # Failures beyond noise and `TOLERATED`, a share of the answers, call for a cut once they are that
 # share of a cycle: at least `LEAST_EXCESS`, at most `SEARCH_EXCESS` while the size may be far off,
 # and more where there is noise, since noise comes in bursts.
-TOLERATED, LEAST_EXCESS, SEARCH_EXCESS, EXCESS_OF_NOISE = 0.005, 2.0, 3.0, 50.0
+TOLERATED, LEAST_EXCESS, SEARCH_EXCESS, EXCESS_OF_NOISE = 0.005, 1.0, 3.0, 50.0
 # Noise is learned in the first part of a cycle, from about so many answers. A larger share than
 # `MOST_NOISE` is never taken for noise.
 CALM_PART, LEARN, MOST_NOISE = 0.5, 50.0, 0.2
@@ -64,7 +65,7 @@ class AdaptiveWindow(Window):
 
         a  more failures than noise explains
         b  a long Retry-After
-        c  after e: grown to 0.85 of the size before the failures
+        c  after e: grown to 0.8 of the size before the failures
         d  as many failures in a row as are in flight, and at least 6
         e  a probe succeeds, and the server was down
         f  a probe succeeds, and the server was overloaded: the failures were throttled, or the
@@ -100,6 +101,7 @@ class AdaptiveWindow(Window):
         self._noise = self._excess = 0.0
         self._failures, self._failed_with = 0, 0  # since the last cut; `served` at the last failure
         self._calm_until, self._failed_before = inf, 1.0
+        self._rate_before = 0.0  # what came through, a second, before the last cut
         self._is_searching = True  # whether its size may be far above the limit
         self._cut_with = 0  # `served` at the last cut
         self._calm_size = self._limit  # the size before the failures in a row
@@ -241,12 +243,35 @@ class AdaptiveWindow(Window):
         return not has_helped
 
     def _cut(self, size: float, now: float) -> None:
-        failed = self._failures / (self._failures + self.served - self._cut_with)
-        if self.mode is WindowMode.OPEN and self._is_searching:
+        """Send less, unless that did not help before.
+
+        The cases, in the order of the code:
+        - the size may be far above a limit, and was cut before: a limit would have let as much
+          through as before the cut. Less came through, so the failures are noise
+        - the window grew quickly: halve it
+        - the last cut did not help: see `_learn`
+        - cut it so that it is below the limit
+        """
+        served = self.served - self._cut_with
+        failed = self._failures / (self._failures + served)
+        rate = served / max(1e-9, now - max(self._cut_at, self._began_at))
+        if self._is_searching and failed <= MOST_NOISE and rate < KEPT * self._rate_before:
+            self._noise = max(self._noise, failed)
+            self._open(size / DEEPEST_CUT, now)
+        elif self._is_searching and self.mode is WindowMode.OPEN:
             self._limit_to(size * DEEPEST_CUT, now)
         elif not self._learn(now):
             self._limit_to(size * max(DEEPEST_CUT, CUT - failed), now)
             self._failed_before = failed
+        self._rate_before = rate
+
+    def _open(self, size: float, now: float) -> None:
+        """Grow quickly from this size on."""
+        self._excess, self._failures = 0.0, 0
+        self._cut_with = self._failed_with = self.served
+        self._cut_at, self._aim = now, self._limit
+        self._change(WindowMode.OPEN)
+        self._resize(min(size, self._limit))
 
     def _until_probe(self) -> float:
         last = LAST_PROBE_OVERLOAD if self._is_overload else LAST_PROBE
@@ -265,7 +290,7 @@ class AdaptiveWindow(Window):
             self._grow(START, now)
 
     def _share(self, shut: float, opens: float) -> float:
-        """Return the share of the time in which the server let requests in, from 0.1 to 0.85.
+        """Return the share of the time in which the server let requests in, from 0.1 to 0.8.
 
         It let them in since `_began_at`, and none from `shut` to `opens`. With this share of the
         window, it would have let in the same requests over the whole time.
@@ -286,7 +311,9 @@ class AdaptiveWindow(Window):
     def _limit_to(self, size: float, when: float) -> None:
         """Begin a cycle with this size."""
         self._too_much, self._cut_at = max(SMALLEST, size / CUT), when
-        self._cycle = _cycle(self._too_much, self.round_trip)
+        self._cycle = SHORTEST_CYCLE
+        if not self._is_searching:
+            self._cycle = _cycle(self._too_much, self.round_trip)
         self._excess, self._failures = 0.0, 0
         self._cut_with = self._failed_with = self.served
         self._calm_until, self._failed_before = when + CALM_PART * self._cycle, 1.0

@@ -337,7 +337,7 @@ class RequestPool:
         The cases, in the order of the code:
         - throttled: it asks for a wait
         - rejected, or answered without proof or with another record, by a server that is well
-        - the one free disconnect: it is not reported
+        - the one free disconnect, or a record that causes its failures itself: not reported
         - any other failure
         """
         if is_throttle(error):
@@ -349,7 +349,9 @@ class RequestPool:
             getattr(error, "misdirected", False) or not getattr(error, "retryable", False)
         ):
             self._window.succeeded(seconds, now)
-        elif not is_forgivable(call, error):
+        elif not is_forgivable(call, error) and not (
+            call.blame > 1 and self._retries.is_suspect(call)
+        ):
             self._window.failed(now)
 
     async def _pause(self, delay: float) -> None:

@@ -103,6 +103,13 @@ class Retries:
         # Failures that do not count space out the attempts all the same, unless the window does.
         return self._policy.pause(error, 1 if window.mode is WindowMode.DRY else call.failures)
 
+    def is_suspect(self, call: Call) -> bool:
+        """Return whether a record was the cause of a failure, while the server was well.
+
+        That is so when a request that was sent later has come through.
+        """
+        return 0.0 < call.blamed_at < self._window.well_at
+
     def _blame(self, call: Call, error: Exception) -> float:
         """Return how much of a failure its call may be the cause of, from 0 to 1.
 
@@ -114,12 +121,12 @@ class Retries:
           came through: the server is the cause
         - the record is alone: it is the cause, unless no record can cause such a failure
 
-        A record is suspect when it was the cause of a failure, and a request that was sent later
-        has come through: then the server was well. Its failures do not witness against the server,
-        else bad records at the end of a run would excuse each other.
+        The failures of a suspect record do not witness against the server, else bad records at the
+        end of a run would excuse each other.
         """
-        window, last, blamed_at = self._window, call.seen, call.blamed_at or call.sent_at
-        is_suspect = window.well_at > blamed_at
+        window, last = self._window, call.seen
+        call.blamed_at = call.blamed_at or call.sent_at
+        is_suspect = self.is_suspect(call)
         if window.served != self._served:
             self._served, self._witness, self._has_several = window.served, 0, False
         has_company = self._has_several or self._witness not in (0, id(call))
@@ -136,7 +143,8 @@ class Retries:
             blame = 0.0
         else:
             blame = float(last is None or is_suspect or may_be_its_own(error))
-        call.blamed_at = 0.0 if is_throttle(error) or blame < 0.5 else blamed_at
+        if is_throttle(error) or blame < 0.5:
+            call.blamed_at = 0.0
         return blame
 
     def _delay_unknown_host(self, call: Call, error: ConnectError) -> float | None:
