@@ -23,7 +23,8 @@ from timeback_async.testing import Faults, MockServer
 SECRET = f"secret-{CANARY}"
 PAIR = b64encode(f"mock-client:{SECRET}".encode()).decode()
 PRIVATE = (CANARY, PAIR, "Bearer ", "Basic ")
-QUICK: dict[str, Any] = {"retry": RetryPolicy(attempts=2, initial=0.0), "deadline": 3.0}
+POLICY = RetryPolicy(attempts=2, initial=0.0, patience=1.0)
+QUICK: dict[str, Any] = {"retry": POLICY, "deadline": 1.0}
 CREATEPUT = "https://purl.imsglobal.org/spec/or/v1p2/scope/roster.createput"
 
 Use = Callable[[TimebackSession], Awaitable[Any]]
@@ -58,8 +59,9 @@ async def iterated(session: TimebackSession) -> None:
 
 
 async def raw_request(session: TimebackSession) -> None:
-    body = {"student": {"givenName": CANARY}}
-    await session.request("PUT", "/rostering/1.0/students", body=body, scope=CREATEPUT)
+    await session.request(
+        "PUT", "/students", body={"student": {"givenName": CANARY}}, scope=CREATEPUT
+    )
 
 
 async def token(session: TimebackSession) -> None:
@@ -94,7 +96,7 @@ FAULTS: dict[str, Faults] = {
     "dropped": Faults(drop_before=1.0),
     "applied and dropped": Faults(drop_after=1.0),
     "cut off": Faults(truncate=1.0),
-    "too late": Faults(latency=0.4),
+    "too late": Faults(latency=0.2),
 }
 
 REPLIES: dict[str, Reply] = {
@@ -149,7 +151,7 @@ async def failure_of(use: Use, session: TimebackSession) -> BaseException | None
 async def session_over(faults: Faults, **settings: Any) -> Any:
     async with (
         MockServer(client_secret=SECRET, faults=faults) as server,
-        TimebackSession(server.config(**{**QUICK, "attempt_timeout": 0.2, **settings})) as session,
+        TimebackSession(server.config(**{**QUICK, "attempt_timeout": 0.1, **settings})) as session,
     ):
         yield session
 

@@ -84,7 +84,7 @@ async def served_of_50(it: Case) -> int:
     return sum(result is not None and not isinstance(result, BaseException) for result in results)
 
 
-def join_the_fetch(store: TokenStore, scope: str) -> Any:
+def join_the_fetch(store: TokenStore, scope: str, **_: Any) -> Any:
     """Let every caller wait for the fetch itself: then one of them cancels it for all."""
     its_own(store, scope)
     return store._held[scope].fetch

@@ -13,7 +13,7 @@ import pytest
 from tests.support.amounts import amount
 from tests.support.clock import now, simulated
 from tests.support.config import BASE, SECRET, config
-from tests.support.scripted import After, Outcome, ScriptedServer, Step, answer, grant
+from tests.support.scripted import After, Outcome, ScriptedServer, Sent, Step, answer, grant
 from timeback_async import RetryPolicy
 from timeback_async._flow.grant import Token
 from timeback_async._flow.token import TokenStore
@@ -712,3 +712,76 @@ def test_a_failure_is_logged_once_without_any_token(caplog: pytest.LogCaptureFix
     assert record.levelno == logging.WARNING
     assert "HTTP 503" in record.getMessage()
     assert "canary" not in caplog.text
+
+
+# -- when there is none for long
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+@pytest.mark.parametrize("trouble", [answer(503), refusal(429, Retry_After="600")])
+@simulated
+async def test_who_waits_however_long_asks_a_failing_endpoint_once_a_second_at_most(
+    trouble: Outcome, attempts: int
+) -> None:
+    store, transport = make(trouble, retry=RetryPolicy(attempts=attempts), latency=0.02)
+    while now() < 1300:
+        await store.join(CREATEPUT, is_patient=True)
+
+    assert len(transport.asked) <= 600
+
+
+@simulated
+async def test_who_does_not_wait_gets_the_failure_until_the_endpoint_may_be_asked_again() -> None:
+    store, transport = make(refusal(429, Retry_After="600"))
+    for _ in range(100):
+        with pytest.raises(AuthError, match="429"):
+            await store.get(CREATEPUT)
+
+    assert len(transport.asked) == 1
+    await asyncio.sleep(300)
+    assert (await recovered(store, transport)).authorization == "Bearer well-again"
+
+
+@pytest.mark.parametrize("foreign", [ZeroDivisionError(), asyncio.CancelledError()])
+@simulated
+async def test_an_exception_of_a_transport_of_the_callers_own_reaches_who_waits(
+    foreign: BaseException,
+) -> None:
+    def fail(_: Sent) -> Outcome:
+        raise foreign
+
+    store, transport = make(fail)
+
+    errors = await asyncio.gather(*(store.get(CREATEPUT) for _ in range(3)), return_exceptions=True)
+
+    assert {type(error) for error in errors} <= {ZeroDivisionError, AuthError}
+    assert (await recovered(store, transport)).authorization == "Bearer well-again"
+
+
+@simulated
+async def test_a_token_that_came_ends_the_time_without_one() -> None:
+    store, transport = make(grant(expires_in=100), answer(503))
+    await store.get(CREATEPUT)
+    await asyncio.sleep(100)
+    with pytest.raises(AuthError):
+        await store.get(CREATEPUT)
+    assert not store.is_gone(CREATEPUT)
+    await asyncio.sleep(301)
+    assert store.is_gone(CREATEPUT)
+
+    await recovered(store, transport)
+
+    assert not store.is_gone(CREATEPUT)
+
+
+@simulated
+async def test_a_closed_store_asks_for_nothing() -> None:
+    store, transport = make(grant(expires_in=HOUR))
+    await store.get(CREATEPUT)
+    await store.aclose()
+    await asyncio.sleep(3400)
+
+    assert store.current(CREATEPUT, now()) is not None  # it is due to be renewed
+    with pytest.raises(SessionError):
+        await store.get(READONLY)
+    assert len(transport.asked) == 1

@@ -110,7 +110,9 @@ def test_a_record_that_always_fails_ends_and_holds_nobody_up(
     assert saved_by <= slower * max(good.server.accepted) + 1
 
 
-@pytest.mark.parametrize(("fault", "attempts"), [("500", 4), ("dropped", 9), ("timed out", 8)])
+@pytest.mark.parametrize(
+    ("fault", "attempts"), [("500", 4), ("503", 8), ("dropped", 9), ("timed out", 8)]
+)
 def test_so_does_one_that_is_alone(fault: Fault, attempts: int) -> None:
     run = simulated(lambda: Server(poison={"s-0": fault}), records=1)
 

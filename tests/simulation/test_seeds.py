@@ -67,7 +67,9 @@ def test_no_record_is_lost_whatever_the_server_does(group: int) -> None:
         (server, report, _), records, tasks_left = run_simulated(world(seed))
 
         assert report.submitted == records, seed
-        assert report.saved == records, (seed, report)
+        # A record that is alone in an outage cannot know that it is not the cause.
+        assert report.saved + report.failed == records, (seed, report)
+        assert report.failed <= (1 if server.outages else 0), (seed, report)
         assert len(server.accepted) == report.saved, seed
         assert report.attempts == server.requests, seed
         assert tasks_left == 0, seed

@@ -1,11 +1,12 @@
 """Send the requests of all callers of a session, attempt after attempt.
 
-Single calls and bulk runs use the same pool. An attempt passes through window, token, transport,
+Single calls and bulk runs use the same pool. An attempt passes through token, window, transport,
 status and retry. A call holds a slot while bytes move, and none while it waits between attempts.
 The module is longer than most: one attempt with all its endings is one concept.
 """
 
 import asyncio
+import copy
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -80,7 +81,7 @@ class RequestPool:
         self._admission = Admission(self._window)
         self._retries = Retries(config.retry, self._window)
         self._identities = Identities()
-        self._failure: Exception | None = None  # the last one of any call
+        self._failure: Exception | None = None  # the last one that was the server's
         self._failed_at = -inf
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
@@ -109,8 +110,7 @@ class RequestPool:
                 answer = await self._attempt(call)
                 if isinstance(answer, Response):
                     return answer
-                error = call.error = self._failure = answer
-                self._failed_at = self._loop.time()
+                error = call.error = answer
                 delay = self._retries.delay(call, error)
                 if delay is None:
                     raise error
@@ -129,7 +129,8 @@ class RequestPool:
         if call.error is None and (failure := self.tokens.last_failure(call.request.scope)):
             return failure
         is_recent = self._loop.time() - self._failed_at <= self._config.retry.patience
-        return call.error or (self._failure if is_recent else None)
+        # A copy: it is the error of another call, whose frames it may get later.
+        return call.error or (copy.copy(self._failure) if is_recent else None)
 
     def statistics(self) -> Statistics:
         """Return what the pool has done so far, and what it is doing now."""
@@ -263,15 +264,16 @@ class RequestPool:
     async def _wait_for_token(self, call: Call) -> None:
         """Wait until it is worth to look for a token again, or the call expires or is given up."""
         self._admission.check(call)
-        call.waiter = waiter = self.tokens.join(call.request.scope)
+        scope = call.request.scope
+        call.waiter = waiter = self.tokens.join(scope, is_patient=call.is_bulk)
         try:
             async with asyncio.timeout_at(call.expires):
                 error = await waiter
         except TimeoutError:
             raise OutOfTime from None
-        if error is None:
-            self._retries.found_token()
-        elif not self._retries.outlasts(call, error, self.tokens.has_served):
+        # A record waits for the next token, as it waits for the end of an outage.
+        is_passing = call.is_bulk and getattr(error, "retryable", False)
+        if error is not None and not (is_passing and not self.tokens.is_gone(scope)):
             raise error from error.__cause__
 
     def _judge(
@@ -296,7 +298,7 @@ class RequestPool:
             call.rejections += token.proven_at <= sent_at
             is_first = call.rejections <= 1
             self.tokens.reject(request.scope, token, sent_at, is_first=is_first)
-            reason = error.detail or "the server rejected a fresh token"
+            reason = error.detail or "the server rejected the token"
             rejection = AuthError(reason, error.code, 401, error.request_id)
             call.rejection = token, rejection
             return rejection
@@ -345,6 +347,7 @@ class RequestPool:
             # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
             self._window.throttled(asked, now)
+            self._failure, self._failed_at = error, now
         elif call.answered is not None and (
             getattr(error, "misdirected", False) or not getattr(error, "retryable", False)
         ):
@@ -352,6 +355,7 @@ class RequestPool:
         elif not is_forgivable(call, error) and not (
             call.blame > 1 and self._retries.is_suspect(call)
         ):
+            self._failure, self._failed_at = error, now
             self._window.failed(now)
 
     async def _pause(self, delay: float) -> None:

@@ -8,14 +8,7 @@ import asyncio
 
 from .._retry import RetryPolicy, is_throttle
 from .._statistics import WindowMode
-from ..errors import (
-    ApiError,
-    AuthError,
-    ConnectError,
-    ProtocolError,
-    TimebackError,
-    TimedOutError,
-)
+from ..errors import AuthError, ConnectError, ProtocolError
 from .call import Call, OutOfTime
 from .token import FIRST_TRIAL
 from .window import Window
@@ -45,7 +38,6 @@ class Retries:
         self._loop = asyncio.get_running_loop()
         self.throttled = 0
         self.unknown_host_since: float | None = None
-        self._tokenless_since: float | None = None
         # See `_blame`. Failures that witness against the server; what `served` was when something
         # last came through; the first call that witnessed since then, and whether others did, too.
         self._witnesses = self._served = 0
@@ -119,7 +111,7 @@ class Retries:
           something between
         - none did, or it is the first failure, and another record has failed since something last
           came through: the server is the cause
-        - the record is alone: it is the cause, unless no record can cause such a failure
+        - the record is alone: it counts as the cause, unless there was no connection
 
         The failures of a suspect record do not witness against the server, else bad records at the
         end of a run would excuse each other.
@@ -142,7 +134,7 @@ class Retries:
         elif has_company or (last is not None and isinstance(error, ConnectError)):
             blame = 0.0
         else:
-            blame = float(last is None or is_suspect or may_be_its_own(error))
+            blame = 1.0
         if is_throttle(error) or blame < 0.5:
             call.blamed_at = 0.0
         return blame
@@ -156,24 +148,6 @@ class Retries:
             return None
         return self._policy.pause(error, call.failures)
 
-    def outlasts(self, call: Call, error: TimebackError, has_served: bool) -> bool:
-        """Return whether a call goes on waiting for a token after a failed fetch.
-
-        Args:
-            call: The call that needs the token.
-            error: Why there is no token.
-            has_served: Whether there was a token before. If not, the endpoint may be wrong.
-        """
-        now = self._loop.time()
-        if self._tokenless_since is None:
-            self._tokenless_since = now
-        is_out = call.is_bulk and has_served and error.retryable
-        return is_out and now - self._tokenless_since < self._policy.patience
-
-    def found_token(self) -> None:
-        """Record that there is a token again."""
-        self._tokenless_since = None
-
 
 def is_forgivable(call: Call, error: Exception) -> bool:
     """Return whether a failure may come from the connection alone, so that it is free once a call.
@@ -185,9 +159,3 @@ def is_forgivable(call: Call, error: Exception) -> bool:
         error.disconnected or error.misdirected
     )
     return is_of_connection and not call.forgiven
-
-
-def may_be_its_own(error: Exception) -> bool:
-    """Return whether one record can be the cause of a failure, while the server is well."""
-    broke_off = isinstance(error, TimedOutError | ProtocolError)
-    return broke_off or (isinstance(error, ApiError) and error.status == 500)

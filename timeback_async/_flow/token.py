@@ -21,7 +21,7 @@ from .._transport.base import Transport
 from ..errors import ApiError, AuthError, ConnectError, SessionError, TimebackError, TransportError
 from .grant import Token, TokenEndpoint
 
-__all__ = ["TRIAL", "TokenStore"]
+__all__ = ["FIRST_TRIAL", "TokenStore"]
 
 log = logging.getLogger("timeback_async.token")
 
@@ -30,10 +30,13 @@ FETCH_POLICY = RetryPolicy(attempts=5, initial=1.0, ceiling=30.0)
 TRIAL, FIRST_TRIAL = 5.0, 0.25
 # A refusal of the client is remembered for so many seconds: keys get exchanged, and scopes granted.
 REFUSED_FOR = 180.0
+# After a fetch that failed, the next one begins so many seconds later, or when the endpoint says. A
+# single call does not wait for longer than `SHORT_WAIT`: it gets the failure.
+FETCH_PAUSE, SHORT_WAIT = 1.0, 5.0
 # Rejected credentials are rejected for every scope; a rejected scope concerns only itself.
 ANY_SCOPE = ""
 
-Waiter = asyncio.Future[TimebackError | None]
+Waiter = asyncio.Future[Exception | None]
 
 
 class _Held:
@@ -44,6 +47,8 @@ class _Held:
         older: A token that the server has accepted, while it has not accepted `newest` yet.
         fetch: The fetch that is running, or None.
         failure: Why the last token request failed; None after one that did not.
+        failing_since: Since when fetches fail; None while they do not.
+        ask_at: When the next fetch may begin.
         quiet_until: When the next renewal in the background may begin, after one that failed.
         refusal: How the client or the scope was refused, and until when that is believed.
         waiters: Futures of the callers who wait, resolved when it is worth to look again.
@@ -53,8 +58,9 @@ class _Held:
     newest: Token | None = None
     older: Token | None = None
     fetch: asyncio.Task[Token] | None = None
-    failure: TimebackError | None = None
-    quiet_until = -inf
+    failure: Exception | None = None
+    failing_since: float | None = None
+    ask_at = quiet_until = -inf
     refusal: tuple[AuthError, float] | None = None
     timer: asyncio.TimerHandle | None = None
 
@@ -66,7 +72,7 @@ class _Held:
         """Whether a caller waits for a token now."""
         return any(not waiter.done() for waiter in self.waiters)
 
-    def wake(self, error: TimebackError | None = None) -> None:
+    def wake(self, error: Exception | None = None) -> None:
         """Resolve the future of every caller who waits, each with an error of its own."""
         if self.timer is not None:
             self.timer.cancel()
@@ -89,7 +95,9 @@ class TokenStore:
         self._loop = asyncio.get_running_loop()
         self._most_attempts = min(FETCH_POLICY.attempts, config.retry.attempts)
         self._only_key = " ".join(config.scopes or ())  # one token serves every call
+        self._patience = config.retry.patience
         self._held: dict[str, _Held] = {ANY_SCOPE: _Held()}
+        self._is_closed = False
         self.has_served = False
 
     @property
@@ -121,27 +129,41 @@ class TokenStore:
         passed = now - token.refused_since
         token.try_at = now + max(FIRST_TRIAL, min(passed + FIRST_TRIAL, TRIAL - passed))
 
-    def join(self, scope: str) -> Waiter:
+    def join(self, scope: str, *, is_patient: bool = False) -> Waiter:
         """Return a future for a caller without a token, resolved when it is worth to look again.
 
         Its result is None, or the error when there is no token to be had. Only this caller waits
         for this future: cancelling it leaves the fetch and the other callers alone.
+
+        Args:
+            scope: The scope.
+            is_patient: Whether to wait for the next fetch, however late it may begin.
         """
         key, now = self._only_key or scope, self._loop.time()
         waiter: Waiter = self._loop.create_future()
         held = self._held.setdefault(key, _Held())
-        refusal = self._refusal(key, now)
-        if refusal is not None:
-            waiter.set_result(_copy(refusal))
+        token = held.newest
+        is_missing = token is None or now >= token.stale_at
+        error: Exception | None = self._refusal(key, now)
+        if self._is_closed:
+            error = SessionError("the session is closed")
+        elif is_missing and not held.fetch and not is_patient and held.ask_at > now + SHORT_WAIT:
+            error = error or held.failure
+        if error is not None:
+            waiter.set_result(_copy(error))
             return waiter
         held.waiters.append(waiter)
-        token = held.newest
-        if token is None or now >= token.stale_at:
-            if held.fetch is None:
-                self._renew(key, held)
-        elif held.timer is None:
-            held.timer = self._loop.call_at(token.try_at, held.wake)
+        if token is not None and not is_missing:
+            self._wake_at(held, token.try_at)
+        elif held.fetch is None and now < held.ask_at:
+            self._wake_at(held, held.ask_at)
+        elif held.fetch is None:
+            self._renew(key, held)
         return waiter
+
+    def _wake_at(self, held: _Held, when: float) -> None:
+        if held.timer is None:
+            held.timer = self._loop.call_at(when, held.wake)
 
     async def get(self, scope: str) -> Token:
         """Return a token for `scope`, as soon as there is one.
@@ -159,10 +181,16 @@ class TokenStore:
                 raise error from error.__cause__
         return token
 
-    def last_failure(self, scope: str) -> TimebackError | None:
+    def last_failure(self, scope: str) -> Exception | None:
         """Return why the last token request for `scope` failed; None when it did not."""
         held = self._held.get(self._only_key or scope)
-        return None if held is None else held.failure
+        return None if held is None or held.failure is None else _copy(held.failure)
+
+    def is_gone(self, scope: str) -> bool:
+        """Return whether there is no token for longer than `retry.patience`, or never was one."""
+        since = self._held[self._only_key or scope].failing_since
+        is_short = since is None or self._loop.time() - since < self._patience
+        return not (self.has_served and is_short)
 
     def prove(self, scope: str, token: Token) -> None:
         """Record that the server has accepted a token for the first time: it replaces the older."""
@@ -209,6 +237,7 @@ class TokenStore:
 
     async def aclose(self) -> None:
         """Cancel all fetches and wait for their end."""
+        self._is_closed = True
         fetches = [held.fetch for held in self._held.values() if held.fetch is not None]
         for fetch in fetches:
             fetch.cancel()
@@ -226,12 +255,12 @@ class TokenStore:
     # -- the fetch of one scope
 
     def _renew(self, key: str, held: _Held) -> None:
-        if self._refusal(key, self._loop.time()) is None:
+        if not self._is_closed and self._refusal(key, self._loop.time()) is None:
             held.fetch = self._loop.create_task(self._fetch(key, held))
             held.fetch.add_done_callback(lambda done: self._settle(key, held, done))
 
     async def _fetch(self, key: str, held: _Held) -> Token:
-        """Return a token, after up to five requests; after one if no caller waits for it."""
+        """Return a token, after several requests if need be; after one if no caller waits."""
         failures = 0
         while True:
             try:
@@ -249,18 +278,22 @@ class TokenStore:
 
     def _settle(self, key: str, held: _Held, fetch: asyncio.Task[Token]) -> None:
         held.fetch = None
-        if fetch.cancelled():
-            return
-        error = fetch.exception()
+        if fetch.cancelled():  # by a transport, or since the session is closed
+            error: BaseException | None = AuthError("no token: cancelled", retryable=True)
+        else:
+            error = fetch.exception()
         if error is None:
             if held.newest is not None and held.newest.is_proven:
                 held.older = held.newest
             held.newest, held.failure, self.has_served = fetch.result(), None, True
+            held.failing_since = None
             held.wake()
             return
-        assert isinstance(error, TimebackError)
+        assert isinstance(error, Exception)
         log.warning("could not get a token: %s", error)
-        now = self._loop.time()
+        now, asked = self._loop.time(), getattr(error.__cause__, "retry_after", None) or 0.0
+        held.failing_since = held.failing_since or now
+        held.ask_at = now + max(FETCH_PAUSE, min(asked, self._patience))
         held.quiet_until = now + FETCH_POLICY.ceiling
         held.failure = without_frames(error)
         if isinstance(error, AuthError) and not error.retryable:
@@ -281,8 +314,13 @@ def _no_token(failure: TransportError | ApiError) -> TimebackError:
     return AuthError(f"no token: {failure}", retryable=True)
 
 
-def _copy(error: TimebackError) -> TimebackError:
-    """Return a copy with the same cause, so that callers do not share one traceback."""
+def _copy(error: Exception) -> Exception:
+    """Return a copy with the same cause, so that callers do not share one traceback.
+
+    An exception of another kind, which a transport of the caller's own raised, is returned itself.
+    """
+    if not isinstance(error, TimebackError):
+        return error
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied

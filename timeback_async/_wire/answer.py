@@ -34,6 +34,7 @@ FAILED = {"failure", "unsupported", "failed", "fail", "error", "rejected", "inva
 # What gateways answer with: a message, and nothing but the id of the request beside it.
 MESSAGE_ALONE = {"message", "requestid", "request_id"}
 LISTS = ("agents", "users", "orgs")
+STATEMENTS = ("statusinfoset", "imsx_statusinfoset")  # lists of them; other lists are details
 MAX_WORDS = 80
 
 
@@ -99,7 +100,10 @@ def answered_id(
         except (KeyError, *NOT_JSON):
             pass
         else:
-            return found.sourced_id if isinstance(found, _Identity) else ""
+            if not isinstance(found, _Identity):
+                return ""
+            if found.sourced_id:
+                return found.sourced_id
     return _judged(request, response, request_id, authorization)
 
 
@@ -186,13 +190,15 @@ def _statements(answer: object, content: object) -> Iterator[dict[str, Any]]:
     if isinstance(answer, dict) and answer is content:
         yield _lowered(answer)
         return
-    waiting = [answer]
+    waiting = list(answer) if isinstance(answer, list) else [answer]
     for value in waiting:  # it grows
         if isinstance(value, dict):
             yield _lowered(value)
-            waiting += [inner for inner in value.values() if inner is not content]
-        elif isinstance(value, list):
-            waiting += value
+            for name, inner in value.items():
+                # A record without an id may be something else in its place.
+                if inner is not content or not _id_in(content):
+                    is_list = isinstance(inner, list) and name.lower() in STATEMENTS
+                    waiting += inner if is_list else [inner]
 
 
 def _lowered(members: dict[str, Any]) -> dict[str, Any]:
@@ -213,9 +219,9 @@ def _is_failure(said: dict[str, Any]) -> bool:
     return (
         _word(said.get("imsx_codemajor")) in ("failure", "unsupported")
         or any(said.get(name) for name in ("error", "errors", "errormessage", "fault"))
-        or any(said.get(name) is False for name in ("success", "ok"))
+        or any(said.get(name) in (False, "false") for name in ("success", "ok"))
         or any(_word(status) in FAILED for status in statuses)
-        or any(type(status) is int and status >= 300 for status in statuses)
+        or any(int(status) >= 300 for status in map(str, statuses) if status.isdecimal())
     )
 
 

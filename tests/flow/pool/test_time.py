@@ -185,3 +185,22 @@ async def test_the_cause_of_a_deadline_without_a_token_is_why_there_is_none() ->
     assert isinstance(caught.value.__cause__, ServerError)
     assert now() - rig.started == 2
     await rig.tokens.aclose()
+
+
+@simulated
+async def test_the_verdict_on_another_record_is_not_the_cause_and_no_error_is_shared() -> None:
+    rig = scripted(answer(422), latency=0.1, max_in_flight=1, deadline=5.0)
+    await rig.settle(rig.send())
+    rig.server.script = [After(10.0, answer())]
+    _, waited = await rig.settle(rig.send(), rig.send())
+    assert isinstance(waited, DeadlineError)
+    assert not isinstance(waited.__cause__, BadRequestError)
+    rig.server.script = [answer(503)]
+    rig.pool._retries._policy = RetryPolicy(attempts=1)
+
+    failed, *_ = await rig.settle(rig.send())
+    rig.server.script = [After(10.0, answer())]
+    _, later = await rig.settle(rig.send(), rig.send())
+
+    assert isinstance(later, DeadlineError)
+    assert later.__cause__ is not failed
