@@ -79,7 +79,7 @@ class RequestPool:
         self._loop = asyncio.get_running_loop()
         self._window = window or _window_of(config)
         self._admission = Admission(self._window)
-        self._retries = Retries(config.retry, self._window)
+        self._retries = Retries(config.retry, self._window, is_adaptive=config.adaptive)
         self._identities = Identities()
         self._failure: Exception | None = None  # the last one that was the server's
         self._failed_at = -inf

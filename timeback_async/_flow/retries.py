@@ -27,14 +27,15 @@ class Retries:
     Args:
         policy: The policy for each request.
         window: Reports whether requests come through.
+        is_adaptive: Whether outages and limits are told from bad records; else all failures count.
 
     Attributes:
         throttled: Number of throttled answers.
         unknown_host_since: When the name of the server was first unknown; None while it is known.
     """
 
-    def __init__(self, policy: RetryPolicy, window: Window) -> None:
-        self._policy, self._window = policy, window
+    def __init__(self, policy: RetryPolicy, window: Window, *, is_adaptive: bool) -> None:
+        self._policy, self._window, self._is_adaptive = policy, window, is_adaptive
         self._loop = asyncio.get_running_loop()
         self.throttled = 0
         self.unknown_host_since: float | None = None
@@ -127,7 +128,7 @@ class Retries:
             self._witnesses += 1
             self._has_several, self._witness = has_company, self._witness or id(call)
         call.seen = window.served, self._witnesses
-        if not call.is_bulk:
+        if not (call.is_bulk and self._is_adaptive):
             return 1.0
         if last is not None and (served := window.served - last[0]):
             blame = (served / (served + witnesses - last[1])) ** 2
