@@ -34,7 +34,7 @@ FAILED = {"failure", "unsupported", "failed", "fail", "error", "rejected", "inva
 # What gateways answer with: a message, and nothing but the id of the request beside it.
 MESSAGE_ALONE = {"message", "requestid", "request_id"}
 LISTS = ("agents", "users", "orgs")
-STATEMENTS = ("statusinfoset", "imsx_statusinfoset")  # lists of them; other lists are details
+REMARKS_ASIDE = ("warnings", "links")  # what they say is not about the request
 MAX_WORDS = 80
 
 
@@ -190,15 +190,16 @@ def _statements(answer: object, content: object) -> Iterator[dict[str, Any]]:
     if isinstance(answer, dict) and answer is content:
         yield _lowered(answer)
         return
-    waiting = list(answer) if isinstance(answer, list) else [answer]
+    waiting = [answer]
     for value in waiting:  # it grows
         if isinstance(value, dict):
             yield _lowered(value)
             for name, inner in value.items():
                 # A record without an id may be something else in its place.
                 if inner is not content or not _id_in(content):
-                    is_list = isinstance(inner, list) and name.lower() in STATEMENTS
-                    waiting += inner if is_list else [inner]
+                    waiting += [] if name.lower() in REMARKS_ASIDE else [inner]
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _lowered(members: dict[str, Any]) -> dict[str, Any]:
