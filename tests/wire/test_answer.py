@@ -394,3 +394,28 @@ def test_what_was_written_is_written_though_its_echo_cannot_be_read(body: bytes)
 def test_what_was_to_be_read_and_cannot_be_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="not JSON"):
         fetch_user("u-1").decode(body)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"success": "false"}, {"statusCode": "400"}, {"status_code": 500}, {"status": "404"}],
+)
+def test_a_denial_beside_the_record_counts_in_any_type(beside: dict[str, object]) -> None:
+    body = {"student": {"sourcedId": "s-1"}, **beside}
+
+    with pytest.raises(ApiError):
+        answered_id(upsert(student()).request, told(body))
+
+
+def test_an_error_in_place_of_the_record_is_no_record() -> None:
+    with pytest.raises(ApiError):
+        answered_id(upsert(student()).request, told({"student": {"error": "not saved"}}))
+
+
+@pytest.mark.parametrize(
+    "aside", [{"warnings": [{"status": "invalid"}]}, {"links": [{"status": 404}]}]
+)
+def test_warnings_and_links_say_nothing_about_the_request(aside: dict[str, object]) -> None:
+    body = {"student": {"sourcedId": "s-1"}, **aside}
+
+    assert answered_id(upsert(student()).request, told(body)) == "s-1"
