@@ -364,3 +364,13 @@ def test_a_record_encoded_before_is_neither_encoded_nor_decoded(
 def test_a_record_encoded_before_shows_its_id_alone() -> None:
     assert repr(encoded(student())) == "Encoded('student', 's-1', …)"
     assert list(encoded(student()).__rich_repr__()) == ["student", "s-1"]
+
+
+class Interrupted(dict[str, object]):
+    def items(self) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_in_the_callers_own_mapping_is_no_record_without_a_name() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        identify(Interrupted(student={}))
