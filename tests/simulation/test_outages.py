@@ -59,8 +59,9 @@ def test_nor_for_one_that_comes_again_and_again(kind: str, in_flight: int) -> No
 @pytest.mark.parametrize("kind", ["503", "500"])
 def test_nor_where_the_window_is_much_larger_than_what_is_in_flight(kind: str) -> None:
     outages = [Outage(1.0, 261.0, KINDS[kind])]
-    server = lambda: Server(latency=0.2, outages=outages)  # noqa: E731
-    run = simulated(server, 265.0, in_flight=1, max_in_flight=64)
+    run = simulated(
+        lambda: Server(latency=0.2, outages=outages), 265.0, in_flight=1, max_in_flight=64
+    )
 
     assert run.report.ok
     assert len(run.server.failed) <= 200
@@ -68,9 +69,9 @@ def test_nor_where_the_window_is_much_larger_than_what_is_in_flight(kind: str) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_stays_down_ends_the_run_after_our_patience(kind: str) -> None:
-    server = lambda: Server(outages=[Outage(2.0, 1e9, KINDS[kind])])  # noqa: E731
+    outages = [Outage(2.0, 1e9, KINDS[kind])]
     with pytest.raises(TimebackError) as caught:
-        simulated(server, 7200.0, in_flight=8)
+        simulated(lambda: Server(outages=outages), 7200.0, in_flight=8)
 
     report = caught.value.report
     assert report is not None

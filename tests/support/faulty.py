@@ -8,13 +8,12 @@ import asyncio
 import itertools
 import json
 import random
-import socket
-import struct
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
+
+from tests.support.tcp import Read, TcpServer, read_request, reset_at_close
 
 # What a client can know after an attempt: that the record is there, that it is refused, that the
 # attempt changed nothing for now, that the server failed; or nothing at all.
@@ -136,7 +135,7 @@ RARE = {"late": 0.1, "late, not stored": 0.1, "401": 0.3, "403": 0.1}
 OF_PEOPLE = ("another id", "another id, stored")  # the answer about a link names no id
 
 
-class FaultyServer:
+class FaultyServer(TcpServer):
     """Stores records, with a fault at a share of the requests.
 
     Args:
@@ -153,60 +152,28 @@ class FaultyServer:
     """
 
     def __init__(self, chance: random.Random, share: float, late: float) -> None:
+        super().__init__()
         self._chance, self._share, self._late = chance, share, late
         self.done: dict[str, list[str]] = {}
         self.stored: dict[str, list[str]] = {}
         self.faults: Counter[str] = Counter()
         self.requests = self._tokens = 0
         self.look: Callable[[Asked], None] = lambda asked: None
-        self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
-        self.url = f"http://localhost:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for task, writer in self._connections.items():
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = writer
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         then = "stay"
-        try:
-            while then == "stay":
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                lengths = [line[15:] for line in head if line.lower().startswith("content-length:")]
-                body = await reader.readexactly(int(lengths[0]) if lengths else 0)
-                then = await self._answer(head[0].split(" "), body, writer)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
-            pass
-        finally:
-            del self._connections[task]
-            if then == "reset":
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.close()
+        while then == "stay":
+            then = await self._answer(await read_request(reader), writer)
+        if then == "reset":
+            reset_at_close(writer)
 
-    async def _answer(self, line: list[str], body: bytes, writer: asyncio.StreamWriter) -> str:
-        method, path, _ = line
-        if path.endswith("/token"):
+    async def _answer(self, request: Read, writer: asyncio.StreamWriter) -> str:
+        if request.path.endswith("/token"):
             self._tokens += 1
             token = {"access_token": f"t-{self._tokens}", "token_type": "bearer"}
             writer.write(http("200 OK", json.dumps(token | {"expires_in": 3600}).encode()))
             return "stay"
-        asked = _asked(method, path, json.loads(body))
+        asked = _asked(request.method, request.path, json.loads(request.body))
         self.requests += 1
         self.look(asked)
         name, fault = self._choose(asked)

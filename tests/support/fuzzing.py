@@ -325,7 +325,7 @@ class Trial:
 
 def _is_of_the_server(task: asyncio.Task[Any]) -> bool:
     return getattr(task.get_coro(), "__qualname__", "").endswith(
-        ("._serve", "._accept_connection2")
+        ("._accept", "._accept_connection2")
     )
 
 

@@ -1,15 +1,15 @@
 """Proxies of our own: one that does to bytes what networks do to them, and one for CONNECT."""
 
 import asyncio
-import socket
 import ssl
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
+
+from tests.support.tcp import TcpServer, read_request, reset_at_close
 
 Then = Literal["go on", "close", "reset", "half-close", "silence"]
 
@@ -195,8 +195,7 @@ class _Connection:
             self.client.write_eof()
             await self._reader.read()
         elif then == "reset":
-            raw = self.client.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset_at_close(self.client)
             self.client.transport.abort()
 
 
@@ -204,7 +203,7 @@ class _Over(Exception):
     """The connection has come to its end."""
 
 
-class Tunnel:
+class Tunnel(TcpServer):
     """An HTTP proxy that leads every CONNECT to one server.
 
     Args:
@@ -216,39 +215,18 @@ class Tunnel:
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._upstream, self._tls = port, tls
+        super().__init__(tls)
+        self._upstream = port
         self.requests: list[bytes] = []
-        self._tasks: list[asyncio.Task[Any]] = []
 
-    async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._lead, "127.0.0.1", 0, ssl=self._tls)
-        port = self._listener.sockets[0].getsockname()[1]
-        self.url = f"{'https' if self._tls else 'http'}://localhost:{port}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._listener.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._listener.wait_closed()
-
-    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.append(task)
-        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append((await read_request(reader)).raw)
         answers, server = await asyncio.open_connection("127.0.0.1", self._upstream)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with suppress(OSError, asyncio.CancelledError):
+        try:
             await asyncio.gather(_pour(reader, server), _pour(answers, writer))
-        server.close()
-        writer.close()
+        finally:
+            server.close()
 
 
 async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:

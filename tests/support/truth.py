@@ -7,14 +7,12 @@ counted for each record, so that a row can say what the server does attempt by a
 import asyncio
 import gzip
 import json
-import socket
-import struct
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
+from tests.support.tcp import TcpServer, read_request, reset_at_close
 from timeback_async import Outcome
 
 Json = Any
@@ -187,7 +185,7 @@ def row(
     return Row(name, acts, is_applied, people, link, read, tokens or [GRANT], settings)
 
 
-class TruthServer:
+class TruthServer(TcpServer):
     """Plays a row.
 
     Attributes:
@@ -196,53 +194,23 @@ class TruthServer:
     """
 
     def __init__(self, row: Row) -> None:
+        super().__init__()
         self._row = row
         self.applied: dict[str, Json] = {}
         self.seen: Counter[str] = Counter()
         self._token_requests = 0
-        self._handlers: set[asyncio.Task[Any]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=64)
-        self.url = f"http://localhost:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for handler in self._handlers:
-            handler.cancel()
-        await asyncio.gather(*self._handlers, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handler = asyncio.current_task()
-        assert handler is not None
-        self._handlers.add(handler)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         then: Then = "stay"
-        try:
-            while then == "stay":
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                lines = (line.partition(":") for line in head[1:])
-                fields = {name.lower(): value.strip() for name, _, value in lines}
-                body = await reader.readexactly(int(fields.get("content-length", 0)))
-                method, path, _ = head[0].split(" ")
-                data, then = self._act(method, path, body)
-                writer.write(data)
-                await writer.drain()
-            if then == "wait":
-                await asyncio.Event().wait()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            if then == "reset":
-                linger = struct.pack("ii", 1, 0)
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            writer.close()
+        while then == "stay":
+            request = await read_request(reader)
+            data, then = self._act(request.method, request.path, request.body)
+            writer.write(data)
+            await writer.drain()
+        if then == "wait":
+            await asyncio.Event().wait()
+        if then == "reset":
+            reset_at_close(writer)
 
     def _act(self, method: str, path: str, body: bytes) -> tuple[bytes, Then]:
         if path.endswith("/token"):

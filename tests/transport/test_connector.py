@@ -30,7 +30,7 @@ async def test_a_connection_with_bytes_nobody_asked_for_is_not_used_again(is_tra
         await put(transport, f"{server.url}/first")
         connector: Any = transport._session.connector
         (((idle, _),),) = connector._conns.values()
-        server._writers[0].write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        server.push(b"HTTP/1.1 204 No Content\r\n\r\n")
         await until(lambda: idle.should_close)
 
         response = await put(transport, f"{server.url}/second")

@@ -14,7 +14,7 @@ import msgspec
 
 from .._config import Config
 from .._transport.base import Transport
-from .._wire.http import NOT_JSON
+from .._wire.http import NOT_JSON, decoded_json
 from .._wire.status import api_error
 from ..errors import ApiError, AuthError, ProtocolError
 
@@ -29,7 +29,6 @@ LEAST_USE = 1.0
 # How long before its end a token is renewed: seconds, or a share of its life if that is less.
 ADVISORY = (300.0, 0.20)
 MANDATORY = (60.0, 0.05)
-BOM = b"\xef\xbb\xbf"
 # What RFC 6749 section 5.2 calls an error of the client. Every other answer may change by itself.
 REFUSALS = {
     "invalid_client": "check client_id, client_secret and token_auth",
@@ -136,7 +135,7 @@ def _refusal(error: ApiError, body: bytes) -> AuthError | None:
 
 def _is_object(body: bytes) -> bool:
     try:
-        return isinstance(msgspec.json.decode(body.removeprefix(BOM)), dict)
+        return isinstance(decoded_json(body), dict)
     except NOT_JSON:
         return False
 
@@ -147,7 +146,7 @@ _printable = re.compile(r"[!-~]+").fullmatch
 def _token(body: bytes, sent_at: float, now: float) -> Token:
     """Return the token in an answer. Only `access_token` decides whether there is one."""
     try:
-        grant = msgspec.json.decode(body.removeprefix(BOM))
+        grant = decoded_json(body)
     except NOT_JSON:
         grant = None
     text = grant.get("access_token") if isinstance(grant, dict) else None

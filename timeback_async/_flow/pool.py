@@ -125,7 +125,7 @@ class RequestPool:
             raise DeadlineError(f"no success within {call.allowed:g} s{last}") from cause
 
     def _last_failure(self, call: Call) -> Exception | None:
-        """Return the last failure of a call, of its token, or of the session some time ago."""
+        """Return the last failure of a call, else of its token, else of the session lately."""
         if call.error is None and (failure := self.tokens.last_failure(call.request.scope)):
             return failure
         is_recent = self._loop.time() - self._failed_at <= self._config.retry.patience

@@ -18,7 +18,7 @@ __all__ = ["Retries"]
 # A name that stays unknown for this many seconds is wrong; before, the resolver may have failed.
 UNKNOWN_HOST_PATIENCE = 30.0
 # A request that is always rejected, while others are not, ends with this rejection: after 3.75 s.
-MAX_REJECTIONS = 6
+LAST_REJECTION = 6
 
 
 class Retries:
@@ -60,7 +60,7 @@ class Retries:
         # The token was rejected: repeat at once with the next one. After that, a call that alone is
         # rejected repeats as long as a new token is tried.
         if isinstance(error, AuthError):
-            if call.refused or call.rejections >= MAX_REJECTIONS:
+            if call.refused or call.rejections >= LAST_REJECTION:
                 return None
             return FIRST_TRIAL * 2.0 ** (call.rejections - 2) if call.rejections > 1 else 0.0
         # A failure counts unless it is throttled or free; how much, `_blame` says.

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import ApiError, ProtocolError
-from .http import BYTE_ORDER_MARK, NOT_JSON, Request, Response, decoded_json
+from .http import NOT_JSON, Request, Response, decoded_json
 from .status import api_error, query_values
 
 __all__ = ["answered_id"]
@@ -123,7 +123,7 @@ def _judged(request: Request, response: Response, request_id: str, authorization
     def server_error() -> ApiError:
         return api_error(response, request.body, request_id, secrets)
 
-    answer, is_json = _read(response.body.removeprefix(BYTE_ORDER_MARK))
+    answer, is_json = _read(response.body)
     content = _content(request.envelope, answer)
     statements = list(_statements(answer, content))
     if any(map(_is_failure, statements)) or _is_message(answer):
@@ -157,7 +157,7 @@ def _read(body: bytes) -> tuple[object, bool]:
     try:
         return decoded_json(body), True
     except NOT_JSON:
-        return body.decode(errors="replace"), False
+        return body.decode("utf-8-sig", errors="replace"), False
 
 
 def _content(envelope: str | None, answer: object) -> object:
