@@ -41,7 +41,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         max_in_flight: The most requests in flight at once, 1 or more.
         max_rate: The most requests a second, or None for no limit. Token requests do not count.
         adaptive: Whether to find how many requests, up to `max_in_flight`, the server takes at
-            once. False always allows `max_in_flight`, except during a long `Retry-After`.
+            once. False always allows `max_in_flight`, except during a long `Retry-After`, and every
+            failure of a record of a bulk run counts against it, in outages too.
         attempt_timeout: Seconds for one attempt, from sending to the last byte of the answer.
         deadline: Seconds for a single call, from the moment it is made: waiting in line, for a
             token and for retries included. A record of a bulk run has `deadline` + `retry.patience`
