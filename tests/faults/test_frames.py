@@ -17,17 +17,26 @@ from sentry_sdk.utils import event_from_exception
 from tests.support.case import CANARY, private_student
 from tests.support.raw import DROP, RawServer, Reply, reply
 from timeback_async import AgentLink, RetryPolicy, Student, TimebackSession
+from timeback_async._flow import token as _token
 from timeback_async.errors import ConfigError, DeadlineError, TimebackError
 from timeback_async.testing import Faults, MockServer
 
 SECRET = f"secret-{CANARY}"
 PAIR = b64encode(f"mock-client:{SECRET}".encode()).decode()
 PRIVATE = (CANARY, PAIR, "Bearer ", "Basic ")
-POLICY = RetryPolicy(attempts=2, initial=0.0, patience=1.0)
+POLICY = RetryPolicy(attempts=2, initial=0.0, patience=0.2)
 QUICK: dict[str, Any] = {"retry": POLICY, "deadline": 1.0}
 CREATEPUT = "https://purl.imsglobal.org/spec/or/v1p2/scope/roster.createput"
 
 Use = Callable[[TimebackSession], Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a new token that is rejected count as refused at once, and ask for one without waits."""
+    monkeypatch.setattr(_token, "FETCH_POLICY", POLICY)
+    monkeypatch.setattr(_token, "TRIAL", 0.02)
+    monkeypatch.setattr(_token, "FIRST_TRIAL", 0.01)
 
 
 async def one(session: TimebackSession) -> None:
