@@ -35,7 +35,7 @@ SCENARIOS = {
     "window, Retry-After": Scenario(lambda: Server(Quota(1000, 10), hint=True), 100, 0.97, 0.02),
     # Its hints are rounded up to whole seconds, and obeyed.
     "sliding window, Retry-After": Scenario(
-        lambda: Server(Quota(1000, 10, sliding=True), hint=True), 100, 0.93, 0.02
+        lambda: Server(Quota(1000, 10, sliding=True), hint=True), 100, 0.92, 0.02
     ),
     "window": Scenario(lambda: Server(Quota(1000, 10)), 100, 0.95, 0.12),
     "sliding window": Scenario(lambda: Server(Quota(1000, 10, sliding=True)), 100, 0.95, 0.12),

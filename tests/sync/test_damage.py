@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.amounts import amount
 from tests.support.config import config
 from tests.support.damages import naive
 from tests.support.damages.all import CATALOGUE, apply
@@ -32,13 +33,14 @@ from tests.support.damages.town import Town
 from tests.support.damages.verdict import Outcome, Verdict, judge
 from timeback_async.sync import State
 
-SEEDS = int(os.environ.get("DAMAGE_SEEDS", "2000"))  # damaged packages, half of them of one damage
+# Damaged packages, half of them of one damage.
+SEEDS = int(os.environ.get("DAMAGE_SEEDS", amount(800, long=2_000)))
 # Damages that are not mended yet, and what comes through; there must be none.
 OPEN: dict[str, str] = {}
 ALONE = [name for name, each in CATALOGUE.items() if not each.is_of_known]
 COMBINED = [name for name in ALONE if not CATALOGUE[name].is_alone and name not in OPEN]
 OF_KNOWN = [name for name, each in CATALOGUE.items() if each.is_of_known]
-GROUPS = 20
+GROUPS = 8
 EACH = max(1, SEEDS // 2 // (len(ALONE) * len(FORMATS)))
 FEWEST_RIGHT = 0.5  # of all people, so that the verdict cannot be that everything is told
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.records import link, student, user
 from tests.support.rosters import adult, child, csv_text, opened, records, school
 from timeback_async import AgentLink
@@ -77,7 +78,7 @@ def test_the_undamaged_files_are_whole() -> None:
 
 
 @given(place, place)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(75, long=150), deadline=None)
 def test_a_csv_with_a_part_cut_out_of_a_line_gives_right_records_or_none(
     one: int, two: int
 ) -> None:
@@ -94,7 +95,7 @@ def test_a_csv_with_a_part_cut_out_of_a_line_gives_right_records_or_none(
 
 
 @given(place, structure)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(75, long=150), deadline=None)
 def test_a_csv_with_a_stray_separator_gives_right_records_or_none(at: int, stray: bytes) -> None:
     while at and USERS[at - 1 : at] not in b",\n":  # in front of a cell, not within
         at -= 1
@@ -105,7 +106,7 @@ def test_a_csv_with_a_stray_separator_gives_right_records_or_none(at: int, stray
 
 
 @given(place, st.binary(min_size=1, max_size=40), st.sampled_from([None, "cp1252", "utf-16"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(100, long=200), deadline=None)
 def test_a_csv_with_anything_written_over_it_harms_none_but_those_rows(
     at: int, noise: bytes, encoding: str | None
 ) -> None:
@@ -118,7 +119,7 @@ def test_a_csv_with_anything_written_over_it_harms_none_but_those_rows(
 
 
 @given(st.text(max_size=400) | st.binary(max_size=400).map(lambda raw: raw.decode("cp437")))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(50, long=100), deadline=None)
 @example("0\r0")
 def test_of_any_text_at_all_only_what_can_be_sent_comes_out(text: str) -> None:
     for head in ("", ",".join(COLUMNS) + "\n", ";".join(COLUMNS) + "\n"):
@@ -126,7 +127,7 @@ def test_of_any_text_at_all_only_what_can_be_sent_comes_out(text: str) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(CELLS), min_size=10, max_size=10), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(50, long=100), deadline=None)
 def test_of_any_cells_at_all_only_what_can_be_sent_comes_out(rows: list[list[str]]) -> None:
     text = csv_text([dict(zip(COLUMNS, row, strict=True)) for row in [COLUMNS, *rows]])
 
@@ -147,7 +148,7 @@ def packed(method: int) -> bytes:
     ids=["stored", "deflated", "bzip2", "lzma"],
 )
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(30, long=60), deadline=None)
 def test_a_damaged_zip_gives_right_records_or_none(method: int, data: st.DataObject) -> None:
     whole = packed(method)
     at = data.draw(st.integers(0, len(whole) - 1))
@@ -162,7 +163,7 @@ def test_a_damaged_zip_gives_right_records_or_none(method: int, data: st.DataObj
 
 @given(st.integers(0, len(LINES)), st.binary(max_size=6), st.integers(0, 200))
 @example(0, b"\xef\xbb\xbf", 0)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(100, long=200), deadline=None)
 def test_damaged_json_lines_give_right_records_or_none(at: int, noise: bytes, cut: int) -> None:
     """A cut or a line break anywhere; what is written over a value cannot be told from it."""
     broken = found_in("records.jsonl", LINES[:at] + b"\n" + LINES[at + cut :])
