@@ -22,7 +22,8 @@ WINGS = [
         "answer", "decode", "codec", "pages",
     ]),
     ("_transport", [
-        "", "base", "timeouts", "proxy", "connector", "failures", "lean_request", "aiohttp",
+        "", "base", "timeouts", "coding", "fields", "proxy", "connector", "failures",
+        "aiohttp_failures", "lean_request", "aiohttp", "connection", "origin", "direct", "lanes",
     ]),
     ("", ["_tasks"]),
     ("_flow", [

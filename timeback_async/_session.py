@@ -17,8 +17,8 @@ from ._flow.pool import RequestPool
 from ._flow.token import TokenStore
 from ._frames import Hidden, without_frames
 from ._statistics import Statistics
-from ._transport.aiohttp import AiohttpTransport
 from ._transport.base import Transport
+from ._transport.lanes import transport_for
 from ._wire import codec, pages
 from ._wire.http import Request, Response
 from .errors import ConfigError, RecordError, SessionError, TimebackError
@@ -74,12 +74,12 @@ class TimebackSession:
         config: The settings.
         ssl_context: Whom to trust for https, such as a private CA; None for the system's CAs.
         trace_configs: Passed to aiohttp, for its instrumentation.
-        transport: Sends the requests instead of aiohttp, such as a fake in a test. The session
-            closes it when it is closed itself. None for aiohttp.
+        transport: Sends the requests, such as a fake in a test. The session closes it when it is
+            closed itself. None for the one that `config.transport` names.
 
     Raises:
-        ConfigError: `transport` was given together with `ssl_context` or `trace_configs`, which
-            only aiohttp uses.
+        ConfigError: `transport` was given together with `ssl_context` or `trace_configs`, which it
+            does not get; or there are `trace_configs`, and `config.transport` is not "aiohttp".
     """
 
     def __init__(
@@ -94,6 +94,8 @@ class TimebackSession:
             raise ConfigError(
                 "transport: does not use ssl_context and trace_configs; leave them out"
             )
+        if config.transport == "direct" and trace_configs:
+            raise ConfigError('trace_configs: are of aiohttp; transport="direct" has none')
         self.config = config
         self._ssl_context = ssl_context
         self._trace_configs = trace_configs
@@ -112,7 +114,7 @@ class TimebackSession:
         """
         if self._loop is not None or self._closed:
             raise SessionError("a session is opened once; create a new one")
-        self._transport = self._given or AiohttpTransport(
+        self._transport = self._given or transport_for(
             self.config, self._ssl_context, self._trace_configs
         )
         self._tokens = TokenStore(self.config, self._transport)

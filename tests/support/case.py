@@ -30,7 +30,7 @@ from timeback_async import (
     Student,
     TimebackSession,
 )
-from timeback_async._transport.aiohttp import AiohttpTransport
+from timeback_async._transport import lanes
 from timeback_async.errors import TimebackError
 from timeback_async.testing import Faults, MockServer
 
@@ -201,7 +201,7 @@ async def case(
             _between(server, weather) as proxy,
         ):
             config = server.config(**({"base_url": proxy.url} if proxy else {}), **settings)
-            watch = Watch(AiohttpTransport(config, None, ()), config.token_endpoint)
+            watch = Watch(lanes.transport_for(config, None, ()), config.token_endpoint)
             async with TimebackSession(config, transport=watch) as session:
                 it = Case(server, proxy, session, watch)
                 yield it

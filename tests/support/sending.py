@@ -1,4 +1,4 @@
-"""Send single requests over the default transport, and look at what comes back."""
+"""Send single requests over a transport, and look at what comes back."""
 
 import traceback
 from collections.abc import AsyncIterator
@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.config import config
 from timeback_async import Response
-from timeback_async._transport.aiohttp import AiohttpTransport
+from timeback_async._transport import lanes
+from timeback_async._transport.base import Transport
 from timeback_async.errors import TransportError
 
 TOKEN = "token-canary"
@@ -20,15 +21,15 @@ QUERY = "filter=query-canary"  # its values may be of a person
 @asynccontextmanager
 async def opened(
     url: str, *, trust: SSLContext | None = None, trace: Any = (), **settings: Any
-) -> AsyncIterator[AiohttpTransport]:
-    transport = AiohttpTransport(config(base_url=url, **settings), trust, trace)
+) -> AsyncIterator[Transport]:
+    transport = lanes.transport_for(config(base_url=url, **settings), trust, trace)
     try:
         yield transport
     finally:
         await transport.aclose()
 
 
-async def put(transport: AiohttpTransport, url: str, timeout: float = 10.0) -> Response:
+async def put(transport: Transport, url: str, timeout: float = 10.0) -> Response:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return await transport.send("PUT", url, headers, b"{}", timeout)
 

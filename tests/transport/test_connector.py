@@ -9,29 +9,31 @@ from tests.support.raw import RawServer
 from tests.support.sending import opened, put
 from tests.support.tasks import until
 from timeback_async._transport import connector as _connector
+from timeback_async._transport import origin as _origin
 from timeback_async._transport.connector import MAX_AGE, is_unsent
 
-pytestmark = pytest.mark.usefixtures("_both_ways_to_send")
+pytestmark = pytest.mark.usefixtures("lane")
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, for the pool and for aiohttp's cache of names, as the only item of a list."""
     time = [1000.0]
-    for module in (_connector, aiohttp.connector):
+    for module in (_connector, _origin, aiohttp.connector):
         monkeypatch.setattr(module, "monotonic", lambda: time[0])
     return time
 
 
-@pytest.mark.parametrize("is_traced", [False, True])
-async def test_a_connection_with_bytes_nobody_asked_for_is_not_used_again(is_traced: bool) -> None:
-    trace = [aiohttp.TraceConfig()] if is_traced else []
-    async with RawServer() as server, opened(server.url, trace=trace) as transport:
+async def test_a_connection_with_bytes_nobody_asked_for_is_not_used_again(lane: str) -> None:
+    async with RawServer() as server, opened(server.url) as transport:
         await put(transport, f"{server.url}/first")
-        connector: Any = transport._session.connector
-        (((idle, _),),) = connector._conns.values()
+        kept: Any = transport
+        if lane == "direct":
+            (idle,) = kept._origins[0]._resting
+        else:
+            (((idle, _),),) = kept._session.connector._conns.values()
         server.push(b"HTTP/1.1 204 No Content\r\n\r\n")
-        await until(lambda: idle.should_close)
+        await until(lambda: not idle.is_usable if lane == "direct" else idle.should_close)
 
         response = await put(transport, f"{server.url}/second")
 

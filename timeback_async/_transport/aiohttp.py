@@ -7,7 +7,6 @@ contain tokens and URLs. The request pool decides what to repeat.
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -15,15 +14,16 @@ from yarl import URL
 from .._config import Config
 from .._wire.http import Response
 from ..errors import ConnectError, ProtocolError
+from .aiohttp_failures import refused_by_proxy, translated
+from .base import origin_of
+from .coding import MAX_ERROR_BYTES
 from .connector import CONNECT_TIMEOUT, Connector
-from .failures import refused_by_proxy, translated
 from .lean_request import LeanRequest
 from .proxy import proxy_for
 from .timeouts import Timeouts
 
 __all__ = ["AiohttpTransport"]
 
-MAX_ERROR_BYTES = 64 * 1024
 # Our request overrides undocumented methods of aiohttp; in other versions its own one is used.
 IS_KNOWN = aiohttp.__version__.startswith("3.14.")
 # What aiohttp decompresses, or fails to. A body of another form it hands out as it is.
@@ -50,7 +50,7 @@ class AiohttpTransport:
     ) -> None:
         self._max_bytes = config.max_response_bytes
         self._timeouts = Timeouts()
-        self._base, self._token_base = _origin(config.base_url), _origin(config.token_endpoint)
+        self._base, self._token_base = origin_of(config.base_url), origin_of(config.token_endpoint)
         # aiohttp's own `trust_env` would read passwords from netrc as well.
         self._base_proxy = proxy_for(self._base) if config.trust_env else None
         self._token_proxy = proxy_for(self._token_base) if config.trust_env else None
@@ -130,11 +130,6 @@ class AiohttpTransport:
         """Close every connection."""
         await self._session.close()
         self._timeouts.close()
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{url[: len(parts.scheme)]}://{parts.netloc}/"  # with upper and lower case as written
 
 
 def _closer(answer: aiohttp.ClientResponse) -> Callable[[], None]:

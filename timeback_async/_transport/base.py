@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from .._wire.http import Response
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "origin_of"]
 
 
 class Transport(Protocol):
@@ -38,3 +39,9 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection. `send` is not called after it."""
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL, with upper and lower case as written, and "/"."""
+    parts = urlsplit(url)
+    return f"{url[: len(parts.scheme)]}://{parts.netloc}/"

@@ -1,22 +1,18 @@
-"""Translate what aiohttp raises into our errors.
+"""The errors of a connection that was not made, or that brought no usable answer.
 
-Only our error is raised further, without a cause: the texts and arguments of aiohttp's exceptions
-contain the bearer token, the password of a proxy, URLs, and pieces of the answer.
+No text here holds anything of the request or the answer: both can contain tokens and names.
 """
 
 import os
 import ssl
+from socket import gaierror
 
-import aiohttp
-from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, LineTooLong
-from yarl import URL
+from ..errors import ConnectError, ProtocolError
 
-from ..errors import ConnectError, ProtocolError, TimedOutError, TransportError
-from .connector import CONNECT_TIMEOUT, is_unsent
-from .proxy import address_of
+__all__ = ["CUT_OFF", "NO_STATUS_LINE", "broken", "disconnected", "unconnected"]
 
-__all__ = ["refused_by_proxy", "translated"]
-
+CUT_OFF = "the answer was cut off"
+NO_STATUS_LINE = "the answer is not HTTP: it has no valid status line"
 # TLS failures of a busy server that closes the connection; all others are final.
 _TRANSIENT_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # Results of the check of a certificate. Source: OpenSSL, x509_vfy.h (X509_V_ERR_…).
@@ -27,116 +23,65 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LO
 _NO_COMMON_VERSION = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE")
 
 
-def translated(error: Exception, seconds: float, proxy: URL | None) -> TransportError:
-    """Return our error for an exception that an attempt has raised.
-
-    Args:
-        error: An exception of aiohttp, or one of the operating system that it let through.
-        seconds: The time limit of the attempt.
-        proxy: The proxy through which the request went.
-    """
-    if is_unsent(error) or isinstance(error, aiohttp.ClientConnectorError):
-        return _unconnected(error, seconds, proxy)
-    return _unanswered(error, seconds)
-
-
-def refused_by_proxy(proxy: URL, status: int) -> ConnectError:
-    """Return the error for a proxy that did not pass a request on. 5xx may be over soon."""
-    return ConnectError(f"the proxy {address_of(proxy)} refused: HTTP {status}", status >= 500)
-
-
-def _unconnected(error: Exception, seconds: float, proxy: URL | None) -> ConnectError:
-    """Return the error where nothing was sent. The order matters: some are subclasses.
+def unconnected(error: Exception, host: str, port: int, seconds: float) -> ConnectError:
+    """Return the error where there was no connection. The order matters: some are subclasses.
 
     The cases, in the order of the code:
-    - the name of the server or of the proxy is unknown, or no name
+    - the name of the server is unknown, or no name
     - the TLS handshake failed
-    - there was no TCP connection
     - time was over
-    - the proxy answered with an error status, with something else than HTTP, or not at all
-    - the transport was closed meanwhile
+    - there was no TCP connection
     """
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        is_proxy = proxy is not None and error.host == proxy.raw_host
-        what = "unknown proxy host" if is_proxy else "unknown host"
-        return ConnectError(f"{what} {error.host}", unknown_host=True)
-    if isinstance(error, UnicodeError | aiohttp.InvalidURL):
+    if isinstance(error, gaierror):
+        return ConnectError(f"unknown host {host}", unknown_host=True)
+    if isinstance(error, UnicodeError):
         return ConnectError("the host is neither a valid name nor an address", retryable=False)
-    if isinstance(error, aiohttp.ClientSSLError):
-        transient = isinstance(error.os_error, _TRANSIENT_TLS)
-        return ConnectError(f"TLS with {error.host} failed: {_tls_reason(error)}", transient)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno  # aiohttp's own text shows addresses as Python tuples
-        why = os.strerror(number) if number else "it closed the connection in the TLS handshake"
-        what = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-        return ConnectError(f"cannot connect to {what}{error.host}:{error.port}: {why}")
-    if isinstance(error, TimeoutError):
-        limit = CONNECT_TIMEOUT if isinstance(error, aiohttp.ConnectionTimeoutError) else seconds
-        return ConnectError(f"no connection within {limit:g} s")
-    if proxy is not None and isinstance(error, aiohttp.ClientHttpProxyError):
-        return refused_by_proxy(proxy, error.status)
-    if proxy is not None and isinstance(error, aiohttp.ClientResponseError):
-        problem = _broken(error)
-        return ConnectError(f"the proxy {address_of(proxy)}: {problem}", problem.retryable)
-    if proxy is not None and isinstance(error, OSError | aiohttp.ServerDisconnectedError):
-        return ConnectError(f"the proxy {address_of(proxy)} closed the connection")
-    return ConnectError(f"no connection ({type(error).__name__})")
+    if isinstance(error, ssl.SSLError):
+        transient = isinstance(error, _TRANSIENT_TLS)
+        return ConnectError(f"TLS with {host} failed: {_tls_reason(error, port)}", transient)
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return ConnectError(f"no connection within {seconds:g} s")
+    number = getattr(error, "errno", None)  # the text shows addresses as Python tuples
+    if number:
+        why = os.strerror(number)
+    elif isinstance(error, ConnectionError):
+        why = "it closed the connection in the TLS handshake"
+    else:
+        why = "none of its addresses answers"
+    return ConnectError(f"cannot connect to {host}:{port}: {why}")
 
 
-def _tls_reason(error: aiohttp.ClientSSLError) -> str:
-    cause = error.os_error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = cause.verify_message.rstrip(".")
-        if cause.verify_code in _UNKNOWN_AUTHORITY:
+def _tls_reason(error: ssl.SSLError, port: int) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message.rstrip(".")
+        if error.verify_code in _UNKNOWN_AUTHORITY:
             return f"{reason}; for a private authority, pass an ssl_context that trusts it"
-        if cause.verify_code == _NOT_YET_VALID:
+        if error.verify_code == _NOT_YET_VALID:
             return f"{reason}; is the clock of this computer right?"
         return reason
-    reason = getattr(cause, "reason", None) or type(cause).__name__
+    reason = getattr(error, "reason", None) or type(error).__name__
     if reason in _NO_TLS:
-        return f"the server does not speak TLS on port {error.port}"
+        return f"the server does not speak TLS on port {port}"
     if reason.endswith(_NO_COMMON_VERSION):
         return "client and server have no version of TLS in common"
     return reason
 
 
-def _unanswered(error: Exception, seconds: float) -> TransportError:
-    """Return the error where the request may have arrived. The order matters as above."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return _broken(error)
-    if isinstance(error, TimeoutError):
-        return TimedOutError(f"no answer within {seconds:g} s")
-    if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
-        return ProtocolError("the connection closed before the answer", disconnected=True)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        if isinstance(error.__cause__, ContentEncodingError):
-            return ProtocolError("the body of the answer cannot be decompressed")
-        return ProtocolError("the answer was cut off")
-    return ProtocolError(f"no usable answer ({type(error).__name__})")
+def disconnected() -> ProtocolError:
+    """Return the error for a connection that ended before an answer began."""
+    return ProtocolError("the connection closed before the answer", disconnected=True)
 
 
-def _broken(error: aiohttp.ClientResponseError) -> ProtocolError:
-    """Return the error for an answer that cannot be read.
+def broken(words: str) -> ProtocolError:
+    """Return the error for an answer that is not HTTP, by the words of the parser (llhttp).
 
-    What the server does each time is not worth a repetition: the first four. Anything else may be
-    damage on the way, or bytes of somebody in between.
+    What the server does each time is not worth a repetition. Anything else may be damage on the
+    way, or bytes of somebody in between.
     """
-    cause: BaseException = error
-    while cause.__cause__ is not None:  # the last one is what the parser raised
-        cause = cause.__cause__
-    words = error.message
-    if isinstance(cause, LineTooLong):
-        return ProtocolError(f"the answer has a line of more than {cause.args[1]} bytes", False)
-    if "Too many" in words:
-        return ProtocolError("the answer has too many header fields", False)
     if "Duplicate" in words or "can't be present" in words:
         return ProtocolError("the answer states its length or its form twice", False)
-    if isinstance(cause, ContentEncodingError) and "install" in words:
-        return ProtocolError("the answer has an unknown Content-Encoding", False)
-    if isinstance(cause, ContentEncodingError):
-        return ProtocolError("the body of the answer cannot be decompressed")
-    if isinstance(cause, BadStatusLine):
-        return ProtocolError("the answer is not HTTP: it has no valid status line")
+    if "Expected HTTP/" in words or "status" in words:
+        return ProtocolError(NO_STATUS_LINE)
     if "chunk" in words:
-        return ProtocolError("the answer was cut off: a chunk of it has no valid length")
+        return ProtocolError(f"{CUT_OFF}: a chunk of it has no valid length")
     return ProtocolError("the answer is not HTTP: a header field of it is not valid")

@@ -7,20 +7,29 @@ a request. Nearly all blocks end in time. So one timer is enough: it looks for t
 import asyncio
 from math import inf
 from types import TracebackType
+from typing import Protocol
 
 __all__ = ["Timeouts"]
 
 
+class Expiring(Protocol):
+    """What has a time limit: `expire` is called once at `ends_at`, on the loop's clock."""
+
+    ends_at: float
+
+    def expire(self) -> None: ...
+
+
 class Timeouts:
-    """The time limits of the tasks of one event loop.
+    """The time limits of one event loop.
 
     Attributes:
-        running: The limits whose block has begun and not ended.
+        running: What has begun and not ended.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.running: set[_Timeout] = set()
+        self.running: set[Expiring] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf
 
@@ -29,13 +38,13 @@ class Timeouts:
         return _Timeout(self, self._loop.time() + seconds)
 
     def close(self) -> None:
-        """Cancel the timer, unless blocks are running."""
+        """Cancel the timer, unless something is running."""
         if self._timer is not None and not self.running:
             self._timer.cancel()
             self._wake_at(inf)
 
-    def begin(self, timeout: "_Timeout") -> None:
-        """Add a running block, and set the timer for the end of its time."""
+    def begin(self, timeout: Expiring) -> None:
+        """Add what has begun, and set the timer for the end of its time."""
         self.running.add(timeout)
         if timeout.ends_at < self._wakes_at:
             if self._timer is not None:

@@ -1,0 +1,227 @@
+"""One connection that sends a request and reads its answer, one after the other.
+
+A connection is used again only while nothing about it is in doubt: the answer was complete, nothing
+followed it, the whole request had gone, and the server did not say that it closes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+
+from .._wire.http import Response
+from ..errors import ProtocolError, TimedOutError, TransportError
+from .coding import bounded
+from .failures import CUT_OFF, broken, disconnected
+from .fields import Fields
+from .timeouts import Timeouts
+
+__all__ = ["Connection"]
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_FIELDS = 128
+MAX_LINE_BYTES = 8190  # as in aiohttp
+# What servers write out of habit, and aiohttp accepts, too. None of it can hide a second answer.
+LENIENT = {
+    "lenient_optional_cr_before_lf": True,
+    "lenient_spaces_after_chunk_size": True,
+}
+# What says how long a body is. Without them it ends with the connection.
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class Connection(asyncio.Protocol):
+    """A connection to one server.
+
+    Args:
+        timeouts: The timer of the transport.
+        max_bytes: The greatest body of an answer, decompressed.
+        closed: Called with this connection once it is closed.
+
+    Attributes:
+        ends_at: When the answer that is waited for has to be complete, on the loop's clock.
+        young_until: Until when it may be used again.
+    """
+
+    # What has come of the present answer.
+    _status = 0  # 0 until its head is complete
+    _coding = ""
+    _head_bytes = _body_bytes = 0
+
+    def __init__(self, timeouts: Timeouts, max_bytes: int, closed: Callable[[Any], None]) -> None:
+        self._timeouts, self._max_bytes, self._closed = timeouts, max_bytes, closed
+        self._loop = asyncio.get_running_loop()
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**LENIENT)
+        self._transport: Any = None
+        self._answer: asyncio.Future[Response | TransportError] | None = None
+        self._is_kept = True  # whether it may be used once more
+        self._is_head_request = False
+        self._seconds = self.ends_at = self.young_until = 0.0
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request can be sent: nothing is left of an earlier one."""
+        return self._is_kept and not self._transport.is_closing()
+
+    async def exchange(
+        self, method: str, request: bytes, ends_at: float, seconds: float
+    ) -> Response:
+        """Send a request, and return its answer.
+
+        Args:
+            method: The method of the request.
+            request: All of it.
+            ends_at: When the answer has to be complete, on the loop's clock.
+            seconds: How long the whole attempt may take, for the message.
+
+        Raises:
+            TimedOutError: There was no complete answer in time.
+            ProtocolError: The connection broke, or the answer is not complete HTTP, or too large.
+        """
+        self._answer = answer = self._loop.create_future()
+        self._is_head_request = method == "HEAD"
+        self._is_kept = False  # until the answer is complete
+        self._seconds, self.ends_at = seconds, ends_at
+        self._timeouts.begin(self)
+        try:
+            self._transport.write(request)
+            outcome = await answer
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._timeouts.running.discard(self)
+            self._answer = None
+        if isinstance(outcome, Response):
+            return outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # it refers to this frame, whose request contains the token
+
+    def expire(self) -> None:
+        """End the exchange: its time is over."""
+        self._fail(TimedOutError(f"no answer within {self._seconds:g} s"))
+
+    def close(self) -> None:
+        """Close it in order, unless a part of a request that was answered is still to go."""
+        self._is_kept = False
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._is_kept = False
+        self._transport.abort()
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered:
+            self.abort()  # nothing was asked: it would be read as the answer to the next request
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(ProtocolError("the server changes to another protocol", retryable=False))
+        except httptools.HttpParserError as error:
+            self._fail(broken(str(error)))
+        if not self._is_answered:
+            self._check_size(len(data))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is None and self._status and not self._is_framed():
+            self._finish()  # the end of the connection is the end of its body
+        else:
+            self._end(ProtocolError(CUT_OFF) if self._status else disconnected())
+        self._is_kept = False
+        self._parser = None  # it refers to this connection
+        self._closed(self)
+
+    # -- what the parser calls
+
+    def on_message_begin(self) -> None:
+        if self._is_answered:
+            self._is_kept = False  # a second answer
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+        if len(value) > MAX_LINE_BYTES:
+            what = f"the answer has a line of more than {MAX_LINE_BYTES} bytes"
+            self._fail(ProtocolError(what, retryable=False))
+        if len(name) == 16 and name.lower() == b"content-encoding":
+            self._coding = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if len(self._fields) > MAX_FIELDS:
+            self._fail(ProtocolError("the answer has too many header fields", retryable=False))
+        self._status = self._parser.get_status_code()
+        if self._is_head_request and self._status >= 200:
+            self._finish()  # its Content-Length is that of another answer: no body comes
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self._body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._is_answered:
+            return
+        if self._status < 200:  # one of 1xx: the answer is still to come
+            self._status, self._fields = 0, []
+            return
+        # The rest of a request that was answered early would be read as the next one.
+        has_gone = not self._transport.get_write_buffer_size()
+        self._is_kept = has_gone and self._parser.should_keep_alive()
+        self._finish()
+
+    # -- the end of an exchange
+
+    @property
+    def _is_answered(self) -> bool:
+        return self._answer is None or self._answer.done()
+
+    def _check_size(self, size: int) -> None:
+        """Bound an answer that is not complete yet."""
+        if self._body_bytes > self._max_bytes:
+            self._finish()
+            self.abort()
+        elif not self._status:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                what = f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes"
+                self._fail(ProtocolError(what, retryable=False))
+
+    def _is_framed(self) -> bool:
+        return any(name.lower() in _FRAMING for name, _ in self._fields)
+
+    def _finish(self) -> None:
+        """Give the answer to the one who waits for it."""
+        status, fields, body, limit = self._status, self._fields, self._body, self._max_bytes
+        content = body[0] if len(body) == 1 else b"".join(body)
+        try:
+            if self._coding or status >= 300 or len(content) > limit:
+                content = bounded(content, self._coding, status, limit)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        self._status = self._head_bytes = self._body_bytes = 0
+        self._fields, self._body, self._coding = [], [], ""
+        self._end(Response(status, Fields(fields), content, self.abort))
+
+    def _fail(self, error: TransportError) -> None:
+        self._end(error)
+        self.abort()
+
+    def _end(self, outcome: Response | TransportError) -> None:
+        # An error is a result, too: a future that nobody waits for any more would log it.
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(outcome)
