@@ -1,8 +1,16 @@
-"""Prints the figures of the fault matrix at the end of a test run."""
+"""Runs the fault matrix over each transport, and prints its figures at the end."""
 
 import pytest
 
+from tests.support import lanes
 from tests.support.case import FIGURES
+
+
+@pytest.fixture(params=["aiohttp", "direct"], autouse=True)
+def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    lanes.use(monkeypatch, name)
+    return name
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import lanes
 from tests.support.amounts import amount
 from tests.support.case import Case, case, figure, private_student, private_students, trying
 from tests.support.proxy import FAIR, Then, Weather
@@ -78,6 +79,7 @@ async def test_a_request_dropped_after_it_was_read_is_one_request_an_attempt(cut
 async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    lanes.use(monkeypatch, "aiohttp")
     monkeypatch.setattr(_transport, "IS_KNOWN", False)  # aiohttp's own request, repeated whole
 
     async def run() -> None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from .._config import Config
 from .._session import TimebackSession
 from ._exit import EXIT, exit_with_async
 from ._options import AsJson
+from ._settings import config_from_env
 
 __all__ = ["agents"]
 
@@ -22,7 +22,7 @@ def agents(
 async def _agents(user_id: str, json: bool) -> int:
     from ._screen import print_json, print_table
 
-    async with TimebackSession(Config.from_env()) as session:
+    async with TimebackSession(config_from_env()) as session:
         found = await session.get_user_agents(user_id)
     rows = [
         (agent.user.sourced_id if agent.user else "", agent.relationship_type or "",

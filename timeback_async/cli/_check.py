@@ -10,6 +10,7 @@ from .._session import TimebackSession
 from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 from ._exit import EXIT, exit_with_async
+from ._settings import config_from_env
 
 __all__ = ["CheckResult", "check", "results"]
 
@@ -29,7 +30,7 @@ async def _check() -> int:
 
     from ._screen import out
 
-    config = Config.from_env()
+    config = config_from_env()
     out.print(f"TimeBack at {config.base_url}")
     ok = True
     async for result in results(config):

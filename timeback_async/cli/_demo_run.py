@@ -31,7 +31,7 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
     out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
     async with _server(faults, seed) as settings:
         # At the end one answer holds the whole school.
-        config = Config(**settings, max_response_bytes=1 << 30)
+        config = Config(**settings, transport="direct", max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
             run: Run[_Line] = Run(session)
             with interruptible(run.stop, err.print):

@@ -37,6 +37,7 @@ from ._options_words import as_flags, named_by_flags
 from ._output_files import Failures, PlanFile, ReportFile
 from ._progress import PhaseMeter
 from ._screen import err, print_error, print_json, printable
+from ._settings import config_from_env
 from ._signals import interruptible
 from ._sync_screen import print_sync_report
 
@@ -183,7 +184,7 @@ class _Job:
         dry_run, settings = self._outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
-        config = Config.from_env(**settings)
+        config = config_from_env(**settings)
         take = None if findings is None else findings.add
         reading = asyncio.to_thread(read_roster, self._path, self._options, on_finding=take)
         with await reading as roster:

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from .._config import Config
 from .._report import Report
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
@@ -25,6 +24,7 @@ from ._options_words import named_by_flags
 from ._output_files import Failures
 from ._run import Run
 from ._screen import err, out, print_error, print_failures, print_json, print_report
+from ._settings import config_from_env
 from ._signals import interruptible
 from ._sync_screen import print_causes, print_read
 from ._upsert_batch import Batch, read_batch
@@ -74,7 +74,7 @@ async def run_upsert(
             over = opened.enter_context(interruptible(stop, say))
             findings = opened.enter_context(FindingsFile.opened(outputs.findings))
             with named_by_flags():
-                config = Config.from_env(**settings)
+                config = config_from_env(**settings)
                 batch = await read_batch(opened, paths, options, findings)
             failures = opened.enter_context(Failures.opened(outputs.failures))
             tally = _Tally(failures)
