@@ -55,7 +55,8 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(**LENIENT)
         self._transport: Any = None
-        self._answer: asyncio.Future[Response | TransportError] | None = None
+        self._answer: asyncio.Future[Response | TransportError]
+        self._is_waiting = False  # for an answer
         self._is_kept = True  # whether it may be used once more
         self._is_head_request = False
         self._seconds = self.ends_at = self.young_until = 0.0
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
             ProtocolError: The connection broke, or the answer is not complete HTTP, or too large.
         """
         self._answer = answer = self._loop.create_future()
-        self._is_head_request = method == "HEAD"
+        self._is_waiting, self._is_head_request = True, method == "HEAD"
         self._is_kept = False  # until the answer is complete
         self._seconds, self.ends_at = seconds, ends_at
         self._timeouts.begin(self)
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
             raise
         finally:
             self._timeouts.running.discard(self)
-            self._answer = None
+            self._is_waiting = False
         if isinstance(outcome, Response):
             return outcome
         try:
@@ -126,7 +127,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._is_answered:
+        if not self._is_waiting:
             self.abort()  # nothing was asked: it would be read as the answer to the next request
             return
         try:
@@ -135,7 +136,7 @@ class Connection(asyncio.Protocol):
             self._fail(ProtocolError("the server changes to another protocol", retryable=False))
         except httptools.HttpParserError as error:
             self._fail(broken(str(error)))
-        if not self._is_answered:
+        if self._is_waiting:
             self._check_size(len(data))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
     # -- what the parser calls
 
     def on_message_begin(self) -> None:
-        if self._is_answered:
+        if not self._is_waiting:
             self._is_kept = False  # a second answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -173,7 +174,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(data)
 
     def on_message_complete(self) -> None:
-        if self._is_answered:
+        if not self._is_waiting:
             return
         if self._status < 200:  # one of 1xx: the answer is still to come
             self._status, self._fields = 0, []
@@ -184,10 +185,6 @@ class Connection(asyncio.Protocol):
         self._finish()
 
     # -- the end of an exchange
-
-    @property
-    def _is_answered(self) -> bool:
-        return self._answer is None or self._answer.done()
 
     def _check_size(self, size: int) -> None:
         """Bound an answer that is not complete yet."""
@@ -222,6 +219,8 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _end(self, outcome: Response | TransportError) -> None:
-        # An error is a result, too: a future that nobody waits for any more would log it.
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(outcome)
+        if self._is_waiting:
+            self._is_waiting = False
+            if not self._answer.done():  # cancelled, and its task has not run since
+                # An error is a result, too: a future that nobody waits for any more would log it.
+                self._answer.set_result(outcome)

@@ -69,7 +69,7 @@ class Origin:
         now = monotonic()
         while self._resting:
             connection, rests_until = self._resting.popitem()
-            if now < min(rests_until, connection.young_until) and connection.is_usable:
+            if now < rests_until and now < connection.young_until and connection.is_usable:
                 return connection
             connection.close()
         return None
