@@ -23,7 +23,7 @@ WINGS = [
     ]),
     ("_transport", [
         "", "base", "timeouts", "coding", "fields", "proxy", "connector", "failures",
-        "aiohttp_failures", "lean_request", "aiohttp", "connection", "origin", "direct", "lanes",
+        "aiohttp_failures", "aiohttp", "connection", "origin", "direct", "lanes",
     ]),
     ("", ["_tasks"]),
     ("_flow", [

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support import lanes
 from tests.support.amounts import amount
 from tests.support.case import Case, case, figure, private_student, private_students, trying
+from tests.support.lanes import ON_AIOHTTP
 from tests.support.proxy import FAIR, Then, Weather
 from timeback_async import Response, TimebackSession
-from timeback_async._transport import aiohttp as _transport
 from timeback_async._wire.http import CREATEPUT
 from timeback_async.errors import ConnectError, TimedOutError
 from timeback_async.testing import Faults, MockServer
@@ -76,11 +75,8 @@ async def test_a_request_dropped_after_it_was_read_is_one_request_an_attempt(cut
         figure(f"dropped after read by the {cut_by}: requests an attempt", f"{ratio:.3f}")
 
 
-async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lanes.use(monkeypatch, "aiohttp")
-    monkeypatch.setattr(_transport, "IS_KNOWN", False)  # aiohttp's own request, repeated whole
+@ON_AIOHTTP
+async def test_the_check_finds_requests_that_the_http_library_repeats_by_itself() -> None:
 
     async def run() -> None:
         async with case(faults=Faults(drop_after=0.3), **trying(50)) as it:

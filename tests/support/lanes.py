@@ -8,6 +8,8 @@ from timeback_async._transport import lanes
 from timeback_async._transport.base import Transport
 
 transport_for = lanes.transport_for
+# For a test of what only aiohttp does, among tests that run on each lane.
+ON_AIOHTTP = pytest.mark.parametrize("lane", ["aiohttp"], indirect=True)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, lane: str) -> None:

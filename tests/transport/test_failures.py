@@ -15,6 +15,7 @@ import pytest
 import trustme
 from aioresponses import aioresponses
 
+from tests.support.lanes import ON_AIOHTTP
 from tests.support.raw import DROP, RawServer, Reply, reply
 from tests.support.sending import QUERY, failure, opened, put
 from timeback_async._transport import aiohttp as _aiohttp
@@ -141,7 +142,7 @@ async def test_a_coding_does_not_matter_where_the_body_is_not_needed(
     assert (response.status, response.body) == (int(status[:3]), body)
 
 
-@pytest.mark.usefixtures("aiohttp_lane")
+@ON_AIOHTTP
 async def test_a_failure_of_another_kind_is_called_by_its_class() -> None:
     url = "https://timeback.invalid"
     with aioresponses() as mocked:

@@ -8,12 +8,12 @@ from urllib.parse import quote, unquote
 import aiohttp
 import pytest
 
+from tests.support.lanes import ON_AIOHTTP
 from tests.support.raw import DROP, RawServer, Reply, bomb, reply
 from tests.support.records import user
 from tests.support.sending import TOKEN, failure, opened, put, told
 from tests.support.tasks import until
 from timeback_async import Response
-from timeback_async._transport import aiohttp as _transport
 from timeback_async._wire.codec import upsert
 from timeback_async.errors import ConnectError, ProtocolError, TimedOutError, TransportError
 
@@ -63,11 +63,7 @@ async def test_the_method_decides_whether_a_request_without_a_body_says_so() -> 
     assert b"Content-Length: 0\r\n" in delete
 
 
-async def test_an_answer_may_come_before_a_long_body_was_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_transport, "IS_KNOWN", True)  # aiohttp's own may wait for the body
-
+async def test_an_answer_may_come_before_a_long_body_was_read() -> None:
     handlers: list[asyncio.Task[Any] | None] = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -200,7 +196,7 @@ async def test_the_token_url_is_an_origin_of_its_own(path: str) -> None:
     assert response.status == 200
 
 
-@pytest.mark.usefixtures("aiohttp_lane")
+@ON_AIOHTTP
 async def test_trace_configs_see_the_request() -> None:
     seen: list[str] = []
     trace = aiohttp.TraceConfig()
@@ -234,12 +230,12 @@ async def test_one_attempt_is_one_request_on_the_wire() -> None:
     assert await requests_of_an_attempt() == 1
 
 
-@pytest.mark.usefixtures("aiohttp_lane")
+@ON_AIOHTTP
 async def test_one_attempt_is_two_requests_where_aiohttp_repeats() -> None:  # the control
     assert await requests_of_an_attempt(aiohttp_repeats=True) == 2
 
 
-@pytest.mark.usefixtures("aiohttp_lane")
+@ON_AIOHTTP
 async def test_an_aiohttp_without_that_switch_is_used_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ contain tokens and URLs. The request pool decides what to repeat.
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -18,14 +19,13 @@ from .aiohttp_failures import refused_by_proxy, translated
 from .base import origin_of
 from .coding import MAX_ERROR_BYTES
 from .connector import CONNECT_TIMEOUT, Connector
-from .lean_request import LeanRequest
 from .proxy import proxy_for
 from .timeouts import Timeouts
 
 __all__ = ["AiohttpTransport"]
 
-# Our request overrides undocumented methods of aiohttp; in other versions its own one is used.
-IS_KNOWN = aiohttp.__version__.startswith("3.14.")
+# aiohttp warns of longer bodies, unless they come from a file.
+LARGE = 1024 * 1024
 # What aiohttp decompresses, or fails to. A body of another form it hands out as it is.
 KNOWN_CODINGS = ("", "identity", "gzip", "deflate", "br", "zstd")
 
@@ -54,7 +54,6 @@ class AiohttpTransport:
         # aiohttp's own `trust_env` would read passwords from netrc as well.
         self._base_proxy = proxy_for(self._base) if config.trust_env else None
         self._token_proxy = proxy_for(self._token_base) if config.trust_env else None
-        is_plain = not (trace_configs or self._base_proxy or self._token_proxy)
         self._session = aiohttp.ClientSession(
             # No limit here: we admit requests, and aiohttp's own pool can lose wake-ups.
             connector=Connector(
@@ -65,7 +64,6 @@ class AiohttpTransport:
             # Our own timer limits the whole attempt exactly; aiohttp rounds its timers up.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             trace_configs=list(trace_configs),
-            request_class=LeanRequest if IS_KNOWN and is_plain else aiohttp.ClientRequest,
         )
         # aiohttp repeats a PUT by itself when the connection drops. There is no public switch.
         if hasattr(self._session, "_retry_connection"):
@@ -88,7 +86,7 @@ class AiohttpTransport:
                 answer = await self._session.request(
                     method,
                     URL(url, encoded=True),
-                    data=body,
+                    data=BytesIO(body) if body and len(body) > LARGE else body,
                     headers=headers,
                     allow_redirects=False,
                     proxy=proxy,
