@@ -6,14 +6,16 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import amount
 from tests.support.raw import bomb
 from timeback_async._transport.coding import MAX_ERROR_BYTES, bounded
 from timeback_async.errors import ProtocolError
 
 LIMIT = 1000
+some = settings(max_examples=amount(30, long=300))
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -25,6 +27,7 @@ FORMS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", raw_de
 
 
 @pytest.mark.parametrize(("coding", "pack"), FORMS)
+@some
 @given(body=st.binary(min_size=1, max_size=200))
 def test_a_packed_body_is_unpacked(
     coding: str, pack: Callable[[bytes], bytes], body: bytes
@@ -59,6 +62,7 @@ def test_a_packed_body_with_more_after_it_is_an_error(
 
 
 @pytest.mark.parametrize(("coding", "pack"), FORMS)
+@some
 @given(data=st.data())
 def test_a_damaged_packed_body_is_an_error_or_still_bounded(
     coding: str, pack: Callable[[bytes], bytes], data: st.DataObject

@@ -7,19 +7,20 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, Literal
 
 import pytest
 import trustme
 
 from tests.support import lanes
+from tests.support import tls as _tls
 from tests.support.amounts import amount
 from tests.support.proxy import FaultProxy, Weather
 from tests.support.raw import RawServer, Reply, reply
 from tests.support.sending import failure, opened, put
 from tests.support.tasks import steps, until
 from tests.support.tcp import TcpServer, read_request, reset_at_close
-from tests.support.tls import certified, trusting
 from timeback_async import Response
 from timeback_async._transport import origin as _origin
 from timeback_async._transport.base import Transport
@@ -34,6 +35,11 @@ from timeback_async.errors import ConnectError, ProtocolError, TimedOutError, Tr
 )
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+# The contexts take longer to make than most tests to run.
+certified = cache(_tls.certified)
+trusting = cache(_tls.trusting)
 
 
 @pytest.fixture(autouse=True)

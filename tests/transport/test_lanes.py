@@ -106,6 +106,7 @@ from tests.support.raw import DROP, RawServer, Reply, reply
 from timeback_async._transport.lanes import transport_for
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60.0  # a slow computer is no fault
     script = [reply(), DROP, Reply(), Reply(then="reset"), Reply(b"x"), reply()]
     async with RawServer(*script) as server:
         transport = transport_for(config(base_url=server.url, transport="direct"), None)

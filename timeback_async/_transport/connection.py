@@ -23,11 +23,6 @@ __all__ = ["Connection"]
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 128
 MAX_LINE_BYTES = 8190  # as in aiohttp
-# What servers write out of habit, and aiohttp accepts, too. None of it can hide a second answer.
-LENIENT = {
-    "lenient_optional_cr_before_lf": True,
-    "lenient_spaces_after_chunk_size": True,
-}
 # What says how long a body is. Without them it ends with the connection.
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -55,7 +50,8 @@ class Connection(asyncio.Protocol):
         self._timeouts, self._max_bytes, self._closed = timeouts, max_bytes, closed
         self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**LENIENT)
+        # Some servers write it out of habit. LF alone for CRLF would hide a chunk that lost a byte.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._transport: Any = None
         self._answer: asyncio.Future[Response | TransportError] | None = None
         self._is_kept = True  # whether it may be used once more
@@ -174,6 +170,13 @@ class Connection(asyncio.Protocol):
         if len(name) == 16 and name.lower() == b"content-encoding":
             coding = value.decode("latin-1")
             self._coding = f"{self._coding}, {coding}" if self._coding else coding
+        elif (
+            len(name) == 17
+            and name.lower() == b"transfer-encoding"
+            and value.strip().lower() != b"chunked"
+        ):
+            what = "the answer has an unknown Transfer-Encoding"
+            self._fail(ProtocolError(what, retryable=False))
 
     def on_headers_complete(self) -> None:
         if len(self._fields) > MAX_FIELDS:
