@@ -559,6 +559,8 @@ async def test_closing_does_not_wait_for_ever_for_a_server_that_ignores_it(
     async with IgnoresTheEnd(tls=certified(authority)) as server:
         async with opened(server.url, trust=trusting(authority)) as transport:
             await put(transport, f"{server.url}/x")
+            async with asyncio.timeout(10):  # TLS itself would wait for 30 s
+                await transport.aclose()
         assert not origin(transport)._open
 
 
