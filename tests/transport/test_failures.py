@@ -2,7 +2,6 @@ import asyncio
 import gzip
 import re
 import socket
-import ssl
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +17,7 @@ from aioresponses import aioresponses
 from tests.support.lanes import ON_AIOHTTP
 from tests.support.raw import DROP, RawServer, Reply, reply
 from tests.support.sending import QUERY, failure, opened, put
+from tests.support.tls import certified, trusting
 from timeback_async._transport import aiohttp as _aiohttp
 from timeback_async._transport import aiohttp_failures as _aiohttp_failures
 from timeback_async._transport import origin as _origin
@@ -248,18 +248,6 @@ async def test_time_that_ends_on_a_kept_connection_is_a_time_out() -> None:
 
 
 # -- TLS
-
-
-def certified(authority: trustme.CA, name: str = "localhost", **times: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(name, **times).configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 async def test_a_private_authority_can_be_trusted(authority: trustme.CA) -> None:

@@ -22,18 +22,19 @@ def bounded(content: bytes, coding: str, status: int, max_bytes: int) -> bytes:
         content: The body as it came.
         coding: Its Content-Encoding.
         status: The status of the answer.
-        max_bytes: The greatest body that is accepted.
+        max_bytes: The greatest body that is accepted, as it came and decompressed.
 
     Raises:
         ProtocolError: It is longer, was cut off or damaged, or has an unknown coding.
     """
     is_error = status >= 300
     limit = min(max_bytes, MAX_ERROR_BYTES) if is_error else max_bytes
-    try:
-        content = _decompressed(content, coding.strip().lower(), limit)
-    except ProtocolError:
-        if not is_error:
-            raise  # an error is known by its status
+    if is_error or len(content) <= max_bytes:
+        try:
+            content = _decompressed(content[:max_bytes], coding.strip().lower(), limit)
+        except ProtocolError:
+            if not is_error:
+                raise  # an error is known by its status
     if len(content) > limit and not is_error:
         raise ProtocolError(f"the answer is longer than {limit} bytes", retryable=False)
     return content[:limit]
@@ -55,7 +56,6 @@ def _decompressed(content: bytes, coding: str, limit: int) -> bytes:
     decoder = zlib.decompressobj(bits)
     with suppress(zlib.error):
         plain = decoder.decompress(content, limit + 1)
-        # Some servers leave out gzip's end, a checksum. Whatever else is missing shows in the JSON.
-        if decoder.eof or len(plain) > limit or bits == _GZIP:
+        if len(plain) > limit or (decoder.eof and not decoder.unused_data):
             return plain
     raise ProtocolError("the body of the answer cannot be decompressed")

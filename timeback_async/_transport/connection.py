@@ -5,6 +5,7 @@ followed it, the whole request had gone, and the server did not say that it clos
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import httptools
 from .._wire.http import Response
 from ..errors import ProtocolError, TimedOutError, TransportError
 from .coding import bounded
-from .failures import CUT_OFF, broken, disconnected
+from .failures import CUT_OFF, NO_STATUS_LINE, broken, disconnected
 from .fields import Fields
 from .timeouts import Timeouts
 
@@ -22,11 +23,6 @@ __all__ = ["Connection"]
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 128
 MAX_LINE_BYTES = 8190  # as in aiohttp
-# What servers write out of habit, and aiohttp accepts, too. None of it can hide a second answer.
-LENIENT = {
-    "lenient_optional_cr_before_lf": True,
-    "lenient_spaces_after_chunk_size": True,
-}
 # What says how long a body is. Without them it ends with the connection.
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -47,13 +43,15 @@ class Connection(asyncio.Protocol):
     # What has come of the present answer.
     _status = 0  # 0 until its head is complete
     _coding = ""
-    _head_bytes = _body_bytes = 0
+    _body_bytes = 0
+    _bare_bytes = 0  # since the beginning or the last piece of the body, none of them of a body
 
     def __init__(self, timeouts: Timeouts, max_bytes: int, closed: Callable[[Any], None]) -> None:
         self._timeouts, self._max_bytes, self._closed = timeouts, max_bytes, closed
         self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**LENIENT)
+        # Some servers write it out of habit. LF alone for CRLF would hide a chunk that lost a byte.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._transport: Any = None
         self._answer: asyncio.Future[Response | TransportError]
         self._is_waiting = False  # for an answer
@@ -109,9 +107,9 @@ class Connection(asyncio.Protocol):
         self._fail(TimedOutError(f"no answer within {self._seconds:g} s"))
 
     def close(self) -> None:
-        """Close it in order, unless a part of a request that was answered is still to go."""
+        """Close it in order, or at once where an answer is to come or a request still to go."""
         self._is_kept = False
-        if self._transport.get_write_buffer_size():
+        if self._is_waiting or self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._transport.close()
@@ -130,20 +128,29 @@ class Connection(asyncio.Protocol):
         if not self._is_waiting:
             self.abort()  # nothing was asked: it would be read as the answer to the next request
             return
+        left = MAX_HEAD_BYTES - self._bare_bytes
+        if len(data) > left:  # the bound must not depend on how the answer was cut
+            self.data_received(data[:left])
+            self.data_received(data[left:])
+            return
+        self._bare_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(ProtocolError("the server changes to another protocol", retryable=False))
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(broken(str(error)))
-        if self._is_waiting:
-            self._check_size(len(data))
+        if self._body_bytes > self._max_bytes:
+            self._finish()
+            self.abort()
+        elif self._bare_bytes >= MAX_HEAD_BYTES:
+            what = f"the answer has more than {MAX_HEAD_BYTES} bytes before or after its body"
+            self._fail(ProtocolError(what, retryable=False))
+
+    def eof_received(self) -> None:
+        if self._status and self._is_waiting and self._ends_with_connection():
+            self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if error is None and self._status and not self._is_framed():
-            self._finish()  # the end of the connection is the end of its body
-        else:
-            self._end(ProtocolError(CUT_OFF) if self._status else disconnected())
+        self._end(ProtocolError(CUT_OFF) if self._status else disconnected())
         self._is_kept = False
         self._parser = None  # it refers to this connection
         self._closed(self)
@@ -155,29 +162,46 @@ class Connection(asyncio.Protocol):
             self._is_kept = False  # a second answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
         if len(value) > MAX_LINE_BYTES:
             what = f"the answer has a line of more than {MAX_LINE_BYTES} bytes"
             self._fail(ProtocolError(what, retryable=False))
+        if self._status:
+            return  # after the body, where nothing may change what the head has said
+        self._fields.append((name, value))
         if len(name) == 16 and name.lower() == b"content-encoding":
-            self._coding = value.decode("latin-1")
+            coding = value.decode("latin-1")
+            self._coding = f"{self._coding}, {coding}" if self._coding else coding
+        elif (
+            len(name) == 17
+            and name.lower() == b"transfer-encoding"
+            and value.strip().lower() != b"chunked"
+        ):
+            what = "the answer has an unknown Transfer-Encoding"
+            self._fail(ProtocolError(what, retryable=False))
 
     def on_headers_complete(self) -> None:
         if len(self._fields) > MAX_FIELDS:
             self._fail(ProtocolError("the answer has too many header fields", retryable=False))
-        self._status = self._parser.get_status_code()
-        if self._is_head_request and self._status >= 200:
-            self._finish()  # its Content-Length is that of another answer: no body comes
+        self._status = status = self._parser.get_status_code()
+        if status >= 200:
+            self._bare_bytes = 0
+            if self._is_head_request:
+                self._finish()  # its Content-Length is that of another answer: no body comes
+        elif status < 100:
+            self._fail(ProtocolError(NO_STATUS_LINE))
+        elif status == 101:
+            self._fail(ProtocolError("the server changes to another protocol", retryable=False))
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
         self._body_bytes += len(data)
+        self._bare_bytes = 0
 
     def on_message_complete(self) -> None:
         if not self._is_waiting:
             return
         if self._status < 200:  # one of 1xx: the answer is still to come
-            self._status, self._fields = 0, []
+            self._status, self._fields, self._coding = 0, [], ""
             return
         # The rest of a request that was answered early would be read as the next one.
         has_gone = not self._transport.get_write_buffer_size()
@@ -186,19 +210,20 @@ class Connection(asyncio.Protocol):
 
     # -- the end of an exchange
 
-    def _check_size(self, size: int) -> None:
-        """Bound an answer that is not complete yet."""
-        if self._body_bytes > self._max_bytes:
-            self._finish()
-            self.abort()
-        elif not self._status:
-            self._head_bytes += size
-            if self._head_bytes > MAX_HEAD_BYTES:
-                what = f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes"
-                self._fail(ProtocolError(what, retryable=False))
+    def _ends_with_connection(self) -> bool:
+        """Return whether the end of the connection is the end of the body.
 
-    def _is_framed(self) -> bool:
-        return any(name.lower() in _FRAMING for name, _ in self._fields)
+        Anybody on the way can end a TCP connection; over TLS the server itself has to say so.
+
+        Source: RFC 9112 section 9.8.
+        """
+        if any(name.lower() in _FRAMING for name, _ in self._fields):
+            return False
+        tls = self._transport.get_extra_info("ssl_object")
+        try:
+            return tls is None or tls.read(1) == b""
+        except ssl.SSLError:  # there could be more
+            return False
 
     def _finish(self) -> None:
         """Give the answer to the one who waits for it."""
@@ -210,7 +235,7 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._fail(error)
             return
-        self._status = self._head_bytes = self._body_bytes = 0
+        self._status = self._bare_bytes = self._body_bytes = 0
         self._fields, self._body, self._coding = [], [], ""
         self._end(Response(status, Fields(fields), content, self.abort))
 

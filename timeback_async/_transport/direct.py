@@ -59,10 +59,10 @@ class DirectTransport:
         if self._is_closed:
             raise ConnectError("the session is closed", retryable=False)
         ends_at = self._loop.time() + timeout
-        connection = origin.kept() or await origin.connect(timeout)
         request = self._head(origin, method, url, headers, body)
         if body:
             request += body
+        connection = origin.kept() or await origin.connect(timeout)
         response = await connection.exchange(method, request, ends_at, timeout)
         origin.keep(connection)
         return response

@@ -20,7 +20,7 @@ class Fields(Mapping[str, str]):
         wanted = name.lower().encode("utf-8", "surrogateescape")
         for field, value in self._raw:
             if field.lower() == wanted:
-                return value.decode("utf-8", "surrogateescape")
+                return value.rstrip(b" \t").decode("utf-8", "surrogateescape")
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -60,7 +60,9 @@ class Origin:
         self._sweep: asyncio.TimerHandle | None = None
         self._addresses: Sequence[Address] = ()
         self._addresses_end = 0.0
+        self._unknown: Exception | None = None  # how the last look-up failed
         self._look_up = asyncio.Lock()
+        self._look_ups_ended = 0
         self._is_closed = False
         self._all_closed = asyncio.Event()
 
@@ -106,7 +108,7 @@ class Origin:
         try:
             with self._timeouts.within(limit):
                 return await self._connected()
-        except (OSError, UnicodeError) as error:
+        except (OSError, RuntimeError, UnicodeError) as error:  # uvloop raises RuntimeError, too
             self._addresses_end = 0.0  # the name may point elsewhere by now
             failure = unconnected(error, self._name, self._port, limit)
         try:
@@ -115,31 +117,43 @@ class Origin:
             del failure
 
     async def _connected(self) -> Connection:
+        addresses, cancelled_before = await self._resolved(), _cancelled()
         sock = await aiohappyeyeballs.start_connection(
-            await self._resolved(), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=self._loop
+            addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=self._loop
         )
+        _raise_lost_cancellation(cancelled_before, sock)
         _, connection = await self._loop.create_connection(
             lambda: Connection(self._timeouts, self._max_bytes, self._forget),
             sock=sock,
             ssl=self._ssl,
             server_hostname=self._name.rstrip(".") if self._ssl else None,
         )
-        self._open.add(connection)
-        connection.young_until = monotonic() + MAX_AGE * random.uniform(YOUNGEST, 1.0)
         if self._is_closed:
             connection.abort()
             raise ConnectError("the session is closed", retryable=False)
         if not connection.is_usable:
+            connection.abort()
             raise ConnectError(f"{self._name}:{self._port} closed the connection at once")
+        self._open.add(connection)
+        connection.young_until = monotonic() + MAX_AGE * random.uniform(YOUNGEST, 1.0)
         return connection
 
     async def _resolved(self) -> Sequence[Address]:
+        """Return the addresses of the server. Those who wait for a look-up share how it ends."""
+        ended_before = self._look_ups_ended
         async with self._look_up:
-            if monotonic() >= self._addresses_end:
-                self._addresses = await self._loop.getaddrinfo(
-                    self._name, self._port, type=socket.SOCK_STREAM
-                )
-                self._addresses_end = monotonic() + ADDRESSES_LAST
+            if self._look_ups_ended == ended_before and monotonic() >= self._addresses_end:
+                self._unknown = None
+                try:
+                    self._addresses = await self._loop.getaddrinfo(
+                        self._name, self._port, type=socket.SOCK_STREAM
+                    )
+                    self._addresses_end = monotonic() + ADDRESSES_LAST
+                except (OSError, UnicodeError) as error:
+                    self._unknown = error
+                self._look_ups_ended += 1
+            if self._unknown is not None:
+                raise self._unknown.with_traceback(None)
             return self._addresses
 
     def _forget(self, connection: Connection) -> None:
@@ -163,3 +177,16 @@ class Origin:
             except TimeoutError:
                 for connection in list(self._open):
                     connection.abort()
+
+
+def _cancelled() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
+def _raise_lost_cancellation(cancelled_before: int, sock: socket.socket) -> None:
+    # aiohappyeyeballs drops one that comes while it gives up the slower addresses.
+    if _cancelled() > cancelled_before:
+        sock.close()
+        raise asyncio.CancelledError
