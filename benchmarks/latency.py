@@ -1,37 +1,46 @@
-"""Compare the rate with the best possible one: in flight / latency, or what one core can do."""
+"""Compare the rate at a latency with the best possible one: requests in flight / latency."""
 
 from functools import partial
 from statistics import median
+from typing import Any
 
-from . import charts
-from .measure import Result, interleaved, markdown, rate, sample, server
+from .contenders import CONTENDERS
+from .measure import Result, Scheme, available, interleaved, markdown, rate, ratio, sample, server
 
-NAMES = {"ours+uvloop": "timeback_async", "script+uvloop": "script"}
-LATENCIES = (0.02, 0.05)
-IN_FLIGHT = (16, 32, 64, 128, 256, 512)
-TURNS = 60  # records per request in flight; the first turn opens the connections
+NAMES = ("direct+uvloop", "ours+uvloop", "script+uvloop")
+OURS = NAMES[:2]
+SCHEMES: tuple[Scheme, ...] = ("http", "https")
+LATENCY = 0.05
+IN_FLIGHT = (64, 256)
+TURNS = 100  # records per request in flight; the first turn opens the connections
+AIM = {256: 0.97}
 
 
-def run(rounds: int = 2, records: int | None = None) -> Result:
-    runs, rows = [], []
-    series: dict[str, list[tuple[float, float]]] = {}
-    for latency in LATENCIES:
-        with server(latency) as slow:
+def run(rounds: int = 1, records: int | None = None) -> Result:
+    names, runs, rows, ratios = available(NAMES), [], [], []
+    for scheme in SCHEMES:
+        with server(LATENCY, scheme) as slow:
             for in_flight in IN_FLIGHT:
                 count = records or in_flight * TURNS
                 one = partial(sample, slow, records=count, in_flight=in_flight)
-                samples = interleaved(NAMES, rounds, one)
-                runs.append({"latency": latency, "in_flight": in_flight, "samples": samples})
-                row: list[object] = [f"{latency * 1000:.0f} ms", in_flight]
-                for name in NAMES:
-                    own = [s for s in samples if s.contender == name]
-                    # A client without CPU left cannot be faster, whatever the latency is.
-                    shares = [rate(s) / min(in_flight / latency, s.records / s.cpu) for s in own]
-                    row += [f"{median(map(rate, own)):,.0f}", f"{median(shares):.2f}"]
-                    label = f"{NAMES[name]}, {latency * 1000:.0f} ms"
-                    series.setdefault(label, []).append((in_flight, median(map(rate, own))))
+                samples = interleaved(names, rounds, one)
+                runs.append({"scheme": scheme, "in_flight": in_flight, "samples": samples})
+                row: list[Any] = [scheme, in_flight]
+                for name in names:
+                    rates = [rate(s) for s in samples if s.contender == name]
+                    share = ratio(
+                        list(zip(rates[::2], rates[1::2], strict=True)),
+                        [(in_flight / LATENCY, in_flight / LATENCY)] * rounds,
+                        f"records/s at {LATENCY * 1000:.0f} ms, {CONTENDERS[name].says}",
+                        f"{in_flight} in flight / {LATENCY * 1000:.0f} ms",
+                        scheme=scheme,
+                        at_least=AIM.get(in_flight) if name in OURS else None,
+                    )
+                    ratios.append(share)
+                    assert share.found is not None
+                    row += [f"{median(rates):,.0f}", f"{share.found.middle:.2f}"]
                 rows.append(row)
-    head = ["latency", "in flight"]
-    head += [part for name in NAMES for part in (f"{NAMES[name]}, records/s", "share reached")]
-    chart = charts.lines("Records per second at a latency", series, "in flight", "records/s")
-    return Result(markdown(head, rows), runs, chart)
+    head = [f"{LATENCY * 1000:.0f} ms", "in flight"]
+    for name in names:
+        head += [f"{CONTENDERS[name].says}, records/s", "share reached"]
+    return Result(markdown(head, rows), runs, ratios)

@@ -6,7 +6,7 @@ import msgspec
 class Sample(msgspec.Struct):
     """One run of one contender: CPU and time of sending in seconds, peak memory in bytes.
 
-    `server_cpu`, `saved` and `rejected` are the figures of the server during the run.
+    `server_cpu` and `saved` are the figures of the server during the run.
     """
 
     contender: str
@@ -14,16 +14,13 @@ class Sample(msgspec.Struct):
     cpu: float
     elapsed: float
     peak: int
-    attempts: int = 0
     server_cpu: float = 0.0
     saved: int = 0
-    rejected: int = 0
     round: int = 0
 
 
 class Figures(msgspec.Struct):
-    """The figures of a server: its own CPU in seconds, and its answers by kind."""
+    """The figures of a server: its own CPU in seconds, and the records it saved."""
 
     cpu: float = 0.0
     saved: int = 0
-    rejected: int = 0
