@@ -103,6 +103,7 @@ def sample(
     taken = msgspec.json.decode(done.stdout, type=Sample)
     taken.server_cpu = after.cpu - before.cpu
     taken.saved = after.saved - before.saved
+    taken.latency = (after.waited - before.waited) / max(taken.saved, 1)
     if taken.saved != records:
         raise SystemExit(f"{contender} saved {records} records, the server {taken.saved}")
     return taken

@@ -80,8 +80,8 @@ def tables(result: Result) -> str:
     """Return the ratios of a result, if there are any, and its absolute figures."""
     if not result.ratios:
         return result.table
-    rows = [[one.what, one.against, one] for one in result.ratios]
-    return markdown(["", "against", "ratio (95 % interval)"], rows) + "\n\n" + result.table
+    rows = [[one.what, one.against, one.scheme, one] for one in result.ratios]
+    return markdown(["", "against", "", "ratio (95 % interval)"], rows) + "\n\n" + result.table
 
 
 def _own_cpu() -> float:

@@ -73,11 +73,11 @@ COMPARED = (
 )
 
 
-def http(rounds: int = 5, records: int = 5000) -> Result:
+def http(rounds: int = 5, records: int = 5_000) -> Result:
     return _run("http", rounds, records)
 
 
-def https(rounds: int = 5, records: int = 5000) -> Result:
+def https(rounds: int = 5, records: int = 10_000) -> Result:
     return _run("https", rounds, records)
 
 
