@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .measure import ROOT, Ratio, markdown
-from .results import FOLDER, Versions, load, numbers
+from .results import FOLDER, Document, Versions, load, numbers
 
 PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 PLACE = re.compile(r"(<!-- benchmark (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -24,9 +24,9 @@ TITLES = {
     "codec": "Encoding and decoding",
 }
 LEGEND = """\
-Two figures are http / https. ± is the A/A spread, how far a contender was from itself.
-**Bold**: the aim was missed. void: the server was the limit. A dash: not measured, such as a
-contender that does not exist for this version."""
+Two figures are http / https, one alone is http. ± is the A/A spread: how far a contender was from
+itself. **Bold**: the aim was missed. void: the server was the limit. A dash: not measured, such as
+a contender that does not exist for this version."""
 DASH = "–"  # noqa: RUF001 - as in any table
 
 # One ratio, by version of Python.
@@ -103,13 +103,12 @@ def aimed(found: Mapping[str, Versions]) -> list[Row]:
 
 def reach(found: Mapping[str, Versions]) -> str:
     """Return the table of what must be reached, and what it came out at on each version."""
-    measured = {
-        version: document.python
-        for documents in found.values()
-        for version, document in documents.items()
-        if any(map(_aim, document.ratios))
-    }
-    versions = sorted(measured, key=numbers)
+    columns: dict[str, list[Document]] = {}
+    for documents in found.values():
+        for version, document in documents.items():
+            if any(map(_aim, document.ratios)):
+                columns.setdefault(version, []).append(document)
+    versions = sorted(columns, key=numbers)
     lines: dict[tuple[str, str], list[Row]] = {}
     for row in aimed(found):
         lines.setdefault((_any(row).what, _any(row).against), []).append(row)
@@ -118,8 +117,13 @@ def reach(found: Mapping[str, Versions]) -> str:
         + [" / ".join(_cell(row.get(version)) for row in rows) for version in versions]
         for (what, against), rows in lines.items()
     ]
-    head = ["", "against", "aim", *(f"Python {measured[version]}" for version in versions)]
+    head = ["", "against", "aim", *(_head(columns[version]) for version in versions)]
     return f"{markdown(head, table)}\n\n{LEGEND}"
+
+
+def _head(column: list[Document]) -> str:
+    busy = " (machine busy)" if any(document.is_busy for document in column) else ""
+    return f"Python {column[0].python}{busy}"
 
 
 def _any(row: Row) -> Ratio:
@@ -135,5 +139,6 @@ def _aim(one: Ratio) -> str:
 def _cell(one: Ratio | None) -> str:
     if one is None or one.found is None:
         return DASH if one is None else "void"
-    says = f"{one.found.middle:.2f} ±{one.spread - 1:.0%}"
+    middle = one.found.middle
+    says = f"{middle:.{2 if middle < 10 else 0}f} ±{one.spread - 1:.0%}"
     return says if one.is_reached else f"**{says}**"

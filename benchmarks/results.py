@@ -19,7 +19,7 @@ from .measure import ROOT, Ratio, Result, markdown
 FOLDER = ROOT / "benchmarks" / "results"
 PACKAGES = ("aiohttp", "httptools", "httpx", "msgspec", "pydantic", "pyreqwest",
             "timeback-async", "timeback-oneroster", "uvloop")  # fmt: skip
-# A machine was busy when others used more than this share of one of its cores.
+# A machine was busy with other work when that took more than this share of one of its cores.
 BUSY = 0.15
 
 
@@ -41,10 +41,14 @@ class Document(msgspec.Struct, kw_only=True):
     runs: object
 
     @property
+    def is_busy(self) -> bool:
+        return (self.others or 0.0) > BUSY
+
+    @property
     def says(self) -> str:
         """The line above its tables."""
-        busy = " while the machine was busy" if (self.others or 0.0) > BUSY else ""
-        return f"Python {self.python}: {self.date}{busy}, {self.cores} cores of {self.cpu}"
+        busy = ", busy with other work" if self.is_busy else ""
+        return f"Python {self.python}: {self.date}, {self.cores} cores of {self.cpu}{busy}"
 
 
 # One benchmark's results, by version without the last number.
