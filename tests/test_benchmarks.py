@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks import measure, pages, results
@@ -145,7 +146,10 @@ def test_results_are_kept_by_version_with_what_they_depend_on(tmp_path: Path) ->
     assert kept.python.startswith(version + ".")
     assert kept.packages["msgspec"]
     assert (kept.ratios, kept.runs) == (result.ratios, result.runs)
-    assert (tmp_path / version / "upsert.md").read_text().endswith("a table\n")
+    assert (tmp_path / version / "upsert.md").read_text() == (
+        "|  | against |  | ratio (95 % interval) |\n| --- | --- | --- | --- |\n"
+        "| ours | theirs |  | 0.30 (0.30 to 0.30) [A/A ±4%] |\n\na table\n"
+    )
 
 
 def test_a_page_gets_the_tables_of_each_version_and_keeps_its_own_words(tmp_path: Path) -> None:
@@ -159,12 +163,26 @@ def test_a_page_gets_the_tables_of_each_version_and_keeps_its_own_words(tmp_path
     assert "old" not in filled
 
 
+def test_the_newest_version_is_shown_open_below_the_older_ones(tmp_path: Path) -> None:
+    for version in ("3.11", "3.9"):
+        (tmp_path / version).mkdir()
+        encoded = msgspec.json.encode(document(f"{version}.1"))
+        (tmp_path / version / "upsert.json").write_bytes(encoded)
+        (tmp_path / version / "upsert.md").write_text("a table")
+
+    shown = pages.details("upsert", results.load(tmp_path)["upsert"], tmp_path)
+
+    assert re.findall(r"<details.*>\n<summary>Python (\S+):", shown) == ["3.9.1", "3.11.1"]
+    assert re.findall(r"<details open>\n<summary>Python (\S+):", shown) == ["3.11.1"]
+
+
 @pytest.mark.parametrize(("others", "is_said"), [(0.0, False), (0.5, True), (None, False)])
 def test_a_result_says_so_if_the_machine_was_busy(others: float | None, is_said: bool) -> None:
-    measured = document("3.11.7")
+    measured = document("3.11.7", ratio(0.3, at_most=0.35))
     measured.others = others
 
     assert ("busy" in measured.says) == is_said
+    assert ("busy" in pages.reach({"upsert": {"3.11": measured}})) == is_said
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.parent.name)
