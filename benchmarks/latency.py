@@ -24,7 +24,7 @@ NAMES = ("direct+uvloop", "ours+uvloop")
 SCHEMES: tuple[Scheme, ...] = ("http", "https")
 LATENCY = 0.05
 IN_FLIGHT = 256
-TURNS = 200  # records per request in flight; the first turn opens the connections
+TURNS = 150  # records per request in flight; the first turn opens the connections
 
 
 def run(rounds: int = 1, records: int = IN_FLIGHT * TURNS) -> Result:

@@ -14,7 +14,7 @@ CLOCK = "import time; t = time.process_time(); import {}; print(time.process_tim
 FIRST = ("ours", "direct", "bare")
 
 
-def run(rounds: int = 20, records: int | None = None) -> Result:
+def run(rounds: int = 12, records: int | None = None) -> Result:
     taken: dict[str, list[float]] = {OURS: [], THEIRS: []}
     with tempfile.TemporaryDirectory() as cache:
         # As on a user's machine, the bytecode of an earlier start is there.
