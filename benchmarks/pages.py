@@ -15,7 +15,7 @@ from .results import FOLDER, Document, Versions, load, numbers
 PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 PLACE = re.compile(r"(<!-- benchmark (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TITLES = {
-    "reach": "What it must reach (grey lines), and what it came out at",
+    "reach": "What it must reach over http (grey lines), and what it came out at",
     "upsert": "One upsert over http",
     "upsert-https": "One upsert over https",
     "latency": "The share of the best possible rate",
