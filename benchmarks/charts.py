@@ -1,70 +1,70 @@
-"""Draw results as SVG, readable on light and on dark pages."""
+"""Draw ratios as SVG, for light and for dark pages."""
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-# Replaced by the text colour of the page, which is known only when the chart is shown.
-INK = "#010203"
-PALETTE = ("#2f81f7", "#d29922", "#8b949e", "#3fb950", "#a371f7", "#db61a2")
-STYLE = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
-SETTINGS = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "timeback",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+from .measure import Ratio
+
+INK = {"light": "#1f2328", "dark": "#e6edf3"}  # the colour of the text on such a page
+FADED = "#8b949e"
+PALETTE = ("#2f81f7", "#3fb950", "#db61a2", "#d29922")
+
+# One ratio, by version of Python.
+Row = Mapping[str, Ratio]
 
 
-def bars(title: str, rows: Sequence[tuple[str, float]], label: str) -> str:
-    """Return horizontal bars, the first row on top, ours in another colour."""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(7.2, 0.6 + 0.34 * len(rows)), layout="constrained")
+def ratios(title: str, rows: Sequence[Row], theme: str) -> str:
+    """Return a chart with a row for each ratio: a dot for each version, its A/A spread as a line.
+
+    A short grey line is what the ratio must reach. The long one is 1: no difference.
+    """
+    ink = INK[theme]
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "timeback", "font.size": 9}
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    with mpl.rc_context(settings | dict.fromkeys(inked, ink)):
+        figure = Figure(figsize=(9.0, 1.1 + 0.45 * len(rows)), layout="constrained")
         axes = figure.subplots()
-        names = [name for name, _ in rows]
-        values = [value for _, value in rows]
-        colours = [PALETTE[0] if name.startswith("timeback") else PALETTE[2] for name in names]
-        drawn = axes.barh(names, values, color=colours)
-        axes.bar_label(drawn, fmt="{:,.0f}", padding=4)
+        axes.set_xscale("log")
+        axes.axvline(1.0, color=FADED, linewidth=0.8)
+        versions = list(dict.fromkeys(version for row in rows for version in row))
+        for version, colour in zip(versions, PALETTE, strict=False):
+            place = 0.4 * (versions.index(version) + 0.5) / len(versions) - 0.2
+            _draw(axes, [row.get(version) for row in rows], place, label=version, color=colour)
+        first = [next(iter(row.values())) for row in rows]
+        for number, one in enumerate(first):
+            aim = one.at_most if one.at_least is None else one.at_least
+            if aim is not None:
+                axes.plot(aim, number, "|", color=FADED, markersize=20, markeredgewidth=2)
+        axes.set_yticks(range(len(rows)), [f"{one.what}\nagainst {one.against}" for one in first])
+        axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
-        axes.set_xscale("log")
-        axes.set_xlabel(label)
-        axes.set_title(title, loc="left")
-        axes.margins(x=0.15)
-        return _svg(figure)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if _is_round(x) else "")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        figure.suptitle(title, x=0.01, ha="left")
+        figure.legend(loc="outside lower left", ncols=len(versions), frameon=False)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines()) + "\n"
 
 
-def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """Return one line per series, over a logarithmic x axis."""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(7.2, 3.0), layout="constrained")
-        axes = figure.subplots()
-        for (name, points), colour in zip(series.items(), PALETTE, strict=False):
-            axes.plot(*zip(*points, strict=True), marker="o", label=name, color=colour)
-        axes.set_xscale("log")
-        ticks = sorted({point[0] for points in series.values() for point in points})
-        axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], minor=False)
-        axes.set_xticks([], minor=True)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
-        axes.set_title(title, loc="left")
-        axes.legend(frameon=False)
-        return _svg(figure)
+def _draw(axes: Any, column: Sequence[Ratio | None], place: float, **style: Any) -> None:
+    """Draw the ratios of one version, a little above or below the middle of their rows."""
+    found = [
+        (one.found.middle, one.spread, number + place)
+        for number, one in enumerate(column)
+        if one is not None and one.found is not None
+    ]
+    if found:
+        middles, spreads, rows = zip(*found, strict=True)
+        low = [x - x / spread for x, spread in zip(middles, spreads, strict=True)]
+        high = [x * spread - x for x, spread in zip(middles, spreads, strict=True)]
+        axes.errorbar(middles, rows, xerr=(low, high), fmt="o", markersize=4.5, **style)
 
 
-def _svg(figure: Figure) -> str:
-    written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    drawing = written.getvalue().replace(INK, "currentColor")
-    head, defs, rest = drawing.partition("<defs>")
-    return "\n".join(line.rstrip() for line in f"{head}{STYLE}{defs}{rest}".splitlines()) + "\n"
+def _is_round(x: float) -> bool:
+    return f"{x:.0e}"[0] in "25"

@@ -13,9 +13,15 @@ from pydantic.alias_generators import to_camel
 from timeback_async._wire import codec
 
 from .contenders import as_structs
-from .measure import Result, interval, markdown
+from .measure import Result, interval, markdown, ratio
 
 REPEATS = 2000
+COMPARED = (
+    ("timeback_async: check and encode", "json: encode a dict, unchecked"),
+    ("timeback_async: check and encode", "pydantic: check and encode"),
+    ("timeback_async: decode and check", "json: decode to a dict, unchecked"),
+    ("timeback_async: decode and check", "pydantic: decode and check"),
+)
 SourcedId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[0-9A-Za-z._/@-]+$")]
 
 
@@ -69,8 +75,10 @@ def run(rounds: int = 10, records: int | None = None) -> Result:
     for _ in range(rounds):
         for name in (*writes, *reversed(writes)):
             runs[name].append(timeit(writes[name], number=REPEATS) / REPEATS * 1e6)
-    rows = []
+    rows, pairs = [], {}
     for name, taken in runs.items():
         found = interval(taken)
         rows.append([name, f"{median(taken):.2f}", f"{found.low:.2f} to {found.high:.2f}"])
-    return Result(markdown(["", "µs per record", "95 % interval"], rows), runs)
+        pairs[name] = list(zip(taken[::2], taken[1::2], strict=True))
+    ratios = [ratio(pairs[one], pairs[other], one, other) for one, other in COMPARED]
+    return Result(markdown(["", "µs per record", "95 % interval"], rows), runs, ratios)

@@ -2,7 +2,7 @@
 
 All send the same students with a valid token, 64 at a time by default, and check every answer.
 Their input (structs, bytes, dicts) is made before the clock starts. So is the token, except for
-those that fetch one themselves.
+those that fetch one themselves. Over https, each trusts whom `SSL_CERT_FILE` names.
 
     python -m benchmarks.contenders bare http://127.0.0.1:8000 5000 64
 """
@@ -11,10 +11,12 @@ import argparse
 import asyncio
 import os
 import resource
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,15 +76,32 @@ def as_users(count: int) -> Iterator[dict[str, Any]]:
 # -- the contenders
 
 
-async def ours(job: Job) -> int:
-    """Use timeback_async, all of it: checks, token, window, retries, one result per record."""
-    config = Config(
-        client_id="me", client_secret="mine", base_url=job.url, max_in_flight=job.in_flight
+def _session(job: Job, options: Mapping[str, Any]) -> TimebackSession:
+    return TimebackSession(
+        Config(
+            client_id="me",
+            client_secret="mine",
+            base_url=job.url,
+            max_in_flight=job.in_flight,
+            **options,
+        )
     )
-    async with TimebackSession(config) as timeback:
+
+
+async def ours(job: Job, **options: Any) -> None:
+    """Use timeback_async, all of it: checks, token, window, retries, one result per record."""
+    async with _session(job, options) as timeback:
         report = await timeback.upsert_many(job.records)
     assert report.saved == job.number, report
-    return report.attempts
+
+
+async def streaming(job: Job, **options: Any) -> None:
+    """Use timeback_async in the same way, and look at each result as it completes."""
+    saved = 0
+    async with _session(job, options) as timeback, timeback.upsert_many(job.records) as results:
+        async for result in results:
+            saved += result.ok
+    assert saved == job.number, saved
 
 
 async def bare(job: Job) -> None:
@@ -106,47 +125,19 @@ async def bare(job: Job) -> None:
 
 async def script(job: Job) -> None:
     """Use the script that most people write by hand."""
-    await _put_each(job)
-
-
-async def tenacity(job: Job) -> int:
-    """Use the same script, where each record is repeated until it is saved."""
-    import aiohttp
-    import tenacity as library
-
-    return await _put_each(
-        job,
-        library.retry(
-            retry=library.retry_if_exception_type((aiohttp.ClientError, asyncio.TimeoutError)),
-            wait=library.wait_random_exponential(multiplier=0.25, max=20),
-            stop=library.stop_after_delay(120),
-        ),
-    )
-
-
-async def _put_each(job: Job, around: Callable[[Any], Any] = lambda put: put) -> int:
-    """Put each record as the script does; return the number of requests.
-
-    `around` wraps the function that puts one record.
-    """
     import aiohttp
 
-    slots, attempts = asyncio.Semaphore(job.in_flight), 0
+    url, slots = job.url + STUDENTS, asyncio.Semaphore(job.in_flight)
 
-    @around
     async def put(session: aiohttp.ClientSession, record: dict[str, Any]) -> None:
-        nonlocal attempts
-        async with slots:
-            attempts += 1
-            async with session.put(job.url + STUDENTS, json=record, headers=job.headers) as answer:
-                answer.raise_for_status()
-                saved = await answer.json()
+        async with slots, session.put(url, json=record, headers=job.headers) as answer:
+            answer.raise_for_status()
+            saved = await answer.json()
         assert saved["student"]["sourcedId"] == record["student"]["sourcedId"]
 
     connector = aiohttp.TCPConnector(limit=job.in_flight)
     async with aiohttp.ClientSession(connector=connector) as session:
         await asyncio.gather(*(put(session, record) for record in job.records))
-    return attempts
 
 
 async def httpx(job: Job) -> None:
@@ -210,7 +201,8 @@ async def floor(job: Job) -> None:
     """Use the least possible: an asyncio protocol and httptools, without a client library."""
     import httptools
 
-    host = job.url.removeprefix("http://")
+    scheme, _, host = job.url.partition("://")
+    context = ssl.create_default_context() if scheme == "https" else None
     head = (
         f"PUT {STUDENTS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {job.token}\r\n"
         "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -249,45 +241,52 @@ async def floor(job: Job) -> None:
 
     address, port = host.split(":")
     made = [
-        await loop.create_connection(Connection, address, int(port)) for _ in range(job.in_flight)
+        await loop.create_connection(Connection, address, int(port), ssl=context)
+        for _ in range(job.in_flight)
     ]
     await asyncio.gather(*(connection.done for _, connection in made))
 
 
 class Contender(NamedTuple):
-    """How to run one contender, and its name in tables (`says`)."""
+    """How to run one contender, its name in tables (`says`), and the modules it needs."""
 
-    send: Callable[[Job], Awaitable[int | None]]
+    send: Callable[[Job], Awaitable[None]]
     takes: Callable[[int], Iterator[Any]]
-    on_uvloop: bool
-    needs: tuple[str, ...]
     says: str
+    on_uvloop: bool = False
+    needs: tuple[str, ...] = ()
 
 
-CONTENDERS: Mapping[str, Contender] = {
-    "ours": Contender(ours, as_structs, False, (), "timeback_async"),
-    "ours+uvloop": Contender(ours, as_structs, True, ("uvloop",), "timeback_async, uvloop"),
-    "bare": Contender(bare, as_bytes, False, (), "aiohttp, bytes from 64 workers"),
-    "bare+uvloop": Contender(
-        bare, as_bytes, True, ("uvloop",), "aiohttp, bytes from 64 workers, uvloop"
+def _on_uvloop(contender: Contender) -> Contender:
+    return contender._replace(
+        says=f"{contender.says}, uvloop", on_uvloop=True, needs=(*contender.needs, "uvloop")
+    )
+
+
+DIRECT = ("timeback_async._transport.direct", "httptools")
+ON_ASYNCIO = {
+    "direct": Contender(
+        partial(ours, transport="direct"), as_structs, "timeback_async, direct", needs=DIRECT
     ),
-    "script": Contender(script, as_dicts, False, (), "aiohttp, gather, Semaphore, json="),
-    "script+uvloop": Contender(
-        script, as_dicts, True, ("uvloop",), "aiohttp, gather, Semaphore, json=, uvloop"
+    "ours": Contender(ours, as_structs, "timeback_async"),
+    "bare": Contender(bare, as_bytes, "aiohttp, bytes from 64 workers"),
+    "script": Contender(script, as_dicts, "aiohttp, gather, Semaphore, json="),
+    "direct-streaming": Contender(
+        partial(streaming, transport="direct"),
+        as_structs,
+        "timeback_async, direct, streaming",
+        needs=DIRECT,
     ),
-    "tenacity": Contender(
-        tenacity, as_dicts, False, ("tenacity",), "aiohttp, gather, Semaphore, json=, tenacity"
-    ),
-    "httpx": Contender(httpx, as_dicts, False, ("httpx",), "httpx, gather, Semaphore, json="),
+    "ours-streaming": Contender(streaming, as_structs, "timeback_async, streaming"),
+    "httpx": Contender(httpx, as_dicts, "httpx, gather, Semaphore, json=", needs=("httpx",)),
     "vendor": Contender(
-        vendor, as_users, False, ("timeback_oneroster",), "timeback-oneroster, Semaphore"
+        vendor, as_users, "timeback-oneroster, Semaphore", needs=("timeback_oneroster",)
     ),
-    "pyreqwest": Contender(
-        pyreqwest, as_bytes, True, ("uvloop", "pyreqwest"), "pyreqwest, bytes, uvloop"
-    ),
-    "floor": Contender(
-        floor, as_bytes, True, ("uvloop", "httptools"), "asyncio protocol, httptools, uvloop"
-    ),
+    "pyreqwest": Contender(pyreqwest, as_bytes, "pyreqwest, bytes", needs=("pyreqwest",)),
+    "floor": Contender(floor, as_bytes, "asyncio protocol, httptools", needs=("httptools",)),
+}
+CONTENDERS: Mapping[str, Contender] = ON_ASYNCIO | {
+    f"{name}+uvloop": _on_uvloop(contender) for name, contender in ON_ASYNCIO.items()
 }
 
 
@@ -307,18 +306,18 @@ def measured(name: str, url: str, count: int, in_flight: int, *, stream: bool = 
     records = contender.takes(count)
     job = Job(url, records if stream else list(records), count, in_flight)
 
-    async def clocked() -> tuple[float, float, int]:
+    async def clocked() -> tuple[float, float]:
         cpu, now = time.process_time(), time.perf_counter()
-        attempts = await contender.send(job)
-        return time.process_time() - cpu, time.perf_counter() - now, attempts or count
+        await contender.send(job)
+        return time.process_time() - cpu, time.perf_counter() - now
 
     if contender.on_uvloop:
         import uvloop
 
-        cpu, elapsed, attempts = uvloop.run(clocked())
+        cpu, elapsed = uvloop.run(clocked())
     else:
-        cpu, elapsed, attempts = asyncio.run(clocked())
-    return Sample(name, count, cpu, elapsed, peak(), attempts)
+        cpu, elapsed = asyncio.run(clocked())
+    return Sample(name, count, cpu, elapsed, peak())
 
 
 def main() -> None:

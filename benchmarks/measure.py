@@ -7,19 +7,18 @@ contender to itself. A difference smaller than the spread is noise.
 
 import importlib.util
 import os
-import platform
 import random
+import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from importlib.metadata import distributions
+from contextlib import contextmanager
 from math import exp, log
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -27,12 +26,11 @@ from .contenders import CONTENDERS
 from .samples import Figures, Sample
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 # A run measures the server, not the client, when the server uses more than this share of a core.
 MAX_SERVER_SHARE = 0.6
 RESAMPLES = 2000
-PACKAGES = ("aiohttp", "httptools", "httpx", "msgspec", "pydantic", "pyreqwest", "tenacity",
-            "timeback-async", "timeback-oneroster", "uvloop")  # fmt: skip
+
+Scheme = Literal["http", "https"]
 
 
 # -- processes
@@ -47,32 +45,43 @@ def _cores() -> tuple[list[int], int | None]:
 
 
 class Server:
-    """A lean server in a process of its own."""
+    """A lean server in a process of its own, and the file of the CA that https trusts."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", authority: Path | None) -> None:
         assert process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        scheme = "http" if authority is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{int(process.stdout.readline())}"
+        self.environment = {"SSL_CERT_FILE": str(authority)} if authority else {}
+        self._context = ssl.create_default_context(cafile=authority) if authority else None
 
     def figures(self) -> Figures:
-        with urllib.request.urlopen(f"{self.url}/figures") as answer:
+        with urllib.request.urlopen(f"{self.url}/figures", context=self._context) as answer:
             return msgspec.json.decode(answer.read(), type=Figures)
 
 
 @contextmanager
-def server(latency: float = 0.0, limit: float | None = None) -> Iterator[Server]:
-    """Run a server during the block."""
+def server(latency: float = 0.0, scheme: Scheme = "http") -> Iterator[Server]:
+    """Run a server during the block. One for https has a certificate made for this block."""
     command = [sys.executable, "-m", "benchmarks.server", "--latency", str(latency)]
-    if limit is not None:
-        command += ["--limit", str(limit)]
     core = _cores()[1]
     if core is not None:
         command += ["--core", str(core)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        yield Server(process)
-    finally:
-        process.terminate()
-        process.communicate()
+    with tempfile.TemporaryDirectory() as folder:
+        authority = None
+        if scheme == "https":
+            import trustme
+
+            made, authority = trustme.CA(), Path(folder) / "authority.pem"
+            made.cert_pem.write_to_path(authority)
+            certificate = Path(folder) / "server.pem"
+            made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+            command += ["--certificate", str(certificate)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            yield Server(process, authority)
+        finally:
+            process.terminate()
+            process.communicate()
 
 
 def sample(
@@ -83,15 +92,18 @@ def sample(
     command += [str(records), str(in_flight)]
     command += ["--stream"] if stream else []
     command += ["--cores", ",".join(map(str, cores))] if (cores := _cores()[0]) else []
+    environment = os.environ | server.environment
     before = server.figures()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{contender} failed:\n{done.stderr}")
     after = server.figures()
     taken = msgspec.json.decode(done.stdout, type=Sample)
     taken.server_cpu = after.cpu - before.cpu
     taken.saved = after.saved - before.saved
-    taken.rejected = after.rejected - before.rejected
+    taken.latency = (after.waited - before.waited) / max(taken.saved, 1)
     if taken.saved != records:
         raise SystemExit(f"{contender} saved {records} records, the server {taken.saved}")
     return taken
@@ -102,7 +114,7 @@ def is_absent(module: str) -> bool:
     return importlib.util.find_spec(module) is None
 
 
-def available(names: Sequence[str]) -> list[str]:
+def available(names: Iterable[str]) -> list[str]:
     """Return the contenders that can run here; print why the others cannot."""
     found = []
     for name in names:
@@ -120,7 +132,7 @@ def interleaved(
     """Run each contender twice per round, as in C B A A B C; return all samples in this order.
 
     The two runs of the first name, and those of the next ones, are so close together. The names in
-    `seldom`, whose runs are long, take part in every third round.
+    `seldom`, whose runs are long or of less interest, take part in every third round.
     """
     samples = []
     for number in range(rounds):
@@ -154,50 +166,89 @@ def interval(values: Sequence[float], seed: int = 1) -> Interval:
     return Interval(medians[RESAMPLES // 40], median(values), medians[-RESAMPLES // 40])
 
 
-class Comparison(NamedTuple):
-    """One contender against another.
+class Ratio(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What was measured, as a multiple of what it is measured against.
 
-    `spread` is the A/A ratio, of a contender to itself, as a factor of 1 or more. The larger one of
-    both contenders counts.
+    Attributes:
+        what: What was measured, such as "records/s, timeback_async".
+        against: What it is compared with, by its name in tables.
+        scheme: "http" or "https", or "" if the ratio has nothing to do with it.
+        found: The ratio; None if no round counts.
+        spread: The A/A ratio, of a contender to itself, as a factor of 1 or more. The larger one
+            of both contenders counts.
+        at_most: What the ratio must not exceed, if there is an aim.
+        at_least: What the ratio must reach, if there is an aim.
     """
 
-    ratio: Interval
-    spread: float
+    what: str
+    against: str
+    scheme: str = ""
+    found: Interval | None
+    spread: float = 1.0
+    at_most: float | None = None
+    at_least: float | None = None
 
     @property
     def is_difference(self) -> bool:
-        return abs(log(self.ratio.middle)) > log(self.spread)
+        return self.found is not None and abs(log(self.found.middle)) > log(self.spread)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the median is within the aim."""
+        return (
+            self.found is not None
+            and (self.at_most is None or self.found.middle <= self.at_most)
+            and (self.at_least is None or self.found.middle >= self.at_least)
+        )
 
     def __str__(self) -> str:
+        if self.found is None:
+            return "void"
         none = "" if self.is_difference else ", no difference"
-        return f"{self.ratio} [A/A ±{self.spread - 1:.0%}{none}]"
+        return f"{self.found} [A/A ±{self.spread - 1:.0%}{none}]"
+
+
+# The same figure of the two runs of one round.
+Pair = tuple[float, float]
+
+
+def ratio(
+    ours: Sequence[Pair], theirs: Sequence[Pair], what: str, against: str, **facts: Any
+) -> Ratio:
+    """Return the ratio of figures, round by round; `facts` are other fields of `Ratio`."""
+    if not ours:
+        return Ratio(what=what, against=against, found=None, **facts)
+    ratios = [sum(a) / sum(b) for a, b in zip(ours, theirs, strict=True)]
+    against_self = [
+        interval([log(second / first) for first, second in pairs]) for pairs in (ours, theirs)
+    ]
+    spread = exp(max(max(abs(own.low), abs(own.high)) for own in against_self))
+    return Ratio(what=what, against=against, found=interval(ratios), spread=spread, **facts)
 
 
 Figure = Callable[[Sample], float]
 
 
-def compare(samples: Sequence[Sample], one: str, other: str, figure: Figure) -> Comparison | str:
+def compare(
+    samples: Sequence[Sample], one: str, other: str, figure: Figure, what: str, **facts: Any
+) -> Ratio:
     """Return the ratio of a figure of two interleaved contenders, over their common rounds.
 
-    A round with a void run does not count. The ratio is "void" when no round is left.
+    A round with a void run does not count.
     """
-    pairs, others = _pairs(samples, one), _pairs(samples, other)
-    rounds = [(pairs[number], others[number]) for number in pairs if number in others]
-    valid = [both for both in rounds if not any(map(is_void, (*both[0], *both[1])))]
-    if not valid:
-        return "void"
-    ours, theirs = (
-        [tuple(map(figure, pair)) for pair in side] for side in zip(*valid, strict=True)
+    ours, theirs = _rounds(samples, one), _rounds(samples, other)
+    both = [(ours[number], theirs[number]) for number in ours if number in theirs]
+    valid = [(a, b) for a, b in both if not any(map(is_void, (*a, *b)))]
+    return ratio(
+        [(figure(first), figure(second)) for (first, second), _ in valid],
+        [(figure(first), figure(second)) for _, (first, second) in valid],
+        f"{what}, {CONTENDERS[one].says}",
+        CONTENDERS[other].says,
+        **facts,
     )
-    ratios = [sum(a) / sum(b) for a, b in zip(ours, theirs, strict=True)]
-    against_self = [
-        interval([log(second / first) for first, second in pairs]) for pairs in (ours, theirs)
-    ]
-    spread = max(max(abs(log_ratio.low), abs(log_ratio.high)) for log_ratio in against_self)
-    return Comparison(interval(ratios), exp(spread))
 
 
-def _pairs(samples: Sequence[Sample], name: str) -> dict[int, tuple[Sample, Sample]]:
+def _rounds(samples: Sequence[Sample], name: str) -> dict[int, tuple[Sample, Sample]]:
     """Return the first and the second run of each round, by round."""
     own = [sample for sample in samples if sample.contender == name]
     return {a.round: (a, b) for a, b in zip(own[::2], own[1::2], strict=True)}
@@ -218,47 +269,15 @@ def is_void(sample: Sample) -> bool:
     return sample.server_cpu > MAX_SERVER_SHARE * sample.elapsed
 
 
-# -- results
+# -- what a benchmark returns
 
 
 class Result(NamedTuple):
-    """The result of a benchmark: a table in Markdown, all runs, and a chart in SVG or ""."""
+    """The result of a benchmark: a table in Markdown, all runs, and the ratios they come to."""
 
     table: str
     runs: object
-    chart: str = ""
-
-
-def environment() -> dict[str, Any]:
-    """Return the facts about this machine that a figure depends on."""
-    found = {d.name.lower(): d.version for d in distributions()}
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "packages": {name: found[name] for name in PACKAGES if name in found},
-    }
-
-
-def _cpu_model() -> str:
-    with suppress(OSError):  # Linux only
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def save(name: str, result: Result, folder: Path) -> None:
-    """Write all runs, and their table and chart."""
-    folder.mkdir(parents=True, exist_ok=True)
-    document = {"benchmark": name, **environment(), "runs": result.runs}
-    encoded = msgspec.json.format(msgspec.json.encode(document), indent=1)
-    (folder / f"{name}.json").write_bytes(encoded + b"\n")
-    (folder / f"{name}.md").write_text(result.table + "\n")
-    if result.chart:
-        (folder / f"{name}.svg").write_text(result.chart)
+    ratios: Sequence[Ratio] = ()
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -6,37 +6,38 @@ import sys
 import tempfile
 from statistics import median
 
-from .measure import Result, interval, markdown, sample, server
+from .contenders import CONTENDERS
+from .measure import Result, available, markdown, ratio, sample, server
 
-IMPORTS = {"timeback_async": "timeback_async", "aiohttp, msgspec": "aiohttp, msgspec"}
+OURS, THEIRS = "timeback_async", "aiohttp, msgspec"
 CLOCK = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+FIRST = ("ours", "direct", "bare")
 
 
-def run(rounds: int = 20, records: int | None = None) -> Result:
-    taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
+def run(rounds: int = 12, records: int | None = None) -> Result:
+    taken: dict[str, list[float]] = {OURS: [], THEIRS: []}
     with tempfile.TemporaryDirectory() as cache:
         # As on a user's machine, the bytecode of an earlier start is there.
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         environment["PYTHONPYCACHEPREFIX"] = cache
         for number in range(-1, rounds):
-            for name in (*IMPORTS, *reversed(IMPORTS)):
-                command = [sys.executable, "-c", CLOCK.format(IMPORTS[name])]
+            for name in (*taken, *reversed(taken)):
+                command = [sys.executable, "-c", CLOCK.format(name)]
                 seconds = float(subprocess.check_output(command, env=environment, text=True))
                 if number >= 0:
                     taken[name].append(seconds * 1000)
-    ours, theirs = taken.values()
-    ratio = interval(
-        [sum(ours[n : n + 2]) / sum(theirs[n : n + 2]) for n in range(0, len(ours), 2)]
-    )
+    pairs = [list(zip(own[::2], own[1::2], strict=True)) for own in taken.values()]
+    imported = ratio(*pairs, f"CPU of import {OURS}", f"import {THEIRS}", at_most=1.15)
     with server() as lean:
         first = {
             name: [sample(lean, name, 1).elapsed * 1000 for _ in range(rounds)]
-            for name in ("ours", "bare")
+            for name in available(FIRST)
         }
     rows: list[list[object]] = [
         [f"import {name}", f"{median(values):.0f} ms of CPU"] for name, values in taken.items()
     ]
-    rows.append(["ratio of the two", ratio])
-    rows.append(["first upsert, token and close included", f"{median(first['ours']):.1f} ms"])
-    rows.append(["the same with aiohttp alone, token at hand", f"{median(first['bare']):.1f} ms"])
-    return Result(markdown(["", ""], rows), {"import": taken, "first": first})
+    rows += [
+        [f"first upsert, {CONTENDERS[name].says}", f"{median(values):.1f} ms"]
+        for name, values in first.items()
+    ]
+    return Result(markdown(["", ""], rows), {"import": taken, "first": first}, [imported])

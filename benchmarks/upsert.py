@@ -1,11 +1,13 @@
 """Measure client CPU per upsert, peak memory and rate, with a server that answers at once."""
 
 from statistics import median
+from typing import Any, NamedTuple
 
-from . import charts
 from .contenders import CONTENDERS
 from .measure import (
+    Figure,
     Result,
+    Scheme,
     available,
     compare,
     cpu,
@@ -18,30 +20,82 @@ from .measure import (
 )
 from .samples import Sample
 
-PAIRS = (
-    ("ours", "bare", cpu),
-    ("ours+uvloop", "bare+uvloop", cpu),
-    ("ours", "script", cpu),
-    ("ours+uvloop", "script", cpu),
-    ("ours+uvloop", "script", rate),
-    ("ours+uvloop", "httpx", rate),
-    ("ours+uvloop", "vendor", rate),
+# In the order of their rows. Those that are compared with each other stand close together.
+NAMES = (
+    "direct+uvloop",
+    "bare+uvloop",
+    "pyreqwest+uvloop",
+    "direct",
+    "bare",
+    "ours",
+    "ours+uvloop",
+    "script",
 )
-SLOW = ("httpx", "vendor")
-SAID = {cpu: "client CPU", rate: "records/s"}
+SELDOM = (
+    "script+uvloop",
+    "direct-streaming",
+    "direct-streaming+uvloop",
+    "ours-streaming",
+    "ours-streaming+uvloop",
+    "floor+uvloop",
+    "httpx",
+    "vendor",
+)
+SLOW = {"httpx": 1000, "vendor": 1000}  # the most records that they send
+SAID = {cpu: "client CPU per upsert", rate: "records/s"}
 
 
-def run(rounds: int = 30, records: int = 5000) -> Result:
-    names = available(list(CONTENDERS))
-    with server() as lean:
-        samples = interleaved(names, rounds, lambda name: sample(lean, name, records), SLOW)
-    return told(samples)
+class Versus(NamedTuple):
+    """Two contenders whose figures are compared, and what the ratio must reach, by scheme."""
+
+    one: str
+    other: str
+    figure: Figure = cpu
+    at_most: dict[Scheme, float] = {}  # noqa: RUF012 - nobody writes to it
+    at_least: dict[Scheme, float] = {}  # noqa: RUF012
 
 
-def told(samples: list[Sample]) -> Result:
-    """Return the table and the chart of some runs."""
-    names = [name for name in CONTENDERS if any(s.contender == name for s in samples)]
-    rows, drawn = [], []
+def _both(aim: float) -> dict[Scheme, float]:
+    return {"http": aim, "https": aim}
+
+
+COMPARED = (
+    Versus("direct+uvloop", "bare+uvloop", at_most={"http": 0.35, "https": 0.50}),
+    Versus("direct", "bare", at_most={"http": 0.50, "https": 0.60}),
+    Versus("direct+uvloop", "pyreqwest+uvloop", at_most=_both(0.90)),
+    Versus("ours+uvloop", "bare+uvloop", at_most=_both(1.15)),
+    Versus("ours", "bare", at_most=_both(1.15)),
+    Versus("direct+uvloop", "script", rate, at_least=_both(4)),
+    Versus("direct+uvloop", "httpx", rate, at_least=_both(50)),
+    Versus("direct+uvloop", "vendor", rate, at_least=_both(50)),
+    Versus("direct-streaming+uvloop", "direct+uvloop"),
+    Versus("ours-streaming+uvloop", "ours+uvloop"),
+)
+
+
+def http(rounds: int = 5, records: int = 5_000) -> Result:
+    return _run("http", rounds, records)
+
+
+def https(rounds: int = 4, records: int = 10_000) -> Result:
+    return _run("https", rounds, records)
+
+
+def _run(scheme: Scheme, rounds: int, records: int) -> Result:
+    names = available((*NAMES, *SELDOM))
+    with server(scheme=scheme) as lean:
+
+        def run(name: str) -> Sample:
+            return sample(lean, name, min(records, SLOW.get(name, records)))
+
+        samples = interleaved(names, rounds, run, SELDOM)
+    return told(samples, scheme)
+
+
+def told(samples: list[Sample], scheme: Scheme) -> Result:
+    """Return the table and the ratios of some runs."""
+    names = [name for name in (*NAMES, *SELDOM) if any(s.contender == name for s in samples)]
+    rows: list[Any] = []
     for name in names:
         own = [s for s in samples if s.contender == name]
         valid = [s for s in own if not is_void(s)]
@@ -51,20 +105,17 @@ def told(samples: list[Sample]) -> Result:
             seen = median(map(cpu, own))
             rows.append([says, f"void: the server was at {share:.0%} ({seen:,.0f})", "", ""])
             continue
-        micros = median(map(cpu, valid))
-        drawn.append((says, micros))
         memory = max(s.peak for s in valid) / 2**20
         voids = f" ({len(own) - len(valid)} of {len(own)} void)" if len(valid) < len(own) else ""
         rows.append(
-            [says, f"{micros:,.0f}{voids}", f"{median(map(rate, valid)):,.0f}", f"{memory:.0f}"]
-        )
+            [says, f"{median(map(cpu, valid)):,.0f}{voids}", f"{median(map(rate, valid)):,.0f}",
+             f"{memory:.0f}"]
+        )  # fmt: skip
     ratios = [
-        [f"{CONTENDERS[one].says} / {CONTENDERS[other].says}", SAID[figure],
-         compare(samples, one, other, figure)]
-        for one, other, figure in PAIRS
+        compare(samples, one, other, figure, SAID[figure], scheme=scheme,
+                at_most=at_most.get(scheme), at_least=at_least.get(scheme))
+        for one, other, figure, at_most, at_least in COMPARED
         if one in names and other in names
     ]  # fmt: skip
-    table = markdown(["", "client CPU, µs per record", "records/s", "peak memory, MiB"], rows)
-    table += "\n\n" + markdown(["", "of", "ratio (95 % interval)"], ratios)
-    chart = charts.bars("Client CPU per upsert", drawn, "µs per record, logarithmic")
-    return Result(table, samples, chart)
+    head = [scheme, "client CPU, µs per record", "records/s", "peak memory, MiB"]
+    return Result(markdown(head, rows), samples, ratios)
