@@ -114,6 +114,9 @@ class RequestPool:
                     token, now = await self._token_and_slot(call), self._loop.time()
                 if call.expires is None:
                     call.expires = now + call.allowed
+                timeout = call.expires - now
+                if timeout > self._config.attempt_timeout:
+                    timeout = self._config.attempt_timeout  # `min` takes ten times as long
                 was_unanswered = call.unanswered
                 error: Exception | None
                 try:
@@ -122,7 +125,7 @@ class RequestPool:
                         self._config.base_url + request.path,
                         self._begin(call, token, now),  # no variable: error trackers read them
                         request.body,
-                        min(self._config.attempt_timeout, call.expires - now),
+                        timeout,
                     )
                 except TransportError as failure:
                     error = self._unanswered(call, failure, was_unanswered)

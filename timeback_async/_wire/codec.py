@@ -45,6 +45,7 @@ __all__ = [
 
 ROOT = "/rostering/1.0"
 STUDENTS = f"{ROOT}/students"
+SAVED = Outcome.SAVED  # Python 3.11 looks a member of an enum up in four steps
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -221,19 +222,19 @@ People = tuple[str, ...]
 def _upsert_student(sourced_id: str, body: bytes, _: People) -> Operation:
     body = b'{"student":' + body + b"}"
     request = Request("PUT", STUDENTS, CREATEPUT, body, "student", sourced_id)
-    return Operation("student", sourced_id, request, Outcome.SAVED, decode_student, sourced_id)
+    return Operation("student", sourced_id, request, SAVED, decode_student, sourced_id)
 
 
 def _upsert_user(sourced_id: str, body: bytes, _: People) -> Operation:
     path, body = f"{ROOT}/users/{path_segment(sourced_id)}", b'{"user":' + body + b"}"
     request = Request("PUT", path, CREATEPUT, body, "user", sourced_id)
-    return Operation("user", sourced_id, request, Outcome.SAVED, decode_user, sourced_id)
+    return Operation("user", sourced_id, request, SAVED, decode_user, sourced_id)
 
 
 def _upsert_agent(agent_id: str, body: bytes, people: People) -> Operation:
     key = (people[0], agent_id)
     request = Request("PUT", _agent_path(*key), CREATEPUT, body)
-    return Operation("agent", agent_id, request, Outcome.SAVED, decode_agent, key, people)
+    return Operation("agent", agent_id, request, SAVED, decode_agent, key, people)
 
 
 _UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}

@@ -147,6 +147,7 @@ class Student(Person, frozen=True, kw_only=True):
     grades: list[str]
 
     def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
         org_id = self.primary_org.sourced_id
         return ("sourcedId", self.sourced_id), ("primaryOrg.sourcedId", org_id)
 
@@ -160,6 +161,7 @@ class User(Person, frozen=True, kw_only=True):
     grades: list[str] | None | UnsetType = UNSET
 
     def ids(self) -> Iterator[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
         yield "sourcedId", self.sourced_id
         yield from role_ids(self.roles)
         if self.primary_org:
@@ -184,6 +186,7 @@ class AgentLink(SentRecord, frozen=True):
                 force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
 
     def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
         people = ("studentId", self.student_id), ("userId", self.user_id)
         return *people, ("agentId", self.agent_id)
 
@@ -195,6 +198,7 @@ class AgentKey(SentRecord, frozen=True):
     agent_id: SourcedId
 
     def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
         return ("studentId", self.student_id), ("agentId", self.agent_id)
 
 
