@@ -39,7 +39,8 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """Count one duration. A shorter one than a microsecond counts as a microsecond."""
-        bucket = floor(log2(seconds if seconds > SHORTEST else SHORTEST) * PER_DOUBLING)
+        counted = seconds if seconds > SHORTEST else SHORTEST  # noqa: FURB136 - `max` is slow
+        bucket = floor(log2(counted) * PER_DOUBLING)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
     def snapshot(self) -> Counter[int]:

@@ -26,13 +26,13 @@ class Item:
             where that record has failed already. A person who is not in it hinders nothing.
     """
 
-    # Defaults on the class, so that a new item sets only three attributes.
-    operation: Operation | None = None
-    call: Call | None = None
+    # Defaults on the class: hardly any record is waited for, or waits.
     done: asyncio.Future[None] | None = None
-    is_ok = False
-    earlier: "Sequence[Item]" = ()
     people: "Mapping[str, Item | None]" = MappingProxyType({})
 
     def __init__(self, index: int, record: object, started: float) -> None:
         self.index, self.record, self.started = index, record, started
+        self.operation: Operation | None = None
+        self.call: Call | None = None
+        self.is_ok = False
+        self.earlier: Sequence[Item] = ()
