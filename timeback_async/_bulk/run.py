@@ -276,9 +276,10 @@ class Bulk:
         operation = item.operation
         if operation is None or self._dry_run:
             return True
-        for earlier in item.earlier:
-            await self._workers.without_slot(self._finished(earlier), replace=True)
-        item.earlier = ()
+        if item.earlier:
+            for earlier in item.earlier:
+                await self._workers.without_slot(self._finished(earlier), replace=True)
+            item.earlier = ()
         hindrance = self._order.hindrance(item, operation) if operation.needs else None
         if hindrance is not None or self._ending.begun.is_set():
             self._finish(item, Outcome.NOT_SENT, hindrance or self._ending.why())

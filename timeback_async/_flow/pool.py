@@ -242,8 +242,9 @@ class RequestPool:
             raise OutOfTime
         if token.try_at != -inf:
             self.tokens.try_again(token)
+        if call.attempts:
+            self._repeated += 1
         self._attempts += 1
-        self._repeated += call.attempts > 0
         call.attempts += 1
         call.sent_at, call.unanswered = now, True
         call.sent_as, call.answered = f"{self._prefix}-{self._attempts}", None
