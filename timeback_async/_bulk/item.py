@@ -26,8 +26,8 @@ class Item:
             where that record has failed already. A person who is not in it hinders nothing.
     """
 
-    # The default for most items. What every item sets or reads has none: Python looks such a field up
-    # in the class first, which takes four times as long.
+    # The default for most items. What every item sets or reads has none: Python looks such a field
+    # up in the class first, which takes four times as long.
     people: "Mapping[str, Item | None]" = MappingProxyType({})
 
     def __init__(self, index: int, record: object, started: float) -> None:
