@@ -8,6 +8,7 @@ Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference; O
 """
 
 import datetime
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -58,9 +59,9 @@ class Sent(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 class SentRecord(Sent, frozen=True):
     """The base of the structs that are sent by themselves."""
 
+    @abstractmethod
     def ids(self) -> Iterable[tuple[str, str]]:
         """Return every sourcedId in the record, with its field in wire form."""
-        raise NotImplementedError
 
 
 class OrgRef(Sent, frozen=True):
