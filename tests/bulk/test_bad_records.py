@@ -127,7 +127,7 @@ async def test_what_ends_the_program_is_not_the_fault_of_a_record(error: BaseExc
     bulk = storing().run([record])
 
     with pytest.raises(type(error)):
-        await bulk._next()
+        bulk._entered(record)
     with pytest.raises(type(error)):
         identify(record)
 

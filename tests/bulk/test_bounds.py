@@ -133,3 +133,27 @@ async def test_waiting_records_do_not_let_the_run_read_without_end() -> None:
         await asyncio.wait_for(rig.run(source), 20)
 
     assert source.reads <= 4 * 4
+
+
+@both_sources
+@both_forms
+@simulated
+async def test_a_run_that_never_waits_leaves_turns_to_others(
+    is_streamed: bool, is_async: bool
+) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(other())
+    source = Source(student(f"s-{n}") for n in range(640))
+    run = storing().run(source.open(is_async), dry_run=True, in_flight=1)
+    await finish(run, is_streamed)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert turns >= 9

@@ -292,7 +292,7 @@ async def test_who_stops_reading_stops_the_sending(ordered: bool, held: int) -> 
         bulk: Any = it.session.upsert_many(source, in_flight=8, ordered=ordered)
         async with bulk:
             it.results += [await anext(bulk) for _ in range(3)]
-            await until(lambda: not bulk._delivery.has_room.is_set() and _is_idle(it))
+            await until(lambda: bulk._delivery.is_full and _is_idle(it))
             sent = it.watch.attempts
             tracemalloc.start()
             await asyncio.sleep(0.1)

@@ -22,11 +22,20 @@ from tests.support.clock import simulated
 from tests.support.records import student, user
 from tests.support.rig import storing
 from tests.support.storing import DROPPED, LOST, STUCK, Answer, refusal
-from timeback_async import AgentKey, AgentLink, ItemResult, Outcome, RetryPolicy, Student
+from timeback_async import (
+    AgentKey,
+    AgentLink,
+    ItemResult,
+    Outcome,
+    Response,
+    RetryPolicy,
+    Student,
+)
 from timeback_async._bulk.delivery import Delivery
 from timeback_async._bulk.order import Order
 from timeback_async._bulk.run import Bulk
 from timeback_async._flow.call import Call
+from timeback_async._flow.pool import RequestPool
 from timeback_async._wire.codec import Operation, delete, fetch_agents, fetch_user, upsert
 from timeback_async.errors import RecordError
 from timeback_async.models import ids
@@ -288,7 +297,7 @@ def hostile_student(own: str) -> Student:
     [
         ("quote", lambda own, **_: own),
         ("quote", lambda own, **_: quote(own)),
-        ("_matches", lambda _: True),
+        ("_is_fit", lambda _: True),
     ],
     ids=["not-quoted", "slashes-not-quoted", "nothing-refused"],
 )
@@ -312,20 +321,18 @@ def lost(self: Any, item: Any, *rest: Any, _finish: Any = Bulk._finish) -> None:
         _finish(self, item, *rest)
 
 
-async def not_sent(self: Any, item: Any, operation: Operation, _send: Any = Bulk._send) -> None:
-    if item.index == ITEM:
-        self._finish(item, SAVED)
-    else:
-        await _send(self, item, operation)
+async def not_sent(self: Any, call: Call, pause: Any, _send: Any = RequestPool.send) -> Response:
+    if call.request.sourced_id == "s-3":
+        return Response(200, {}, b"")
+    response: Response = await _send(self, call, pause)
+    return response
 
 
-async def sent_twice(self: Any, item: Any, operation: Operation, _send: Any = Bulk._send) -> None:
-    if item.index == ITEM:
-        await asyncio.gather(
-            self._pool.send(Call(operation.request, 60)), _send(self, item, operation)
-        )
-    else:
-        await _send(self, item, operation)
+async def sent_twice(self: Any, call: Call, pause: Any, _send: Any = RequestPool.send) -> Response:
+    again = [Call(call.request, 60)] if call.request.sourced_id == "s-3" else []
+    response: Response
+    response, *_ = await asyncio.gather(*(_send(self, each, pause) for each in (call, *again)))
+    return response
 
 
 def told_twice(self: Any, result: ItemResult, _put: Any = Delivery.put) -> None:
@@ -341,8 +348,8 @@ def not_waiting(self: Any, item: Any, operation: Operation) -> list[Any]:
     ("owner", "name", "broken"),
     [
         (Bulk, "_finish", lost),
-        (Bulk, "_send", not_sent),
-        (Bulk, "_send", sent_twice),
+        (RequestPool, "send", not_sent),
+        (RequestPool, "send", sent_twice),
         (Delivery, "put", told_twice),
         (Order, "enter", not_waiting),
     ],

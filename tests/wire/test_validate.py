@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.records import link, student, user
-from timeback_async import AgentLink, Demographics, OrgRef, Role, Student, User
+from timeback_async import AgentKey, AgentLink, Demographics, OrgRef, Role, Student, User
 from timeback_async._wire.codec import upsert
 from timeback_async._wire.validate import _record_error, checked, encoded
 from timeback_async.errors import RecordError
 from timeback_async.models.ids import ID_RULE
+from timeback_async.models.sent import SentRecord
+from timeback_async.sync._reading.gaps import Fragment, Roleless
 
 HALF = "holds half a surrogate pair, which is not a character"
 DATE = "must be a date of the form YYYY-MM-DD"
@@ -120,6 +122,44 @@ def test_what_is_wrong_is_named_in_wire_form_with_its_reason(
     error = error_of(record)
 
     assert (error.field, error.reason) == (field, reason)
+
+
+def ids_on_the_wire(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Find the ids in JSON by their names alone."""
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from ids_on_the_wire(inner, f"{path}[{number}]")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            field = f"{path}.{name}".removeprefix(".")
+            if name in ("sourcedId", "studentId", "userId", "agentId"):
+                yield field, inner
+            yield from ids_on_the_wire(inner, field)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        student(),
+        user(roles=[role(), role("secondary", org=OrgRef("org-2"))]),
+        user(primary_org=OrgRef("org-3")),
+        user(primary_org=None),
+        link("s-1", "u-1"),
+        AgentKey("s-1", "a-1"),
+        Roleless(sourced_id="p-1", given_name="Ada", family_name="Byron"),
+        Roleless(sourced_id="p-1", given_name="Ada", family_name="Byron", primary_org=ORG),
+        Fragment(sourced_id="p-1"),
+        Fragment(sourced_id="p-1", roles=[role(), role()]),
+    ],
+)
+def test_every_id_in_a_record_is_checked(record: SentRecord) -> None:
+    wire = json.loads(msgspec.json.encode(record))
+
+    assert list(record.ids()) == list(ids_on_the_wire(wire))
+
+
+def test_a_wrong_type_is_named_before_an_id_that_may_not_be_sent() -> None:
+    assert error_of(student("..", given_name=5)).field == "givenName"
 
 
 @pytest.mark.parametrize("name", ["sourcedId", "givenName", "familyName", "username", "primaryOrg"])

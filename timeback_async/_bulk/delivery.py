@@ -20,7 +20,8 @@ class Delivery:
         ordered: Whether results come out in the order of their indexes.
 
     Attributes:
-        has_room: Set while it is not full.
+        is_full: Whether it holds as many results as it has room for.
+        has_room: Set while it is not full, for those who wait.
     """
 
     def __init__(self, room: int, ordered: bool) -> None:
@@ -29,13 +30,15 @@ class Delivery:
         self._ready: deque[ItemResult] = deque()
         self._held: dict[int, ItemResult] = {}  # by index, while an earlier one is missing
         self._next_index = 0
-        self._arrived = asyncio.Event()
+        self._arrived = asyncio.Event()  # set when `take` may find something
         self._is_closed = False
+        self.is_full = False
         self.has_room = asyncio.Event()
-        self.has_room.set()
 
     def put(self, result: ItemResult) -> None:
         """Add a result. It is accepted even when this is full."""
+        if not self._ready:
+            self._arrived.set()
         if self._ordered:
             self._held[result.index] = result
             while self._next_index in self._held:
@@ -44,20 +47,25 @@ class Delivery:
         else:
             self._ready.append(result)
         if len(self._ready) + len(self._held) >= self._room:
+            self.is_full = True
             self.has_room.clear()
-        self._arrived.set()
 
-    async def get(self) -> ItemResult | None:
-        """Return the next result, or None when this is closed and empty."""
-        while not self._ready:
-            if self._is_closed:
-                return None
+    def take(self) -> ItemResult | None:
+        """Return the next result, or None when it is not here yet."""
+        if not self._ready:
             self._arrived.clear()
-            await self._arrived.wait()
+            return None
         result = self._ready.popleft()
-        if len(self._ready) + len(self._held) < self._room:
+        if self.is_full and len(self._ready) + len(self._held) < self._room:
+            self.is_full = False
             self.has_room.set()
         return result
+
+    async def wait(self) -> bool:
+        """Wait until `take` may find a result; return False when this is closed and empty."""
+        if not self._is_closed:
+            await self._arrived.wait()
+        return bool(self._ready) or not self._is_closed
 
     def close(self) -> None:
         """End the iteration of the consumer, after the results that are here."""

@@ -26,13 +26,14 @@ class Item:
             where that record has failed already. A person who is not in it hinders nothing.
     """
 
-    # Defaults on the class, so that a new item sets only three attributes.
-    operation: Operation | None = None
-    call: Call | None = None
-    done: asyncio.Future[None] | None = None
-    is_ok = False
-    earlier: "Sequence[Item]" = ()
+    # The default for most items. What every item sets or reads has none: Python looks such a field
+    # up in the class first, which takes four times as long.
     people: "Mapping[str, Item | None]" = MappingProxyType({})
 
     def __init__(self, index: int, record: object, started: float) -> None:
         self.index, self.record, self.started = index, record, started
+        self.operation: Operation | None = None
+        self.call: Call | None = None
+        self.done: asyncio.Future[None] | None = None
+        self.is_ok = False
+        self.earlier: Sequence[Item] = ()

@@ -32,11 +32,13 @@ from .delivery import Delivery
 from .ending import Ending
 from .item import Item
 from .order import Order
-from .source import END, open_source
+from .source import END, AsyncSource, SyncSource, open_source
 from .workers import WorkerPool
 
 __all__ = ["Bulk"]
 
+# Other tasks get a turn after this many records: reading an iterable never waits.
+YIELD_EVERY = 64
 # With `ordered`, at most this many results per slot wait for an earlier one.
 ORDERED_PER_SLOT = 4
 # The last answer of a call, if the server has not looked at its record: the token was rejected, or
@@ -170,12 +172,13 @@ class Bulk:
         return self
 
     async def __anext__(self) -> ItemResult:
-        if self._delivery is None:
+        delivery = self._delivery
+        if delivery is None:
             raise SessionError("the run was not entered: use `async with`, or await its report")
-        result = await self._delivery.get()
-        if result is None:
-            self._conclude()
-            raise StopAsyncIteration
+        while (result := delivery.take()) is None:
+            if not await delivery.wait():
+                self._conclude()
+                raise StopAsyncIteration
         return result
 
     def _check_unused(self) -> None:
@@ -259,51 +262,53 @@ class Bulk:
         - wait for the earlier records that have to end before it
         - send it, unless the run is ending, or a person of the link was not saved
         """
-        if self._delivery is not None and not self._delivery.has_room.is_set():
+        if self._delivery is not None and self._delivery.is_full:
             await self._workers.without_slot(self._delivery.has_room.wait())
-        if self._source.is_sync:
-            item = self._entered(await self._source.read())
+        source = self._source
+        if isinstance(source, SyncSource):
+            item = self._entered(source.read())
         else:
-            item = await self._workers.without_slot(self._next())
+            item = await self._workers.without_slot(self._read(source))
         if item is None:
             return False
+        if not (item.index + 1) % YIELD_EVERY:
+            await asyncio.sleep(0)
         operation = item.operation
-        if operation is not None and not self._dry_run:
+        if operation is None or self._dry_run:
+            return True
+        if item.earlier:
             for earlier in item.earlier:
                 await self._workers.without_slot(self._finished(earlier), replace=True)
             item.earlier = ()
-            hindrance = self._order.hindrance(item, operation) if operation.needs else None
-            if hindrance is None and not self._ending.begun.is_set():
-                await self._send(item, operation)
-            else:
-                self._finish(item, Outcome.NOT_SENT, hindrance or self._ending.why())
+        hindrance = self._order.hindrance(item, operation) if operation.needs else None
+        if hindrance is not None or self._ending.begun.is_set():
+            self._finish(item, Outcome.NOT_SENT, hindrance or self._ending.why())
+            return True
+        item.call = call = Call(operation.request, self._allowed)
+        try:
+            response = await self._pool.send(call, self._pause)
+        except Exception as error:
+            self._fail(item, call, error)
+        else:
+            self._ending.rejections = 0
+            self._finish(item, operation.success, None, response.body)
         return True
 
-    async def _next(self) -> Item | None:
-        return self._entered(await self._source.read())
+    async def _read(self, source: AsyncSource) -> Item | None:
+        return self._entered(await source.read())
 
     def _entered(self, record: object) -> Item | None:
-        """Check a record that was read and give it its place in the order, before the next one."""
+        """Find out what to send for a record, before the next one is read, and give it its place.
+
+        A record that is not sent gets its result already. A record may raise anything, a
+        `CancelledError` of its own as well: this task cannot be cancelled here, since nothing
+        waits.
+        """
         if record is END:
             return None
         item = self._admitted(record)
-        self._prepare_item(item)
-        return item
-
-    def _admitted(self, record: object) -> Item:
-        item = Item(self._submitted, record, self._loop.time())
-        self._open[item.index] = item
-        self._submitted += 1
-        return item
-
-    def _prepare_item(self, item: Item) -> None:
-        """Find out what to send for a record, or give it its result already.
-
-        A record may raise anything, a `CancelledError` of its own as well: this task cannot be
-        cancelled here, since nothing waits.
-        """
         try:
-            item.operation = operation = self._prepare(item.record)
+            item.operation = operation = self._prepare(record)
         except Gone:
             self._finish(item, Outcome.DELETED)
         except RecordError as error:
@@ -318,21 +323,23 @@ class Bulk:
                 self._finish(item, Outcome.NOT_SENT)
             else:
                 self._order.enter(item, operation)
+        return item
 
-    async def _send(self, item: Item, operation: Operation) -> None:
-        item.call = call = Call(operation.request, self._allowed)
-        try:
-            response = await self._pool.send(call, self._pause)
-        except Abandoned:
+    def _admitted(self, record: object) -> Item:
+        item = Item(self._submitted, record, self._loop.time())
+        self._open[item.index] = item
+        self._submitted += 1
+        return item
+
+    def _fail(self, item: Item, call: Call, error: Exception) -> None:
+        """Give a record that was not saved its result, and end the run if there is a reason."""
+        if isinstance(error, Abandoned):
             self._finish(item, _outcome(call, ended=True), call.error or self._ending.why())
-        except Exception as error:
-            fatal = self._ending.cause(call, error)
-            self._finish(item, _outcome(call, ended=fatal is error), error)
-            if fatal is not None:
-                self._stop(str(fatal), fatal)
-        else:
-            self._ending.rejections = 0
-            self._finish(item, operation.success, None, response.body)
+            return
+        fatal = self._ending.cause(call, error)
+        self._finish(item, _outcome(call, ended=fatal is error), error)
+        if fatal is not None:
+            self._stop(str(fatal), fatal)
 
     def _stop(self, reason: str, fatal: Exception | None = None) -> None:
         """End the run: read no more, begin nothing new, finish what is in flight."""

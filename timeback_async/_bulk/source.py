@@ -27,28 +27,22 @@ __all__ = [
 log = logging.getLogger("timeback_async.bulk")
 
 END: Any = object()
-# Other tasks get a turn after this many reads, since reading an iterable never waits.
-YIELD_EVERY = 64
 # Warn when an async source has not ended this many seconds after it was cancelled.
 SLOW_TO_END = 10.0
 
 
 class SyncSource:
-    """Reads an iterable.
+    """Reads an iterable, which never waits.
 
     Attributes:
-        is_sync: Whether reading never waits, so that a worker keeps its slot meanwhile.
         ended: Whether no more is read.
         error: The exception that the iterable raised, or None.
         unclaimed: Records that were read for a worker that was cancelled before it got them.
     """
 
-    is_sync = True
-
     def __init__(self, records: Iterable[object]) -> None:
         self._records: Iterable[object] = records
         self._iterator: Any = None
-        self._reads = 0
         self.ended = False
         self.error: BaseException | None = None
         self.unclaimed: list[object] = []
@@ -56,11 +50,8 @@ class SyncSource:
     def start(self) -> None:
         """Do nothing: `read` does the reading."""
 
-    async def read(self) -> object:
+    def read(self) -> object:
         """Return the next record, or END."""
-        self._reads += 1
-        if self._reads % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
         if self.ended:
             return END
         try:
@@ -93,13 +84,10 @@ class AsyncSource:
     """Reads an async iterable in a task of its own, since only one read at a time is allowed.
 
     Attributes:
-        is_sync: Whether reading never waits, so that a worker keeps its slot meanwhile.
         ended: Whether no more is read, once the read that is under way has ended.
         error: The exception that the iterable raised, or None.
         unclaimed: Records that were read for a worker that was cancelled before it got them.
     """
-
-    is_sync = False
 
     def __init__(self, records: AsyncIterable[object]) -> None:
         self._records: Any = records

@@ -67,11 +67,11 @@ class WorkerPool:
         self._group.create_task(self._work())
 
     async def _work(self) -> None:
-        task = asyncio.current_task()
+        task, step = asyncio.current_task(), self._step
         assert task is not None
         # It also ends when workers have come back, and there are more of them than slots; and when
         # something within the step has swallowed the cancellation of this task.
-        while self._workers - self._away <= self._slots and await self._step():
+        while self._workers - self._away <= self._slots and await step():
             if task.cancelling():
                 break
         self._give_slot()

@@ -90,7 +90,7 @@ class AdaptiveWindow(Window):
         self._limit = float(limit)
         self._jitter, self._on_change = jitter, on_change
         self._is_timed = False  # whether `admit` looks at more than the size
-        self._is_settled = False  # whether a success changes nothing
+        self._is_settled = False
         self._aim = self._limit  # the size at which an open window stops growing
         self._size = 0.0
         self._resize(min(START, self._aim))
@@ -138,11 +138,8 @@ class AdaptiveWindow(Window):
             self._paced_at = max(earliest, now - PACING_SLACK)
         return wait
 
-    def succeeded(self, seconds: float, now: float) -> None:
-        """Count an answer that shows no overload: an open window grows, a dry one revives."""
-        Window.succeeded(self, seconds, now)
-        if self._is_settled:
-            return  # the usual case, so it costs next to nothing
+    def _adapt(self, seconds: float, now: float) -> None:
+        """Change the size after a success: an open window grows, a dry one revives."""
         if self._began_at == inf:
             self._began_at = now - seconds
         if self.mode is WindowMode.DRY:

@@ -105,12 +105,37 @@ class RequestPool:
             SessionError: The session was closed.
             Abandoned: The owner gave the call up.
         """
+        request, admission = call.request, self._admission
         try:
             while True:
-                answer = await self._attempt(call)
-                if isinstance(answer, Response):
-                    return answer
-                error = call.error = answer
+                now = self._loop.time()
+                token = self.tokens.current(request.scope, now)
+                if token is None or not admission.admit(now):
+                    token, now = await self._token_and_slot(call), self._loop.time()
+                if call.expires is None:
+                    call.expires = now + call.allowed
+                timeout = call.expires - now
+                if timeout > self._config.attempt_timeout:
+                    timeout = self._config.attempt_timeout  # `min` takes ten times as long
+                was_unanswered = call.unanswered
+                error: Exception | None
+                try:
+                    response = await self._transport.send(
+                        request.method,
+                        self._config.base_url + request.path,
+                        self._begin(call, token, now),  # no variable: error trackers read them
+                        request.body,
+                        timeout,
+                    )
+                except TransportError as failure:
+                    error = self._unanswered(call, failure, was_unanswered)
+                else:
+                    error = self._answered(call, token, response, was_unanswered)
+                    if error is None:
+                        return response
+                finally:
+                    admission.release()
+                call.error = error
                 delay = self._retries.delay(call, error)
                 if delay is None:
                     raise error
@@ -162,73 +187,14 @@ class RequestPool:
 
     # -- one attempt
 
-    async def _attempt(self, call: Call) -> Response | Exception:
-        """Send a request once; return the 2xx answer, or the error that came instead.
-
-        The cases, in the order of the code:
-        - no time left: raise
-        - no connection: nothing was sent
-        - no usable answer: the server may have acted on the request
-        - an answer with an error status, or to another request
-        - the answer
-        """
-        request, admission, now = call.request, self._admission, self._loop.time()
-        token = self.tokens.current(request.scope, now)
-        if token is None or not admission.admit(now):
-            token, now = await self._token_and_slot(call), self._loop.time()
-            if token is None:
-                assert call.rejection is not None
-                return call.rejection[1]
-        try:
-            if admission.is_closed or call.abandoned:
-                admission.check(call)
-            if call.expires is None:
-                call.expires = now + call.allowed
-            if now >= call.expires:
-                raise OutOfTime
-            call.sent_at = now
-            was_unanswered, call.unanswered = call.unanswered, True
-            try:
-                response = await self._transport.send(
-                    request.method,
-                    self._config.base_url + request.path,
-                    self._begin(call, token),  # no variable: error trackers read them
-                    request.body,
-                    min(self._config.attempt_timeout, call.expires - now),
-                )
-            except TransportError as failure:
-                if isinstance(failure, ConnectError):
-                    call.unanswered = was_unanswered
-                else:
-                    call.doubtful = True
-                self._inform_window(call, failure, self._loop.time(), 0.0)
-                return without_frames(failure)
-            call.unanswered = was_unanswered and not _is_verdict(response.status)
-            sent_at, now = now, self._loop.time()
-            self.latency.add(now - sent_at)
-            call.status, call.answered = response.status, response.headers
-            error: Exception | None
-            if 200 <= response.status < 300:
-                if token.proven_at == inf:
-                    self.tokens.prove(request.scope, token)
-                error = self._unproven(call, token, response)
-            else:
-                error = self._judge(call, token, response, sent_at)
-            if error is not None:
-                self._inform_window(call, error, now, now - sent_at)
-                return error
-            self._retries.unknown_host_since = None
-            self._window.succeeded(now - sent_at, now)
-            return response
-        finally:
-            admission.release()
-
-    async def _token_and_slot(self, call: Call) -> Token | None:
+    async def _token_and_slot(self, call: Call) -> Token:
         """Wait for a token, then for a slot; return the token, with the slot taken.
 
         The token first: who waits for one holds no slot that another call could use. A token that
-        ended while its call stood in line is waited for once more, without the slot. None means
-        that the token with which this call was rejected counts as refused now.
+        ended while its call stood in line is waited for once more, without the slot.
+
+        Raises:
+            AuthError: The token with which this call was rejected counts as refused now.
         """
         admission, scope, has_slot = self._admission, call.request.scope, False
         while (token := self.tokens.current(scope, now := self._loop.time())) is None or not (
@@ -242,24 +208,10 @@ class RequestPool:
                 admission.release()
                 has_slot = False
             if call.rejection is not None and call.rejection[0].is_refused:
-                call.refused = True
-                return None
+                call.refused, call.error = True, call.rejection[1]
+                raise call.error
             await self._wait_for_token(call)
         return token
-
-    def _begin(self, call: Call, token: Token) -> dict[str, str]:
-        """Count a new attempt, and return its headers."""
-        if token.try_at != -inf:
-            self.tokens.try_again(token)
-        call.attempts += 1
-        self._attempts += 1
-        if call.attempts > 1:
-            self._repeated += 1
-        call.sent_as, call.answered = f"{self._prefix}-{self._attempts}", None
-        headers = {"Authorization": token.authorization, "X-Request-ID": call.sent_as}
-        if call.request.body is not None:
-            headers["Content-Type"] = "application/json"
-        return headers
 
     async def _wait_for_token(self, call: Call) -> None:
         """Wait until it is worth to look for a token again, or the call expires or is given up."""
@@ -276,9 +228,68 @@ class RequestPool:
         if error is not None and not (is_passing and not self.tokens.is_gone(scope)):
             raise error from error.__cause__
 
-    def _judge(
-        self, call: Call, token: Token, response: Response, sent_at: float
+    def _begin(self, call: Call, token: Token, now: float) -> dict[str, str]:
+        """Begin a new attempt, unless there is a reason against it; return its headers.
+
+        Raises:
+            Abandoned: The call was given up.
+            SessionError: The session was closed.
+            OutOfTime: The time of the call is over.
+        """
+        if call.abandoned or self._admission.is_closed:
+            self._admission.check(call)
+        if call.expires is not None and now >= call.expires:
+            raise OutOfTime
+        if token.try_at != -inf:
+            self.tokens.try_again(token)
+        if call.attempts:
+            self._repeated += 1
+        self._attempts += 1
+        call.attempts += 1
+        call.sent_at, call.unanswered = now, True
+        call.sent_as, call.answered = f"{self._prefix}-{self._attempts}", None
+        headers = {"Authorization": token.authorization, "X-Request-ID": call.sent_as}
+        if call.request.body is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    def _unanswered(self, call: Call, error: TransportError, was_unanswered: bool) -> Exception:
+        """Record that an attempt saw no usable answer: the server may have acted on it.
+
+        Where there was no connection, nothing was sent.
+        """
+        if isinstance(error, ConnectError):
+            call.unanswered = was_unanswered
+        else:
+            call.doubtful = True
+        self._inform_window(call, error, self._loop.time(), 0.0)
+        return without_frames(error)
+
+    def _answered(
+        self, call: Call, token: Token, response: Response, was_unanswered: bool
     ) -> Exception | None:
+        """Record an answer; return None if it is the one to the call, and else an error.
+
+        The error may be an error status, no proof, or about another record.
+        """
+        now, sent_at, status = self._loop.time(), call.sent_at, response.status
+        call.unanswered = was_unanswered and not _is_verdict(status)
+        call.status, call.answered = status, response.headers
+        self.latency.add(now - sent_at)
+        if 200 <= status < 300:
+            if token.proven_at == inf:
+                self.tokens.prove(call.request.scope, token)
+            error = self._unproven(call, token, response)
+        else:
+            error = self._judge(call, token, response)
+        if error is None:
+            self._retries.unknown_host_since = None
+            self._window.succeeded(now - sent_at, now)
+        else:
+            self._inform_window(call, error, now, now - sent_at)
+        return error
+
+    def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:
         """Return the error for an answer that is not 2xx, or None when it means success.
 
         The cases, in the order of the code:
@@ -295,9 +306,9 @@ class RequestPool:
         secrets = (secret, *query_values(request.path))
         error = api_error(response, request.body, call.request_id, secrets)
         if status == 401:
-            call.rejections += token.proven_at <= sent_at
+            call.rejections += token.proven_at <= call.sent_at
             is_first = call.rejections <= 1
-            self.tokens.reject(request.scope, token, sent_at, is_first=is_first)
+            self.tokens.reject(request.scope, token, call.sent_at, is_first=is_first)
             reason = error.detail or "the server rejected the token"
             rejection = AuthError(reason, error.code, 401, error.request_id)
             call.rejection = token, rejection

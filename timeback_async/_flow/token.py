@@ -55,7 +55,6 @@ class _Held:
         timer: Wakes them when a rejected new token is to be tried again.
     """
 
-    newest: Token | None = None
     older: Token | None = None
     fetch: asyncio.Task[Token] | None = None
     failure: Exception | None = None
@@ -65,6 +64,7 @@ class _Held:
     timer: asyncio.TimerHandle | None = None
 
     def __init__(self) -> None:
+        self.newest: Token | None = None
         self.waiters: list[Waiter] = []
 
     @property

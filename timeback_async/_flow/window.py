@@ -45,6 +45,7 @@ class Window:
         self._opens_at = -inf  # for the gate and for pauses, not for the rate
         self._spacing = 1.0 / max_rate if max_rate else 0.0
         self._next_at = -inf
+        self._is_settled = True  # whether a success changes nothing else
 
     def size(self, now: float) -> float:
         """Return how many requests may be in flight. Below 1 it is one, with pauses."""
@@ -77,6 +78,8 @@ class Window:
         if now - seconds > self.well_at:
             self.well_at = now - seconds
         self._row, self.dry_since = 0, inf
+        if not self._is_settled:
+            self._adapt(seconds, now)
 
     def throttled(self, retry_after: float, now: float) -> None:
         """Count a throttled answer: a long Retry-After shuts the gate for all requests."""
@@ -92,3 +95,6 @@ class Window:
             self._row_since = now
         if self.dry_since == inf and self._row >= max(DRY_FROM, self.in_flight):
             self.dry_since = self._row_since
+
+    def _adapt(self, seconds: float, now: float) -> None:
+        """Change the size after a success; see `succeeded`."""

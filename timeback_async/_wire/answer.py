@@ -13,7 +13,7 @@ Source: 1EdTech OneRoster 1.1 and 1.2 (imsx_codeMajor: success, processing, fail
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET
@@ -43,20 +43,22 @@ class _Identity(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Student(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    student: _Identity
+    record: _Identity = msgspec.field(name="student")
 
 
 class _User(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    user: _Identity
+    record: _Identity = msgspec.field(name="user")
 
 
 class _Agent(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
     user: _Identity
     relationship_type: str = ""
     agent_id: str = ""
+    record: ClassVar[None] = None  # none with a sourcedId of its own
 
 
 class _Agents(msgspec.Struct, forbid_unknown_fields=True):
+    record: ClassVar[None] = None
     agents: list[dict[str, Any]]
 
 
@@ -96,14 +98,14 @@ def answered_id(
                 raise ProtocolError("the answer was cut off")
             return ""
         try:
-            found = getattr(_usual[envelope](response.body), envelope, None)
+            record: _Identity | None = _usual[envelope](response.body).record
         except (KeyError, *NOT_JSON):
             pass
         else:
-            if not isinstance(found, _Identity):
+            if record is None:
                 return ""
-            if found.sourced_id:
-                return found.sourced_id
+            if record.sourced_id:
+                return record.sourced_id
     return _judged(request, response, request_id, authorization)
 
 

@@ -7,7 +7,7 @@ Source: TimeBack onboarding guide (methods, paths, envelopes, scopes).
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,7 +16,7 @@ import msgspec
 from .._results import Outcome
 from ..errors import RecordError
 from ..models import AgentKey, AgentLink, UserRef
-from ..models.ids import ID_RULE, path_segment
+from ..models.ids import ID_RULE, is_sendable, path_segment
 from ..models.kinds import KINDS
 from .decode import (
     decode_agent,
@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 ROOT = "/rostering/1.0"
+STUDENTS = f"{ROOT}/students"
+SAVED = Outcome.SAVED  # Python 3.11 looks a member of an enum up in four steps
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -120,7 +122,9 @@ def upsert(record: object, only: str | None = None) -> Operation:
     """
     if type(record) is Encoded:
         return _UPSERTS[record.kind](record.sourced_id, record.body, record.people)
-    kind, value = _envelope(record, _STRUCTS, "a Student, User or AgentLink")
+    kind, value = _STRUCTS.get(type(record)), record
+    if kind is None:
+        kind, value = _opened(record, _STRUCTS.values(), "a Student, User or AgentLink")
     if only is not None and kind != only:
         raise RecordError("", f"must be a record of kind {only!r}, not {kind!r}")
     if kind == "agent":
@@ -139,7 +143,7 @@ def delete(key: object) -> Operation:
     Raises:
         RecordError: `key` is something else, or not valid.
     """
-    _, value = _envelope(key, {AgentKey: "agent"}, "an AgentKey")
+    value = key if type(key) is AgentKey else _opened(key, ["agent"], "an AgentKey")[1]
     agent, _ = checked(value, AgentKey)
     request = Request("DELETE", _agent_path(agent.student_id, agent.agent_id), CREATEPUT, None)
     key = (agent.student_id, agent.agent_id)
@@ -216,21 +220,21 @@ People = tuple[str, ...]
 
 
 def _upsert_student(sourced_id: str, body: bytes, _: People) -> Operation:
-    body = b'{"student":%b}' % body
-    request = Request("PUT", f"{ROOT}/students", CREATEPUT, body, "student", sourced_id)
-    return Operation("student", sourced_id, request, Outcome.SAVED, decode_student, sourced_id)
+    body = b'{"student":' + body + b"}"
+    request = Request("PUT", STUDENTS, CREATEPUT, body, "student", sourced_id)
+    return Operation("student", sourced_id, request, SAVED, decode_student, sourced_id)
 
 
 def _upsert_user(sourced_id: str, body: bytes, _: People) -> Operation:
-    path, body = f"{ROOT}/users/{path_segment(sourced_id)}", b'{"user":%b}' % body
+    path, body = f"{ROOT}/users/{path_segment(sourced_id)}", b'{"user":' + body + b"}"
     request = Request("PUT", path, CREATEPUT, body, "user", sourced_id)
-    return Operation("user", sourced_id, request, Outcome.SAVED, decode_user, sourced_id)
+    return Operation("user", sourced_id, request, SAVED, decode_user, sourced_id)
 
 
 def _upsert_agent(agent_id: str, body: bytes, people: People) -> Operation:
     key = (people[0], agent_id)
     request = Request("PUT", _agent_path(*key), CREATEPUT, body)
-    return Operation("agent", agent_id, request, Outcome.SAVED, decode_agent, key, people)
+    return Operation("agent", agent_id, request, SAVED, decode_agent, key, people)
 
 
 _UPSERTS = {"student": _upsert_student, "user": _upsert_user, "agent": _upsert_agent}
@@ -239,27 +243,25 @@ _STRUCTS: dict[type, str] = {kind.sent: kind.name for kind in KINDS.values()}
 
 
 def _agent_path(student_id: str, agent_id: str) -> str:
-    return f"{ROOT}/students/{path_segment(student_id)}/agents/{path_segment(agent_id)}"
+    return f"{STUDENTS}/{path_segment(student_id)}/agents/{path_segment(agent_id)}"
 
 
 def _segment(sourced_id: object, field: str) -> str:
-    segment = path_segment(sourced_id) if isinstance(sourced_id, str) else None
-    if segment is None:
+    if not isinstance(sourced_id, str) or not is_sendable(sourced_id):
         raise RecordError(field, ID_RULE)
-    return segment
+    return path_segment(sourced_id)
 
 
-def _envelope(record: object, structs: dict[type, str], wanted: str) -> tuple[str, object]:
-    kind = structs.get(type(record))
-    if kind is not None:
-        return kind, record
+def _opened(record: object, names: Collection[str], wanted: str) -> tuple[str, object]:
+    """Return the name and the content of the envelope of a record in wire form."""
     if isinstance(record, RecordError):
         raise record
-    names = structs.values()
+    if isinstance(record, Mapping) and len(record) == 1:
+        for name in record:
+            if name in names:
+                return name, record[name]
     form = " or ".join(f'{{"{name}": {{…}}}}' for name in names)
     if isinstance(record, Mapping):
-        if len(record) == 1 and (name := next(iter(record))) in names:
-            return name, record[name]
         raise RecordError("", f"a mapping must have its envelope as the only key: {form}")
     kind = type(record).__name__
     raise RecordError("", f"must be {wanted}, or in wire form {form}; it is a {kind}")

@@ -14,11 +14,12 @@ import msgspec
 
 from ..errors import RecordError
 from ..models import RoleName, RoleType, Status
-from ..models.ids import ID_RULE
+from ..models.ids import ID_RULE, is_sendable
+from ..models.sent import SentRecord
 
 __all__ = ["checked", "encoded"]
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=SentRecord)
 
 _encode = msgspec.json.Encoder().encode
 _decode: dict[type, Callable[[bytes], Any]] = {}
@@ -46,16 +47,18 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
         struct: The struct that it must be, or fit.
 
     Raises:
-        RecordError: A value does not fit. The error names the first such field.
+        RecordError: A value does not fit. The error names the first such field: one with a wrong
+            type before an id that may not be sent.
     """
     decode = _decode.get(struct)
     if decode is None:
         decode = _decode[struct] = msgspec.json.Decoder(struct).decode
     if type(value) is struct:
-        # The record is valid if it decodes to an equal struct. This is the fastest check.
+        # The types are right if it decodes to an equal struct. This is the fastest check.
         try:
             body = _encode(value)
-            if decode(body) == value:
+            record = decode(body)
+            if record == value and _wrong_id(record) is None:
                 return value, body
         except Exception:  # noqa: S110 - the code below finds what is wrong
             pass
@@ -72,6 +75,8 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
         raise _unencodable(value, error) from None
     if not is_json:
         raise RecordError("metadata", "cannot be written as JSON")
+    if wrong := _wrong_id(record):
+        raise RecordError(wrong, ID_RULE)
     return record, encoded(record)
 
 
@@ -87,6 +92,14 @@ def encoded(value: object) -> bytes:
         raise _unencodable(value, error) from None
 
 
+def _wrong_id(record: SentRecord) -> str | None:
+    """Return the field of the first id that may not be sent, or None."""
+    for field, sourced_id in record.ids():
+        if not is_sendable(sourced_id):
+            return field
+    return None
+
+
 def _record_error(message: str, struct: type) -> RecordError:
     match = _parts(message)
     reason, path = (match["reason"], match["path"] or "") if match else ("", "")
@@ -99,7 +112,7 @@ def _record_error(message: str, struct: type) -> RecordError:
             ".".join(filter(None, [field, name])), f"is not a field of {struct.__name__}"
         )
     name = re.sub(r"\[.*", "", field.rpartition(".")[2])
-    if name.lower().endswith("id") and ("matching regex" in reason or "of length" in reason):
+    if name.lower().endswith("id") and "of length" in reason:
         return RecordError(field, ID_RULE)
     if "RFC3339" in reason:
         return RecordError(field, "must be a date of the form YYYY-MM-DD")

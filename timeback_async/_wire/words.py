@@ -83,6 +83,8 @@ def text_of(body: bytes) -> str:
 
 def one_line(text: str) -> str:
     """Return a text without line ends, control characters, and characters that are not seen."""
+    if text.isprintable() and " " not in text:
+        return text  # such as the id of a request, which most answers have
     return _blank.sub(" ", _unseen.sub("", text)).strip()
 
 

@@ -8,6 +8,8 @@ Source: TimeBack onboarding guide and `PUT /rostering/1.0/students` reference; O
 """
 
 import datetime
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -54,6 +56,14 @@ class Sent(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The base of all structs sent. An unknown field is an error, and never ignored."""
 
 
+class SentRecord(Sent, frozen=True):
+    """The base of the structs that are sent by themselves."""
+
+    @abstractmethod
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Return every sourcedId in the record, with its field in wire form."""
+
+
 class OrgRef(Sent, frozen=True):
     """Refer to an organisation in TimeBack."""
 
@@ -93,7 +103,7 @@ class Demographics(Sent, frozen=True):
         return ()
 
 
-class Person(Sent, frozen=True, kw_only=True):
+class Person(SentRecord, frozen=True, kw_only=True):
     """The fields that students and users share.
 
     `enabled_user` can be a bool, or "true" or "false"; it is stored and sent as the string.
@@ -137,6 +147,11 @@ class Student(Person, frozen=True, kw_only=True):
     primary_org: OrgRef
     grades: list[str]
 
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
+        org_id = self.primary_org.sourced_id
+        return ("sourcedId", self.sourced_id), ("primaryOrg.sourcedId", org_id)
+
 
 class User(Person, frozen=True, kw_only=True):
     """Describe a teacher, parent, guardian or other user, for `PUT /users/{sourcedId}`."""
@@ -146,8 +161,15 @@ class User(Person, frozen=True, kw_only=True):
     primary_org: OrgRef | None | UnsetType = UNSET
     grades: list[str] | None | UnsetType = UNSET
 
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
+        yield "sourcedId", self.sourced_id
+        yield from role_ids(self.roles)
+        if self.primary_org:
+            yield "primaryOrg.sourcedId", self.primary_org.sourced_id
 
-class AgentLink(Sent, frozen=True):
+
+class AgentLink(SentRecord, frozen=True):
     """Link an agent to a student, for `PUT /students/{sourcedId}/agents/{agentId}`.
 
     `agent_id` is the id of the link, not of the agent, which is `user_id`. By default it is derived
@@ -164,9 +186,24 @@ class AgentLink(Sent, frozen=True):
             with suppress(UnicodeEncodeError):  # an id that is not text: it is checked when sent
                 force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
 
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
+        people = ("studentId", self.student_id), ("userId", self.user_id)
+        return *people, ("agentId", self.agent_id)
 
-class AgentKey(Sent, frozen=True):
+
+class AgentKey(SentRecord, frozen=True):
     """Name a link to delete, by the id of the student and the id of the link."""
 
     student_id: SourcedId
     agent_id: SourcedId
+
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Return its ids; see `SentRecord`."""
+        return ("studentId", self.student_id), ("agentId", self.agent_id)
+
+
+def role_ids(roles: Iterable[Role]) -> Iterator[tuple[str, str]]:
+    """Yield the id in each role, with its field in wire form."""
+    for number, role in enumerate(roles):
+        yield f"roles[{number}].org.sourcedId", role.org.sourced_id

@@ -4,12 +4,14 @@ Three kinds of files leave out what has not changed: a delta, a set without demo
 file with unreadable rows. A record sent without such a value might delete it at TimeBack.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...models import AgentLink, Demographics, OrgRef, Role, Status
 from ...models.ids import SourcedId
-from ...models.sent import Person, Sent
+from ...models.sent import Person, SentRecord, role_ids
 
 __all__ = ["NONE", "Fragment", "Gaps", "OpenLink", "Roleless"]
 
@@ -21,8 +23,13 @@ class Roleless(Person, frozen=True, kw_only=True):
     primary_org: OrgRef | UnsetType = UNSET
     grades: list[str] | UnsetType = UNSET
 
+    def ids(self) -> Iterator[tuple[str, str]]:
+        yield "sourcedId", self.sourced_id
+        if self.primary_org:
+            yield "primaryOrg.sourcedId", self.primary_org.sourced_id
 
-class Fragment(Sent, frozen=True, kw_only=True):
+
+class Fragment(SentRecord, frozen=True, kw_only=True):
     """A person of whom the files hold no row, or one of which only the id counts.
 
     Everything that is not here stays as TimeBack has it.
@@ -32,6 +39,10 @@ class Fragment(Sent, frozen=True, kw_only=True):
     status: Status | UnsetType = UNSET
     roles: list[Role] | UnsetType = UNSET
     demographics: Demographics | UnsetType = UNSET
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        yield "sourcedId", self.sourced_id
+        yield from role_ids(self.roles or ())
 
 
 class OpenLink(AgentLink, frozen=True):
