@@ -25,6 +25,8 @@ MAX_FIELDS = 128
 MAX_LINE_BYTES = 8190  # as in aiohttp
 # What says how long a body is. Without them it ends with the connection.
 _FRAMING = (b"content-length", b"transfer-encoding")
+# Of "Content-Encoding" and "Transfer-Encoding": few fields have a name as long, and need a look.
+_LENGTHS_OF_CODINGS = (16, 17)
 
 
 class Connection(asyncio.Protocol):
@@ -38,6 +40,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         ends_at: When the answer that is waited for has to be complete, on the loop's clock.
         young_until: Until when it may be used again.
+        is_usable: Whether a request can be sent: nothing is left of an earlier one.
     """
 
     # What has come of the present answer.
@@ -55,16 +58,11 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._answer: asyncio.Future[Response | TransportError]
         self._is_waiting = False  # for an answer
-        self._is_kept = True  # whether it may be used once more
+        self.is_usable = True
         self._is_head_request = False
         self._seconds = self.ends_at = self.young_until = 0.0
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a request can be sent: nothing is left of an earlier one."""
-        return self._is_kept and not self._transport.is_closing()
 
     async def exchange(
         self, method: str, request: bytes, ends_at: float, seconds: float
@@ -83,7 +81,7 @@ class Connection(asyncio.Protocol):
         """
         self._answer = answer = self._loop.create_future()
         self._is_waiting, self._is_head_request = True, method == "HEAD"
-        self._is_kept = False  # until the answer is complete
+        self.is_usable = False  # until the answer is complete
         self._seconds, self.ends_at = seconds, ends_at
         self._timeouts.begin(self)
         try:
@@ -108,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it in order, or at once where an answer is to come or a request still to go."""
-        self._is_kept = False
+        self.is_usable = False
         if self._is_waiting or self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
@@ -116,7 +114,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close it at once."""
-        self._is_kept = False
+        self.is_usable = False
         self._transport.abort()
 
     # -- what asyncio calls
@@ -146,12 +144,13 @@ class Connection(asyncio.Protocol):
             self._fail(ProtocolError(what, retryable=False))
 
     def eof_received(self) -> None:
+        self.is_usable = False
         if self._status and self._is_waiting and self._ends_with_connection():
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(ProtocolError(CUT_OFF) if self._status else disconnected())
-        self._is_kept = False
+        self.is_usable = False
         self._parser = None  # it refers to this connection
         self._closed(self)
 
@@ -159,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if not self._is_waiting:
-            self._is_kept = False  # a second answer
+            self.is_usable = False  # a second answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(value) > MAX_LINE_BYTES:
@@ -168,14 +167,13 @@ class Connection(asyncio.Protocol):
         if self._status:
             return  # after the body, where nothing may change what the head has said
         self._fields.append((name, value))
-        if len(name) == 16 and name.lower() == b"content-encoding":
-            coding = value.decode("latin-1")
+        if len(name) in _LENGTHS_OF_CODINGS:
+            self._note_coding(name.lower(), value.decode("latin-1"))
+
+    def _note_coding(self, name: bytes, coding: str) -> None:
+        if name == b"content-encoding":
             self._coding = f"{self._coding}, {coding}" if self._coding else coding
-        elif (
-            len(name) == 17
-            and name.lower() == b"transfer-encoding"
-            and value.strip().lower() != b"chunked"
-        ):
+        elif name == b"transfer-encoding" and coding.strip().lower() != "chunked":
             what = "the answer has an unknown Transfer-Encoding"
             self._fail(ProtocolError(what, retryable=False))
 
@@ -205,7 +203,7 @@ class Connection(asyncio.Protocol):
             return
         # The rest of a request that was answered early would be read as the next one.
         has_gone = not self._transport.get_write_buffer_size()
-        self._is_kept = has_gone and self._parser.should_keep_alive()
+        self.is_usable = has_gone and self._parser.should_keep_alive()
         self._finish()
 
     # -- the end of an exchange
