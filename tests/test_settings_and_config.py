@@ -88,6 +88,7 @@ def test_two_settings_are_enough() -> None:
         "allow_insecure_localhost": True,
         "trust_env": False,
         "user_agent": settings.user_agent,
+        "transport": "aiohttp",
     }
     assert settings.user_agent.startswith(f"timeback-async/{__version__} Python/3.")
 

@@ -155,7 +155,7 @@ def ids_on_the_wire(value: object, path: str = "") -> Iterator[tuple[str, object
 def test_every_id_in_a_record_is_checked(record: SentRecord) -> None:
     wire = json.loads(msgspec.json.encode(record))
 
-    assert list(record.ids()) == list(ids_on_the_wire(wire))
+    assert list(record._ids()) == list(ids_on_the_wire(wire))
 
 
 def test_a_wrong_type_is_named_before_an_id_that_may_not_be_sent() -> None:

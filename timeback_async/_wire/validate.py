@@ -94,7 +94,7 @@ def encoded(value: object) -> bytes:
 
 def _wrong_id(record: SentRecord) -> str | None:
     """Return the field of the first id that may not be sent, or None."""
-    for field, sourced_id in record.ids():
+    for field, sourced_id in record._ids():  # noqa: SLF001 - no name for users
         if not is_sendable(sourced_id):
             return field
     return None

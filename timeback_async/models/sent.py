@@ -60,7 +60,7 @@ class SentRecord(Sent, frozen=True):
     """The base of the structs that are sent by themselves."""
 
     @abstractmethod
-    def ids(self) -> Iterable[tuple[str, str]]:
+    def _ids(self) -> Iterable[tuple[str, str]]:
         """Return every sourcedId in the record, with its field in wire form."""
 
 
@@ -147,7 +147,7 @@ class Student(Person, frozen=True, kw_only=True):
     primary_org: OrgRef
     grades: list[str]
 
-    def ids(self) -> Iterable[tuple[str, str]]:
+    def _ids(self) -> Iterable[tuple[str, str]]:
         """Return its ids; see `SentRecord`."""
         org_id = self.primary_org.sourced_id
         return ("sourcedId", self.sourced_id), ("primaryOrg.sourcedId", org_id)
@@ -161,7 +161,7 @@ class User(Person, frozen=True, kw_only=True):
     primary_org: OrgRef | None | UnsetType = UNSET
     grades: list[str] | None | UnsetType = UNSET
 
-    def ids(self) -> Iterator[tuple[str, str]]:
+    def _ids(self) -> Iterator[tuple[str, str]]:
         """Return its ids; see `SentRecord`."""
         yield "sourcedId", self.sourced_id
         yield from role_ids(self.roles)
@@ -186,7 +186,7 @@ class AgentLink(SentRecord, frozen=True):
             with suppress(UnicodeEncodeError):  # an id that is not text: it is checked when sent
                 force_setattr(self, "agent_id", agent_id_of(self.student_id, self.user_id))
 
-    def ids(self) -> Iterable[tuple[str, str]]:
+    def _ids(self) -> Iterable[tuple[str, str]]:
         """Return its ids; see `SentRecord`."""
         people = ("studentId", self.student_id), ("userId", self.user_id)
         return *people, ("agentId", self.agent_id)
@@ -198,7 +198,7 @@ class AgentKey(SentRecord, frozen=True):
     student_id: SourcedId
     agent_id: SourcedId
 
-    def ids(self) -> Iterable[tuple[str, str]]:
+    def _ids(self) -> Iterable[tuple[str, str]]:
         """Return its ids; see `SentRecord`."""
         return ("studentId", self.student_id), ("agentId", self.agent_id)
 

@@ -23,7 +23,7 @@ class Roleless(Person, frozen=True, kw_only=True):
     primary_org: OrgRef | UnsetType = UNSET
     grades: list[str] | UnsetType = UNSET
 
-    def ids(self) -> Iterator[tuple[str, str]]:
+    def _ids(self) -> Iterator[tuple[str, str]]:
         yield "sourcedId", self.sourced_id
         if self.primary_org:
             yield "primaryOrg.sourcedId", self.primary_org.sourced_id
@@ -40,7 +40,7 @@ class Fragment(SentRecord, frozen=True, kw_only=True):
     roles: list[Role] | UnsetType = UNSET
     demographics: Demographics | UnsetType = UNSET
 
-    def ids(self) -> Iterator[tuple[str, str]]:
+    def _ids(self) -> Iterator[tuple[str, str]]:
         yield "sourcedId", self.sourced_id
         yield from role_ids(self.roles or ())
 
