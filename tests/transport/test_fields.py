@@ -29,9 +29,16 @@ def test_bytes_that_are_no_text_are_kept() -> None:
     assert Fields(RAW)["date"] == "\xfc\udcff"
 
 
-def test_each_name_counts_once_and_in_its_order() -> None:
-    assert list(Fields(RAW)) == ["retry-after", "x-a", "date"]
-    assert len(Fields(RAW)) == 3
+def test_all_of_one_name_are_found() -> None:
+    assert Fields(RAW).getall("X-A", []) == ["1", "2"]
+    assert Fields(RAW).getall("X-B", []) == []
+
+
+def test_fields_come_in_their_order_as_they_were_written() -> None:
+    once = Fields([*RAW[:2], RAW[3]])
+
+    assert list(once) == ["Retry-After", "X-A", "Date"]
+    assert len(once) == 3
     assert dict(Fields([])) == {}
 
 

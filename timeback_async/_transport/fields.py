@@ -1,30 +1,40 @@
-"""Show the header fields of an answer as a mapping, without building one."""
+"""Show the header fields of an answer as a mapping, made when somebody looks at them."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from multidict import CIMultiDict
 
 __all__ = ["Fields"]
 
 
 class Fields(Mapping[str, str]):
-    """Header fields as they came; a lookup ignores case, and finds the first of several.
-
-    Most answers are asked for one field or none, so that a search is cheaper than a dictionary.
-    """
-
-    __slots__ = ("_raw",)
+    """Header fields, as in aiohttp: a lookup ignores case, and finds the first of one name."""
 
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
         self._raw = raw
 
+    @cached_property
+    def _fields(self) -> CIMultiDict[str]:
+        return CIMultiDict((_text(name), _text(value.rstrip(b" \t"))) for name, value in self._raw)
+
     def __getitem__(self, name: str) -> str:
-        wanted = name.lower().encode("utf-8", "surrogateescape")
-        for field, value in self._raw:
-            if field.lower() == wanted:
-                return value.rstrip(b" \t").decode("utf-8", "surrogateescape")
-        raise KeyError(name)
+        return self._fields[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._fields.get(name, default)
+
+    def getall(self, name: str, default: Any) -> Any:
+        """Return all values of one name, or the default."""
+        return self._fields.getall(name, default)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(field.decode("latin-1").lower() for field, _ in self._raw))
+        return iter(self._fields)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(self._fields)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
