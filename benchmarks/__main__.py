@@ -24,6 +24,7 @@ BENCHMARKS = {
     "throttled": "throttled:run",
     "goodput": "goodput:run",
     "roster": "roster:run",
+    "night": "night:run",
 }
 README = measure.ROOT / "README.md"
 

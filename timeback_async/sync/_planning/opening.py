@@ -43,6 +43,19 @@ SCHEMA = (
     f"PRAGMA user_version={VERSION}",
 )
 
+# What the files were like when all of it was saved. Whoever changes a record, even an earlier
+# version that knows nothing of this, takes away its head: then everything is read again.
+NIGHT = (
+    "CREATE TABLE IF NOT EXISTS night (part TEXT, content BLOB)",
+    "CREATE TABLE IF NOT EXISTS night_head (content BLOB)",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_outcome AFTER INSERT ON outcomes
+       BEGIN DELETE FROM night_head; END""",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_change AFTER UPDATE ON records
+       BEGIN DELETE FROM night_head; END""",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_removal AFTER DELETE ON records
+       BEGIN DELETE FROM night_head; END""",
+)
+
 
 def make_private(path: Path, *, create: bool) -> None:
     """Make the file readable by its owner alone; SQLite would let everybody read it.
@@ -74,6 +87,8 @@ def connected(path: Path) -> sqlite3.Connection:
     try:
         _make(db)
         _check(db, path)
+        for statement in NIGHT:  # states of earlier versions have none of it
+            db.execute(statement)
     except BaseException:
         db.close()
         raise
