@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from tests.support.amounts import amount
 from tests.support.config import config
 from tests.support.nights import Server, history
-from tests.support.rosters import adult, child, folder, org, role, school
+from tests.support.rosters import adult, child, csv_text, folder, org, role, school
 from timeback_async import TimebackSession
-from timeback_async.errors import SessionError
+from timeback_async.errors import ConfigError, SessionError
 from timeback_async.sync import Finding, Plan, ReadOptions, Roster, State, plan, read_roster, run
-from timeback_async.sync._reading import comparison, matching, night, prints
+from timeback_async.sync._reading import comparison, matching, memory, night, prints, text
+from timeback_async.sync._reading.files import DataFile
+from timeback_async.sync._reading.tables import Table
 
 HISTORIES = amount(12, long=5_000)
 DAY = date(2026, 9, 1)
@@ -28,8 +31,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a file of some lines have several groups, and more lines than memory holds at once."""
     for module in (comparison, matching, night, prints):
         monkeypatch.setattr(module, "LINES_IN_GROUP", 8)
+    monkeypatch.setattr(memory, "NUMBERS_IN_GROUP", 4)
+    monkeypatch.setattr(text, "LETTERS_AT_ONCE", 400)
     monkeypatch.setattr(matching, "LINES_AHEAD", 16)
-    monkeypatch.setattr(matching, "MOST_WAITING", 24)
+    monkeypatch.setattr(matching, "MOST_WAITING", 48)
 
 
 class Nights:
@@ -234,6 +239,94 @@ def test_many_changes_read_everything(nights: Nights, monkeypatch: pytest.Monkey
     assert nights.sync(school(*FAMILY, *others)) == (0, {"update": 10}, 5)
 
 
+def test_many_changes_far_apart_read_everything(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "MOST_CHANGED", 3)
+    nights.sync(school(*(child(f"s-{n}") for n in range(90))))
+
+    assert nights.sync(school(*(child(f"s-{n}", grades="06") for n in range(90))))[0] == 0
+
+
+@pytest.mark.parametrize(("moved", "least", "most"), [(8, 80, 90), (60, 0, 40)])
+def test_lines_that_have_moved_far_are_read(
+    nights: Nights, moved: int, least: int, most: int
+) -> None:
+    people = [child(f"s-{n}") for n in range(90)]
+    nights.sync(school(*people))
+
+    still, actions, unchanged = nights.sync(school(*people[moved:], *people[:moved]))
+
+    assert least <= still <= most
+    assert (actions, unchanged) == ({}, 90)
+
+
+def test_a_finding_about_all_rows_of_a_file_is_made_of_all(nights: Nights) -> None:
+    births = [{"sourcedId": f"s-{n}", "birthDate": "12/25/2010"} for n in (1, 2)]
+    files = school(*FAMILY, demographics=births)
+
+    for _ in range(2):
+        assert nights.sync(files, date_format="%d/%m/%Y")[0] == 0
+        assert "dates-swapped" in {each.code for each in nights.found}
+
+
+def test_the_end_of_a_file_and_a_row_of_nobody_cost_those_alone(nights: Nights) -> None:
+    people = [child(f"s-{n}") for n in range(90)]
+    nights.sync(school(*people))
+
+    still, _, unchanged = nights.sync(school(*people[:20], child("")))
+
+    assert (still, unchanged) == (20, 20)
+    assert len([each for each in nights.found if each.code == "absence-doubtful"]) == 70
+
+
+def test_findings_about_rows_that_are_left_out_do_not_pile_up(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(night, "MOST_FOUND", 2)
+    people = [child(f"s-{n}", familyName="" if n % 2 else "=&amp;") for n in range(20)]
+    ids = [child("\x01") for _ in range(9)]
+
+    for _ in range(2):
+        nights.sync(school(*people, *ids, *FAMILY))
+
+    assert len([each for each in nights.found if each.code == "id-damaged"]) == 9
+
+
+def test_a_roles_row_of_nobody_is_remembered_of_nobody(nights: Nights) -> None:
+    people = [{**child(f"s-{n}"), "role": ""} for n in range(9)]
+    roles = [*(role(f"s-{n}") for n in range(9)), role("")]
+    files = school(*people, version="1.2", roles=roles)
+    nights.sync(files)
+
+    assert nights.sync(files)[0] == 0
+
+
+def test_somebody_with_a_name_of_another_is_found(nights: Nights) -> None:
+    nights.sync(
+        school(*FAMILY, *(child(f"s-{n}", userMasterIdentifier=f"m-{n}") for n in range(30)))
+    )
+    more = [child(f"s-{n}", userMasterIdentifier=f"m-{n % 30}") for n in range(31)]
+
+    nights.sync(school(*FAMILY, *more))
+
+    assert [each.detail for each in nights.found if each.code == "same-person"] == [
+        "s-0 and 1 more"
+    ]
+
+
+def test_a_state_of_an_earlier_version_is_read_and_remembers_from_then_on(nights: Nights) -> None:
+    files = school(*FAMILY)
+    nights.sync(files)
+    nights.change(
+        "DROP TABLE night; DROP TABLE night_head; DROP TRIGGER night_ends_with_outcome;"
+        "DROP TRIGGER night_ends_with_change; DROP TRIGGER night_ends_with_removal"
+    )
+
+    assert nights.sync(files) == (0, {}, 5)
+    assert nights.sync(files) == (5, {}, 5)
+
+
 def test_many_people_to_be_read_again_are_not_remembered(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +435,15 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(
     nights.sync(files)
 
     assert nights.sync(files)[0] == 5
+
+
+def test_a_file_that_has_grown_since_it_was_compared_is_refused(nights: Nights) -> None:
+    users = folder(nights.path / "users", {"users.csv": csv_text(FAMILY)}) / "users.csv"
+    table = Table(DataFile("users.csv", ".csv", partial(users.open, "rb")), None)
+    table.wanted = bytearray(b"\0\0\1")
+
+    with pytest.raises(ConfigError, match="was changed while it was read"):
+        list(table.rows())
 
 
 @pytest.mark.parametrize("ids", ["hashed", "plain"])

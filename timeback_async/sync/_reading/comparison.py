@@ -13,8 +13,7 @@ Anything uncertain makes a person a changed one, and anything that concerns ever
 whole roster be read.
 """
 
-import sys
-from array import array
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -240,9 +239,7 @@ def digests_of(memory: Memory, texts: Iterable[str]) -> list[bytes]:
     return memory.hashes_of(text.encode(errors="surrogatepass") for text in texts)
 
 
-def numbers_of(memory: Memory, texts: Iterable[str]) -> "array[int]":
+def numbers_of(memory: Memory, texts: Iterable[str]) -> Sequence[int]:
     """Return a number for each text; that of a sourcedId stands for the person."""
-    found = array("Q", b"".join(digests_of(memory, texts)))[::2]
-    if sys.byteorder == "little":
-        found.byteswap()
-    return found
+    digests = digests_of(memory, texts)
+    return struct.unpack(f">{len(digests) * 2}Q", b"".join(digests))[::2]

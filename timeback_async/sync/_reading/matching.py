@@ -97,8 +97,6 @@ class Matching:
 
     def _take(self, digests: Sequence[bytes], known: Sequence[Known]) -> None:
         """Take some lines with what is known of each."""
-        if not known:
-            return
         owners, marks, turns = map(list, zip(*known, strict=True))
         if any(turns):
             due = (owner for owner, _, turn in known if 0 < turn <= self._today)
