@@ -95,7 +95,8 @@ class Night:
             for rows in files:
                 self._choose(comparison, rows)
         for rows in files:
-            book = self._books[rows.file] = _Book(self._database, rows.file, self._memory)
+            book = _Book(self._database, rows.file, self._memory, self.doubt)
+            self._books[rows.file] = book
             rows.table.watch = book.read
         self._findings.watch = self._watch
 
@@ -155,12 +156,10 @@ class Night:
         found = self._found.pop((file, line), _NOTHING)
         if sourced_id is None:
             return
-        owner, mark = self._owner_of(sourced_id), UNMARKED
+        mark = UNMARKED
         if found is not None and "status" not in row and kind in KINDS:
             mark = self._mark((kind, tuple(found)))
-        if mark == UNMARKED:
-            self.doubt(owner)
-        self._books[file].put(line, owner, mark, turn)
+        self._books[file].put(line, sourced_id, mark, turn)
         if len(self._found) > MOST_FOUND:  # of rows that are left out
             self._found = {key: each for key, each in self._found.items() if key > (file, line)}
 
@@ -271,12 +270,21 @@ class Night:
 class _Book:
     """The prints of one file while it is read.
 
+    Args:
+        database: Takes them.
+        file: The file's name.
+        memory: Makes digests.
+        doubt: Takes the owner of each line that has no mark.
+
     Attributes:
         last: The last line that was read; 0 if none was.
     """
 
-    def __init__(self, database: RosterDatabase, file: str, memory: Memory) -> None:
-        self._database, self._file, self._memory = database, file, memory
+    def __init__(
+        self, database: RosterDatabase, file: str, memory: Memory, doubt: Callable[[int], None]
+    ) -> None:
+        self._database, self._file, self._memory, self._doubt = database, file, memory, doubt
+        self._unwritten: list[tuple[int, str, int, int]] = []
         self._groups: dict[int, Prints] = {}  # the one that was used last comes last
         self._number = -1  # of that
         self.last = 0
@@ -302,10 +310,20 @@ class _Book:
         place = line % LINES_IN_GROUP * DIGEST_SIZE
         self._group(line // LINES_IN_GROUP).digests[place : place + len(digests)] = digests
 
-    def put(self, line: int, owner: int, mark: int, turn: int) -> None:
+    def put(self, line: int, sourced_id: str, mark: int, turn: int) -> None:
         """Note what became of a line."""
-        group, place = self._group(line // LINES_IN_GROUP), line % LINES_IN_GROUP
-        group.owners[place], group.marks[place], group.turns[place] = owner, mark, turn
+        self._unwritten.append((line, sourced_id, mark, turn))
+        if len(self._unwritten) == ROWS_AT_ONCE:
+            self._put_all()
+
+    def _put_all(self) -> None:
+        owners = numbers_of(self._memory, (own for _, own, _, _ in self._unwritten))
+        for (line, _, mark, turn), owner in zip(self._unwritten, owners, strict=True):
+            group, place = self._group(line // LINES_IN_GROUP), line % LINES_IN_GROUP
+            group.owners[place], group.marks[place], group.turns[place] = owner, mark, turn
+            if mark == UNMARKED:
+                self._doubt(owner)
+        self._unwritten.clear()
 
     def _group(self, number: int) -> Prints:
         if number == self._number:
@@ -321,6 +339,7 @@ class _Book:
 
     def close(self) -> None:
         """Write what is not written."""
+        self._put_all()
         for number in [*self._groups]:
             self._write(number)
         self._number = -1
