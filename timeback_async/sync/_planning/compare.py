@@ -73,6 +73,7 @@ def plan(
         )
     roster.begin_planning()
     with writing(), roster.database.lock, state.lock:
+        state.settle()
         planner = _Planner(Plan(roster, state), removals, deactivate_absent, unlink_absent, resend)
         planner.compare()
         planner.judge_absence()

@@ -18,7 +18,15 @@ from ...errors import ConfigError
 from .entry import Entry
 from .keys import Keys
 
-__all__ = ["connected", "explained", "get_fact", "make_private", "owner_facts", "set_facts"]
+__all__ = [
+    "NIGHT",
+    "connected",
+    "explained",
+    "get_fact",
+    "make_private",
+    "owner_facts",
+    "set_facts",
+]
 
 APPLICATION_ID = 0x54424153  # "TBAS"
 VERSION = 2
@@ -43,8 +51,9 @@ SCHEMA = (
     f"PRAGMA user_version={VERSION}",
 )
 
-# What the files were like when all of it was saved. Whoever changes a record, even an earlier
-# version that knows nothing of this, takes away its head: then everything is read again.
+# What the files were like when all of it was saved; made when it is remembered. Whoever changes a
+# record, even an earlier version that knows nothing of this, takes away its head: then everything
+# is read again.
 NIGHT = (
     "CREATE TABLE IF NOT EXISTS night (part TEXT, content BLOB)",
     "CREATE TABLE IF NOT EXISTS night_head (content BLOB)",
@@ -87,8 +96,6 @@ def connected(path: Path) -> sqlite3.Connection:
     try:
         _make(db)
         _check(db, path)
-        for statement in NIGHT:  # states of earlier versions have none of it
-            db.execute(statement)
     except BaseException:
         db.close()
         raise

@@ -24,7 +24,7 @@ from .._reading.memory import HEAD
 from .._reading.roster import BORROWING
 from .entry import REMOVED_OUTCOMES, Entry, Group, entry_of
 from .keys import Ids, Keys
-from .opening import connected, explained, get_fact, make_private, owner_facts, set_facts
+from .opening import NIGHT, connected, explained, get_fact, make_private, owner_facts, set_facts
 
 __all__ = ["State", "StateError"]
 
@@ -320,6 +320,9 @@ class State(Closing):
         Raises:
             ValueError: It is damaged.
         """
+        query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'night_head')"
+        if not self._db.execute(query).fetchone()[0]:
+            return None
         found = self._db.execute("SELECT content FROM night_head").fetchone()
         return found and self._unsealed(HEAD, found[0])
 
@@ -347,6 +350,8 @@ class State(Closing):
         """
         with self._together():
             self._fold()
+            for statement in NIGHT:
+                self._db.execute(statement)
             last = self._db.execute("SELECT coalesce(max(rowid), 0) FROM night").fetchone()
             self._db.execute("DELETE FROM night_head")
             for part, content in parts:

@@ -53,7 +53,7 @@ class Comparison:
         changed: The changed people.
         near: Those near to them.
         still: How many people are still, by their kind, and their links as "agent".
-        last: The last line of each file.
+        last: The last line of each file, by its name from run to run.
     """
 
     def __init__(self, database: RosterDatabase, memory: Memory, head: Head, today: int) -> None:
@@ -66,7 +66,7 @@ class Comparison:
     def is_useful(self, files: Sequence[Rows], digests: Mapping[str, bytes]) -> bool:
         """Find who has changed, and who is near; return False if everybody has to be read."""
         for rows in files:
-            self._match(rows, is_same=digests[rows.file] == self.head.files[rows.file][0])
+            self._match(rows, is_same=digests[rows.name] == self.head.files[rows.name][0])
             if len(self.changed) > MOST_CHANGED:
                 return False
         names: set[int] = set()
@@ -87,22 +87,22 @@ class Comparison:
             number += 1
 
         matching = Matching(table.first, self.changed, self.near, self._today, put)
-        known = map(Prints.unpacked, self._groups(lines_of(file)))
+        known = map(Prints.unpacked, self._groups(lines_of(rows.name)))
         if is_same:
             matching.take_all(known)
-            self.last[file] = self.head.files[file][1]
+            self.last[rows.name] = self.head.files[rows.name][1]
         else:
             lines = ((number, digests_of(self._memory, some)) for number, some in table.lines())
             matching.take(lines, known, MOST_CHANGED)
         matching.close()
         if not is_same:
-            self.last[file] = len(matching.wanted) - 1
+            self.last[rows.name] = len(matching.wanted) - 1
         self._want(rows, matching.wanted)
 
     def _want(self, rows: Rows, wanted: bytearray) -> None:
         """Set which lines of a file are to be read."""
         first = rows.table.first
-        rows.table.wanted = bytearray(first) + wanted[first : self.last[rows.file] + 1]
+        rows.table.wanted = bytearray(first) + wanted[first : self.last[rows.name] + 1]
 
     def _is_read(self, rows: Rows, names: set[int]) -> bool:
         """Read the lines of a file that are not known; return False if they concern everybody.

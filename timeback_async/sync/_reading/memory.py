@@ -40,7 +40,7 @@ class Head(msgspec.Struct, frozen=True):
         context: Differs if the same lines may say something else.
         day: The day of that night, as `date.toordinal` counts it.
         found: What was made of lines; a line's mark is the place in this list, from 1.
-        files: Digest and last line of each file.
+        files: Digest and last line of each file, by its name from run to run.
         parts: How many groups each part has.
     """
 

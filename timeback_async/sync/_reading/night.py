@@ -71,18 +71,17 @@ class Night:
 
     # -- before anything is read
 
-    def begin(self, files: Sequence[Rows], others: Sequence[DataFile], facts: bytes) -> None:
+    def begin(self, files: Sequence[Rows], others: Mapping[str, DataFile], facts: bytes) -> None:
         """Compare the files with last night's, and choose the lines that have to be read.
 
         Args:
             files: Those of people and of what is said of them.
-            others: Those of which every line concerns everybody.
+            others: Those of which every line concerns everybody, by their names from run to run.
             facts: Whatever else decides what the lines say.
         """
-        self._data = {rows.file: rows.table.file for rows in files}
-        self._data |= {file.name: file for file in others}
+        self._data = {rows.name: rows.table.file for rows in files} | dict(others)
         self._digests = {name: _digest(file) for name, file in self._data.items()}
-        context = b"".join([facts, *(self._digests[file.name] for file in others)])
+        context = b"".join([facts, *map(self._digests.__getitem__, others)])
         (self._context,) = self._memory.hashes_of([context])
         comparison = self._compared(files)
         if comparison is None:
@@ -95,7 +94,7 @@ class Night:
             for rows in files:
                 self._choose(comparison, rows)
         for rows in files:
-            book = _Book(self._database, rows.file, self._memory, self.doubt)
+            book = _Book(self._database, rows, self._memory, self.doubt)
             self._books[rows.file] = book
             rows.table.watch = book.read
         self._findings.watch = self._watch
@@ -211,9 +210,9 @@ class Night:
             assert packed is not None
             self.doubt(Prints.unpacked(packed).owners[line % LINES_IN_GROUP])
         self._late.clear()
+        unread = {book.name for book in self._books.values() if not book.last}
         for name, data in self._data.items():
-            is_read = name not in self._books or self._books[name].last
-            if is_read and _digest(data) != self._digests[name]:
+            if name not in unread and _digest(data) != self._digests[name]:
                 self._is_kept = False  # it was changed while it was read
 
     # -- once it is read
@@ -240,14 +239,15 @@ class Night:
             groups[part] += 1
             yield part, group
         before = self._comparison.last if self._comparison else {}
-        last = {name: max(book.last, before.get(name, 0)) for name, book in self._books.items()}
+        books = self._books.values()
+        last = {book.name: max(book.last, before.get(book.name, 0)) for book in books}
         files = {name: (digest, last.get(name, 0)) for name, digest in self._digests.items()}
         yield HEAD, Head(self._context, self._today, [*self._marks], files, groups).packed()
 
     def _groups(self) -> Iterator[tuple[str, bytes]]:
-        for file in self._books:
+        for file, book in self._books.items():
             for packed in self._database.prints(file):
-                yield lines_of(file), packed
+                yield lines_of(book.name), packed
         for part, found in (
             (LINKS, self._links()), (NAMES, self._names()), (OPEN, iter(self._open)),
         ):  # fmt: skip
@@ -272,18 +272,20 @@ class _Book:
 
     Args:
         database: Takes them.
-        file: The file's name.
+        rows: Those of the file.
         memory: Makes digests.
         doubt: Takes the owner of each line that has no mark.
 
     Attributes:
+        name: The name from run to run.
         last: The last line that was read; 0 if none was.
     """
 
     def __init__(
-        self, database: RosterDatabase, file: str, memory: Memory, doubt: Callable[[int], None]
+        self, database: RosterDatabase, rows: Rows, memory: Memory, doubt: Callable[[int], None]
     ) -> None:
-        self._database, self._file, self._memory, self._doubt = database, file, memory, doubt
+        self._database, self._memory, self._doubt = database, memory, doubt
+        self._file, self.name = rows.file, rows.name
         self._unwritten: list[tuple[int, str, int, int]] = []
         self._groups: dict[int, Prints] = {}  # the one that was used last comes last
         self._number = -1  # of that

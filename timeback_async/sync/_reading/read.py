@@ -1,7 +1,7 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -148,9 +148,10 @@ class _Reader:
 
         if self._since is not None:
             told = [rows for target in OWNERS for rows in opened(target, Findings())]
-            orgs = [files[stem] for stem in by_target.get("orgs", ())]
             if self._is_comparable(told) and "relationships" not in by_target:
-                self._roster.night = self._compared(self._since, told, orgs)
+                stems = [*by_target.get("orgs", ()), *({"manifest"} & files.keys())]
+                others = {stem: files[stem] for stem in stems}
+                self._roster.night = self._compared(self._since, told, others)
         # In this order: people need all that is before them.
         for target, read in (
             ("orgs", loader.read_orgs),
@@ -172,26 +173,28 @@ class _Reader:
     def _is_comparable(self, files: Sequence[Rows]) -> bool:
         """Whether lines of these files may stand for themselves."""
         # Not where a set holds changes alone, and so says little of what is there; where another
-        # file may say what somebody is who has no role; and in Parquet, which has no lines.
+        # file may say what somebody is who has no role; where two files say the same of people;
+        # and in Parquet, which has no lines.
         targets = [rows.layout.target for rows in files]
         gives_roles = {gives_role(rows) for rows in files if rows.layout.target == "users"}
         return (
             all(self._mode(target) == "bulk" for target in targets if target != "userprofiles")
             and len(gives_roles) == 1
             and all(rows.table.file.suffix == ".csv" for rows in files)
+            and all(targets.count(target) <= 1 for target in OWNERS if target != "users")
             and len({rows.file for rows in files}) == len(files)
         )
 
-    def _compared(self, since: Memory, files: Sequence[Rows], orgs: Sequence[DataFile]) -> Night:
+    def _compared(
+        self, since: Memory, files: Sequence[Rows], others: Mapping[str, DataFile]
+    ) -> Night:
         """Choose the rows that have to be read, and return what is known of the others."""
-        package, manifest = self._package, self._package.files.get("manifest")
+        # The names of files may hold the day; those in `Rows.name` stay the same.
         facts = [
-            __version__, sys.version, self._options.context(), package.prefix, package.is_alone,
-            [(rows.name, rows.file, rows.layout, rows.columns.places, rows.table.form)
-             for rows in files],
+            __version__, sys.version, self._options.context(), self._package.is_alone,
+            [(rows.name, rows.layout, rows.columns.places, rows.table.form) for rows in files],
         ]  # fmt: skip
         night = Night(self._roster.database, self._roster.findings, since, self._options.today)
-        others = orgs if manifest is None else [*orgs, manifest]
         night.begin(files, others, msgspec.json.encode(facts, order="sorted"))
         return night
 
