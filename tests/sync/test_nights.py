@@ -371,7 +371,7 @@ def test_many_people_to_be_read_again_are_not_remembered(
         "DELETE FROM records WHERE kind = 'user'",
         "INSERT INTO outcomes VALUES (x'')",
         "UPDATE night SET content = x'00' WHERE part = 'links'",
-        "UPDATE night SET content = zeroblob(100) WHERE part = 'lines users.csv'",
+        "UPDATE night SET content = zeroblob(100) WHERE part = 'lines users'",
         "DELETE FROM night WHERE part = 'links'",
         "UPDATE night_head SET content = zeroblob(50)",
     ],
