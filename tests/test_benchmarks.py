@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import measure
+from benchmarks import measure, night
 from benchmarks.contenders import CONTENDERS
 from benchmarks.samples import Sample
 
@@ -113,6 +113,14 @@ def test_the_lean_server_keeps_its_limit() -> None:
     assert sample.saved == 30
     assert sample.rejected > 0
     assert sample.attempts == sample.saved + sample.rejected
+
+
+def test_each_night_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(night, "SIZES", (300,))
+
+    result = night.run(rounds=1)
+
+    assert result.table.count("| 300 |") == 3 + (not measure.is_absent("polars"))
 
 
 @pytest.mark.parametrize("table", sorted(RESULTS.glob("*.md")), ids=lambda path: path.stem)
