@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import tracemalloc
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ class Nights:
     """A school that is synced night after night, as far as it has changed."""
 
     def __init__(self, path: Path) -> None:
+        path.mkdir(exist_ok=True)
         self.path, self.server = path, Server()
         self.state = path / "state.db"
         self.found: list[Finding] = []
@@ -219,6 +221,30 @@ def test_a_role_that_begins_makes_its_person_be_read(nights: Nights, day: date) 
     still, _, _ = nights.sync(files, day)
 
     assert still == (10 if day.month == 9 else 9)
+
+
+def test_memory_does_not_follow_the_number_of_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (comparison, matching, night, prints):
+        monkeypatch.setattr(module, "LINES_IN_GROUP", 256)
+    monkeypatch.setattr(memory, "NUMBERS_IN_GROUP", 256)
+    for module in (night, text):
+        monkeypatch.setattr(module, "BLOCK", 4096)
+    peaks = []
+    for number in (1200, 2400):
+        nights = Nights(tmp_path / str(number))
+        files = school(*(child(f"s-{n}") for n in range(number)))
+        nights.sync(files)
+        path, options = folder(tmp_path / f"{number}-again", files), ReadOptions(today=DAY)
+        with State(nights.state) as state:
+            tracemalloc.start()
+            with read_roster(path, options, since=state) as roster:
+                assert plan(roster, state).unchanged == number
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    assert peaks[1] - peaks[0] < 50_000, peaks  # a byte for each line, and the groups of a part
 
 
 # -- when everything is read
