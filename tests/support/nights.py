@@ -334,7 +334,8 @@ class School:
         own = self._own()
         if own in self.people:
             status = self.chance.choice(["", "active", "tobedeleted", "inactive", "odd"])
-            self.people[own] = self.people[own] | {"status": status}
+            day = self.chance.choice(["", "2026-01-01T00:00:00Z"])
+            self.people[own] = self.people[own] | {"status": status, "dateLastModified": day}
 
     def _profile(self) -> None:
         self.profiles[self._own()] = self.chance.choice(["profile", "other", ""])

@@ -199,6 +199,18 @@ def test_findings_of_what_is_not_read_are_made_again(nights: Nights) -> None:
     assert len(at_first) == 20
 
 
+@pytest.mark.parametrize(("version", "still"), [("", 15), ("1.1", 10)])
+def test_rows_that_make_a_file_look_like_a_delta_are_all_counted(
+    nights: Nights, version: str, still: int
+) -> None:
+    more = {"status": "active", "dateLastModified": "2026-01-01T00:00:00Z"}
+    people = [*(child(f"s-{n}") for n in range(10)), *(child(f"t-{n}", **more) for n in range(5))]
+    files = school(*people, version=version)
+    nights.sync(files)
+
+    assert nights.sync(files)[0] == still
+
+
 def test_more_kinds_of_findings_than_there_are_marks_are_made_again_too(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,7 +396,7 @@ def test_many_people_to_be_read_again_are_not_remembered(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(night, "MOST_CHANGED", 3)
-    files = school(*FAMILY, *(child(f"s-{n}", status="active") for n in range(10, 20)))
+    files = school(*FAMILY, *(child(f"s-{n}", status="inactive") for n in range(10, 20)))
     nights.sync(files)
 
     assert nights.sync(files)[0] == 0

@@ -24,6 +24,7 @@ from .values import UNREADABLE, day
 __all__ = ["Loader"]
 
 MAX_KNOWN_TURNS = 10_000
+DATED = "dated"  # a row that makes its file look like a delta: all of those are counted
 
 
 class Loader:
@@ -138,7 +139,10 @@ class Loader:
             has_all_roles=not source.is_delta or "roles" in self._roster.files,
         )
         self._people.append(PeopleFile(rows, mapper))
-        others, people = self._others(), _People(self._roster, rows, source, mapper)
+        others, people = (
+            self._others(),
+            _People(self._roster, rows, source, mapper, self._claims_bulk),
+        )
         dated, total = 0, rows.table.skipped
         for chunk in chunks(rows, ROWS_AT_ONCE):
             said = others.about(row.get("sourcedId") for _, row in chunk)
@@ -237,9 +241,12 @@ class Loader:
 class _People:
     """Maps rows of people, and writes the results in batches."""
 
-    def __init__(self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper) -> None:
+    def __init__(
+        self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper, claims_bulk: bool
+    ) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
         self._source, self._night = source, roster.night
+        self._claims_bulk = claims_bulk
         self._file, self._birth_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
@@ -259,7 +266,8 @@ class _People:
             ]
         self._identities += [(identity, sourced_id) for identity in identities_in(row)]
         if night is not None:
-            night.settle(self._file, line, row, sourced_id, person.kind)
+            is_counted = self._claims_bulk and "status" in row and "dateLastModified" in row
+            night.settle(self._file, line, row, sourced_id, DATED if is_counted else person.kind)
 
     def _agents(self, text: str, add: AddFinding) -> list[str]:
         def report(code: str) -> None:

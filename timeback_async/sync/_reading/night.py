@@ -156,7 +156,7 @@ class Night:
         if sourced_id is None:
             return
         mark = UNMARKED
-        if found is not None and "status" not in row and kind in KINDS:
+        if found is not None and row.get("status", "active") == "active" and kind in KINDS:
             mark = self._mark((kind, tuple(found)))
         self._books[file].put(line, sourced_id, mark, turn)
         if len(self._found) > MOST_FOUND:  # of rows that are left out
