@@ -21,6 +21,7 @@ TITLES = {
     "latency": "The share of the best possible rate",
     "scale": "Peak memory",
     "start": "The start",
+    "night": "A night, in times what the file alone takes",
     "codec": "Encoding and decoding",
 }
 LEGEND = """\

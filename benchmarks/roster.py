@@ -117,7 +117,7 @@ def main(step: str, users: str, url: str = "") -> None:
         Journal.add = lambda self, entry: None
     begun, at_first = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        with State(Path(folder) / "state.db") as state, read_roster(users) as roster:
+        with State(Path(folder) / "state.db") as state, read_roster(users, since=state) as roster:
             read = time.perf_counter()
             changes = plan(roster, state)
             compared = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import measure, pages, results
+from benchmarks import measure, night, pages, results
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Interval, Ratio
 from benchmarks.samples import Sample
@@ -223,3 +223,12 @@ def test_a_contender_saves_every_record_at_the_lean_server(lean: measure.Server,
     assert (sample.saved, sample.records, sample.contender) == (200, 200, name)
     assert sample.cpu > 0
     assert sample.peak > 1_000_000
+
+
+def test_each_night_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(night, "SIZES", (300,))
+
+    result = night.run(rounds=1)
+
+    assert result.table.count("| 300 |") == 3 + (not measure.is_absent("polars"))
+    assert len(result.ratios) == 3

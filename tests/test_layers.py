@@ -40,8 +40,9 @@ WINGS = [
     ("sync._reading", [
         "", "files", "codes", "findings", "gaps", "layout", "columns", "records", "values", "ids",
         "lists", "options", "reporter", "cells", "text", "parquet", "tables", "manifest", "orgs",
-        "alignment", "rows", "terms", "roles", "fields", "database", "people", "said", "roster",
-        "merging", "json_lines", "relatives", "load", "links", "read",
+        "alignment", "rows", "terms", "roles", "fields", "database", "people", "said", "prints",
+        "memory", "matching", "comparison", "night", "roster", "merging", "json_lines",
+        "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
         "", "entry", "keys", "tables", "opening", "state", "references", "plan", "removals",

@@ -185,12 +185,16 @@ class _Job:
         if dry_run:  # a dry run needs no credentials
             settings = {"client_id": "dry-run", "client_secret": "dry-run"}
         config = config_from_env(**settings)
-        take = None if findings is None else findings.add
-        reading = asyncio.to_thread(read_roster, self._path, self._options, on_finding=take)
-        with await reading as roster:
-            read = roster.count._asdict()
-            log.info("read %s: %s", roster.format, read, extra={"fields": read})
-            with _state(self._state_path, config, self._ids, dry_run) as state:
+        is_new = not self._state_path.exists()
+        with _state(self._state_path, config, self._ids, dry_run) as state:
+            try:
+                roster = await self._read(state, findings)
+            except BaseException:
+                if is_new:  # there has to be a roster before there is a state
+                    state.close()
+                    self._state_path.unlink(missing_ok=True)
+                raise
+            with roster:
                 changes, refusal = await self._planned(roster, state)
                 if findings is not None:  # whatever happens to the run now
                     findings.finish()
@@ -204,6 +208,17 @@ class _Job:
                     report.stopped = str(refusal or "")  # with the command's names of options
                     return Ended(report, refusal, _samples(changes))
                 return await self._carry_out(config, changes, failures)
+
+    async def _read(self, state: State, findings: FindingsFile | None) -> Roster:
+        """Return the roster; what has not changed since the last run is not read again."""
+        take = None if findings is None else findings.add
+        since = None if self._comparing.resend else state
+        roster = await asyncio.to_thread(
+            read_roster, self._path, self._options, on_finding=take, since=since
+        )
+        read = roster.count._asdict()
+        log.info("read %s: %s", roster.format, read, extra={"fields": read})
+        return roster
 
     async def _planned(self, roster: Roster, state: State) -> tuple[Plan, PlanRefusedError | None]:
         """Return the plan, and why it must not be carried out, if that is so."""

@@ -636,7 +636,7 @@ def test_a_roster_that_cannot_be_read_leaves_nothing_open(tmp_path: Path) -> Non
 def test_a_temporary_disk_that_is_full_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_database, "SCHEMA", f"PRAGMA max_page_count=20;{_database.SCHEMA}")
+    monkeypatch.setattr(_database, "SCHEMA", f"PRAGMA max_page_count=30;{_database.SCHEMA}")
     people = [child(f"s-{number}") for number in range(1000)]
 
     with pytest.raises(ConfigError, match=r"database or disk is full\); free disk space, or set"):

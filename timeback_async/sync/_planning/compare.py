@@ -5,9 +5,12 @@ file has to be a full set, and the number of removals is limited.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec import structs
 
+from ...errors import SessionError
 from .._reading.database import writing
 from .._reading.gaps import Gaps
 from .._reading.records import LinkRow
@@ -22,7 +25,8 @@ from .tables import Action, ChangeRow, Phase
 
 __all__ = ["plan"]
 
-ROWS_IN_MEMORY = 256  # before they are written
+ROWS_IN_MEMORY = 512  # before they are written
+MOST_KNOWN_GAPS = 1000
 
 
 def plan(
@@ -57,11 +61,19 @@ def plan(
         PlanRefusedError: More records would be removed than `max_removals` allows, or the ids seem
             to have changed; its `plan` is there to look at.
         ConfigError: `max_removals` is not a number or a share, or the disk is full.
-        SessionError: The roster has been planned before.
+        SessionError: The roster has been planned before; or not all of it was read, and `resend`
+            is asked for or the state is not the one, or no longer as it was.
     """
-    removals = Removals(max_removals, state.held())
+    removals = Removals(max_removals)
+    night = roster.night
+    if night is not None and night.changed is not None and (resend or not night.is_of(state)):
+        raise SessionError(
+            "the roster was read as far as it differs from what a state knew; read it again with "
+            f"{'since=None to resend it' if resend else 'this state as it is now'}"
+        )
     roster.begin_planning()
     with writing(), roster.database.lock, state.lock:
+        state.settle()
         planner = _Planner(Plan(roster, state), removals, deactivate_absent, unlink_absent, resend)
         planner.compare()
         planner.judge_absence()
@@ -103,13 +115,22 @@ class _Planner:
             source.is_delta for source in self._roster.sources.values()
         )
         self._is_blank = empty.state.is_blank()
-        self.known = 0
+        has_records = empty.state.has_records()
+        self._lookup = empty.state.lookup if has_records else lambda key: None
+        # Without them, nothing can be absent, and a delta alone asks what it has planned already.
+        self._is_present_asked = has_records or any(
+            source.mode == "delta" for source in self._roster.sources.values()
+        )
+        self._to_look_up = lru_cache(MOST_KNOWN_GAPS)(self._gaps_to_look_up)
+        self._night = empty.roster.night
+        self.known = self.plan.unchanged = self._night.still.total() if self._night else 0
         self._absent: Counter[Group] = Counter()
         self._by_name = {
             source.name: (file, source) for file, source in self._roster.sources.items()
         }
         self._present: list[tuple[str, str, bool]] = []
         self._changes: list[ChangeRow] = []
+        self._absent_keys: list[str] = []
 
     # -- what is in the files
 
@@ -125,9 +146,7 @@ class _Planner:
         sources = self._roster.sources
         for sourced_id, kind, status, file, line, body, gaps in self._database.people():
             key = id_of(sourced_id)
-            self._present.append((key, sourced_id, body is None))
-            if len(self._present) > ROWS_IN_MEMORY:
-                self._flush()
+            self._note_present(key, sourced_id, is_left_out=body is None)
             if body is None:
                 continue
             digest = hash_of(gaps + body)
@@ -136,7 +155,7 @@ class _Planner:
             if action is not None:
                 phase: Phase = "deactivations" if action == "deactivate" else "people"
                 if gaps:
-                    gaps = self._to_look_up(gaps, is_new=action == "create" and not source.is_delta)
+                    gaps = self._to_look_up(gaps, action == "create" and not source.is_delta)
                 self._add(
                     ChangeRow(
                         phase, action, kind, key, source.name, sourced_id, body, "", "", "", "",
@@ -144,7 +163,13 @@ class _Planner:
                     )
                 )  # fmt: skip
 
-    def _to_look_up(self, text: bytes, is_new: bool) -> bytes:
+    def _note_present(self, key: str, sourced_id: str = "", *, is_left_out: bool = False) -> None:
+        if self._is_present_asked:
+            self._present.append((key, sourced_id, is_left_out))
+        if len(self._present) + len(self._changes) > ROWS_IN_MEMORY:
+            self._flush()
+
+    def _gaps_to_look_up(self, text: bytes, is_new: bool) -> bytes:
         """Return the gaps that TimeBack may fill; it has nothing about a new person."""
         gaps = Gaps.from_json(text)
         if gaps.from_failure:
@@ -156,15 +181,13 @@ class _Planner:
     def _compare_links(self) -> None:
         for link in self._database.links():
             self._compare_link(link)
-            if len(self._present) > ROWS_IN_MEMORY:
-                self._flush()
 
     def _compare_link(self, link: LinkRow) -> None:
         student, user, agent_id, relation, file, line, gaps = link
         key = self._state.keys.id_of(link_id(student, user, agent_id))
-        self._present.append((key, "", False))
+        self._note_present(key)
         if gaps and not relation:  # it is hashed when it is known; one that was saved stays
-            digest = (self._state.lookup(key) or (None,))[0] or b""
+            digest = (self._lookup(key) or (None,))[0] or b""
         else:
             digest = self._state.keys.hash_of(relation.encode())
         source = self._roster.sources[file].name
@@ -187,14 +210,15 @@ class _Planner:
         id_of = self._state.keys.id_of
         for ref in self._database.unresolved():
             keys = [id_of(link_id(*pair)) for pair in (ref[:2], ref[1::-1])]
-            if ref.gaps or len(self._present) > ROWS_IN_MEMORY:
+            if ref.gaps:
                 self._flush()
             is_planned = ref.gaps and any(self._tables.present(key) for key in keys)
-            self._present += [(key, "", False) for key in keys]
+            for key in keys:
+                self._note_present(key)
             if not ref.gaps:
                 continue
             student, unknown = people_of(ref, self._state, is_blank=self._is_blank)
-            known = [self._state.lookup(key) for key in keys]
+            known = [self._lookup(key) for key in keys]
             if unknown and not any(found and found[1] == "saved" for found in known):
                 self._report("agent-unknown", ref.file, ref.line, "agentSourcedIds", unknown)
             elif student and not is_planned:
@@ -209,7 +233,7 @@ class _Planner:
         #   the file says it is deleted      -> deactivate
         #   it was never sent                -> create
         #   it was, even without an answer   -> update: it may be there all the same
-        known = self._state.lookup(key)
+        known = self._lookup(key)
         before, outcome, old_source = known or (None, "", "")
         self.known += known is not None
         if before == digest and outcome in ("saved", "deactivated") and not self._resend:
@@ -228,6 +252,8 @@ class _Planner:
     def _flush(self) -> None:
         self._tables.add_present(self._present)
         self._tables.add_changes(self._changes)
+        self._tables.add_absent(self._absent_keys)
+        self._absent_keys.clear()
         self._present.clear()
         self._changes.clear()
 
@@ -238,10 +264,11 @@ class _Planner:
         sources = self._by_name
         is_unreadable = any(source.unreadable for _, source in sources.values())
         self._report_limits()
-        for entry in self._state.entries():
+        for entry in self._entries():
             file, source = sources.get(entry.source, ("", None))
             if source is None or not self._is_absent(entry, source):
                 continue
+            self._note_absent(entry)
             self.plan.absent[entry.kind] += 1
             self._absent[Group(entry.source, entry.kind)] += 1
             # An absent record is removed, or a finding says why not:
@@ -258,9 +285,24 @@ class _Planner:
                 self._removals.count["people"] += 1
                 row = ChangeRow("deactivations", "deactivate", entry.kind, entry.id, entry.source)
                 self._add(row)
-            if len(self._changes) > ROWS_IN_MEMORY:
+            if len(self._absent_keys) > ROWS_IN_MEMORY:
                 self._flush()
         self._flush()
+
+    def _entries(self) -> Iterator[Entry]:
+        """Yield every record that may be absent: those who are still are there, and linked."""
+        night = self._night
+        if night is None or night.changed is None:
+            return self._state.entries()
+        return self._state.entries_of(night.changed)
+
+    def _note_absent(self, entry: Entry) -> None:
+        """Note that a record is absent; next night, its people have to be looked at again."""
+        self._absent_keys.append(entry.id)
+        if self._night is not None:
+            people = (entry.student, entry.user) if entry.kind == "agent" else (entry.id,)
+            for person in people:
+                self._night.doubt(self._state.keys.owner_of_key(person))
 
     def changed_ids(self) -> str:
         """Return how the ids seem to have changed, so that everybody would be sent anew; or ""."""

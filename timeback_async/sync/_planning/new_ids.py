@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .._reading.roster import Source
-from .entry import REMOVED_OUTCOMES, Group
+from .entry import Group
 from .id_forms import change_of_form, other_forms
 from .plan import Plan
 
@@ -122,9 +122,5 @@ class NewIds:
     def _is_absent(self, sourced_id: str, group: Group) -> bool:
         key = self._plan.state.id_of(sourced_id)
         known = self._plan.state.lookup(key)
-        return (
-            known is not None
-            and known[1] not in REMOVED_OUTCOMES
-            and known[2] == group.source
-            and self._plan.tables.present(key) is None
-        )
+        is_of_group = known is not None and known[2] == group.source
+        return is_of_group and self._plan.tables.is_absent(key)

@@ -18,7 +18,15 @@ from ...errors import ConfigError
 from .entry import Entry
 from .keys import Keys
 
-__all__ = ["connected", "explained", "get_fact", "make_private", "owner_facts", "set_facts"]
+__all__ = [
+    "NIGHT",
+    "connected",
+    "explained",
+    "get_fact",
+    "make_private",
+    "owner_facts",
+    "set_facts",
+]
 
 APPLICATION_ID = 0x54424153  # "TBAS"
 VERSION = 2
@@ -41,6 +49,20 @@ SCHEMA = (
     "CREATE TABLE outcomes (lines BLOB)",
     f"PRAGMA application_id={APPLICATION_ID}",
     f"PRAGMA user_version={VERSION}",
+)
+
+# What the files were like when all of it was saved; made when it is remembered. Whoever changes a
+# record, even an earlier version that knows nothing of this, takes away its head: then everything
+# is read again.
+NIGHT = (
+    "CREATE TABLE IF NOT EXISTS night (part TEXT, content BLOB)",
+    "CREATE TABLE IF NOT EXISTS night_head (content BLOB)",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_outcome AFTER INSERT ON outcomes
+       BEGIN DELETE FROM night_head; END""",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_change AFTER UPDATE ON records
+       BEGIN DELETE FROM night_head; END""",
+    """CREATE TRIGGER IF NOT EXISTS night_ends_with_removal AFTER DELETE ON records
+       BEGIN DELETE FROM night_head; END""",
 )
 
 

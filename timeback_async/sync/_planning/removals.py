@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 
 from ...errors import ConfigError
 from .._reading.roster import Roster
@@ -18,7 +17,6 @@ class Removals:
 
     Args:
         limit: The most of each: a number, or a share of the held ones, such as "5%".
-        held: How many records of each kind the server holds.
 
     Attributes:
         count: Removals of "people" and of "links" so far.
@@ -27,15 +25,11 @@ class Removals:
         ConfigError: The limit is not a number or a share.
     """
 
-    def __init__(self, limit: int | str, held: Mapping[str, int]) -> None:
+    def __init__(self, limit: int | str) -> None:
         match = _limit(str(limit))
         if match is None:
             raise ConfigError("max_removals: must be a number, or a share such as 5%")
-        number: float = int(match[1])
-        people, links = held.get("student", 0) + held.get("user", 0), held.get("agent", 0)
-        self._allowed = {"people": number, "links": number}
-        if match[2]:
-            self._allowed = {"people": people * number / 100, "links": links * number / 100}
+        self._number, self._is_share = int(match[1]), bool(match[2])
         self.count: Counter[str] = Counter()
 
     def refusal(self, roster: Roster, state: State, *, is_known: bool) -> str:
@@ -59,11 +53,19 @@ class Removals:
                 f"{state.path}: contains none of this roster's people, so everybody in it would "
                 "be removed. Nothing was sent. Is it the state of another roster?"
             )
+        allowed = self._allowed(state) if self.count else {}
         for what, number in self.count.items():
-            if number > self._allowed[what]:
+            if number > allowed[what]:
                 return (
                     f"max_removals: {number:,} {what} are no longer in the files and would be "
-                    f"removed, but only {int(self._allowed[what]):,} may be. Nothing was sent. Is "
+                    f"removed, but only {int(allowed[what]):,} may be. Nothing was sent. Is "
                     "the export complete?"
                 )
         return ""
+
+    def _allowed(self, state: State) -> dict[str, float]:
+        if not self._is_share:
+            return {"people": self._number, "links": self._number}
+        held = state.held()
+        people, links = held.get("student", 0) + held.get("user", 0), held.get("agent", 0)
+        return {"people": people * self._number / 100, "links": links * self._number / 100}

@@ -20,10 +20,11 @@ from typing import Any
 from ..._config import Config
 from ...errors import ConfigError
 from .._closing import Closing
+from .._reading.memory import HEAD
 from .._reading.roster import BORROWING
 from .entry import REMOVED_OUTCOMES, Entry, Group, entry_of
 from .keys import Ids, Keys
-from .opening import connected, explained, get_fact, make_private, owner_facts, set_facts
+from .opening import NIGHT, connected, explained, get_fact, make_private, owner_facts, set_facts
 
 __all__ = ["State", "StateError"]
 
@@ -31,6 +32,7 @@ IN_MEMORY = Path(":memory:")
 # Outcomes on their way to the records: sorting them by id first halves the time.
 UNSORTED = "CREATE TEMP TABLE unsorted AS SELECT * FROM records WHERE false"
 ROWS_AT_ONCE = 64  # in one statement: half the cost of one statement for each
+SEAL_SIZE = 16  # bytes, before each part of what is remembered
 ROW = f"({','.join('?' * len(Entry._fields))})"
 
 
@@ -59,6 +61,7 @@ class State(Closing):
         keys: How it keeps ids and hashes.
         lock: Held by the thread that uses the database.
         is_in_use: Whether a run writes to it.
+        changes: How often it was changed since it was opened, but for the outcomes of a run.
 
     Raises:
         ConfigError: It belongs to another endpoint or client, is in use, is damaged, was written
@@ -76,6 +79,7 @@ class State(Closing):
         self.path = IN_MEMORY if path is None else Path(path)
         self.lock = threading.RLock()
         self.is_in_use = False
+        self.changes = 0
         self._unwritten_owner: dict[str, str] = {}
         with explained(self.path):
             if path is not None:
@@ -95,7 +99,7 @@ class State(Closing):
         key, ids_before = self.meta("key"), self.meta("ids")
         if ids is None or ids == ids_before:
             return Keys(key, ids_before)
-        if self._db.execute("SELECT EXISTS (SELECT 1 FROM records)").fetchone()[0]:
+        if self.has_records():
             raise ConfigError(
                 f"{self.path}: keeps {ids_before} ids, which cannot change later; use another state"
             )
@@ -135,6 +139,14 @@ class State(Closing):
         """Return the hash of a record, which means nothing without this state's key."""
         return self.keys.hash_of(body)
 
+    def hashes_of(self, contents: Iterable[bytes]) -> list[bytes]:
+        """Return the hash of each of them, as `hash_of` does."""
+        return self.keys.hashes_of(contents)
+
+    def owner_of(self, sourced_id: str) -> int:
+        """Return the number that stands for a person in what is remembered of the files."""
+        return self.keys.owner_of(sourced_id)
+
     # -- what is known
 
     def meta(self, name: str) -> Any:
@@ -167,6 +179,29 @@ class State(Closing):
         """Yield what is known of every record."""
         self.settle()
         return map(Entry._make, self._db.execute("SELECT * FROM records ORDER BY kind, id"))
+
+    def entries_of(self, owners: Iterable[int]) -> Iterator[Entry]:
+        """Yield what is known of some people and their links, in the order of `entries`."""
+        self.settle()
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (owner TEXT PRIMARY KEY)")
+        self._db.execute("DELETE FROM wanted")
+        self._db.executemany("INSERT INTO wanted VALUES (?)", ((f"{one:016x}",) for one in owners))
+        owner = "substr({}, 1, 16)"
+        if self.ids == "plain":
+            self._db.create_function("owner", 1, self._owner_text, deterministic=True)
+            owner = "owner({})"
+        wanted = {name: f"{owner.format(name)} IN wanted" for name in ("id", "student", "user")}
+        query = f"""SELECT * FROM records WHERE CASE kind
+                    WHEN 'agent' THEN {wanted["student"]} OR {wanted["user"]}
+                    ELSE {wanted["id"]} END ORDER BY kind, id"""  # noqa: S608
+        return map(Entry._make, self._db.execute(query))
+
+    def _owner_text(self, key: str) -> str:
+        return f"{self.keys.owner_of_key(key):016x}"
+
+    def has_records(self) -> bool:
+        """Whether anything is known; outcomes since the last `settle` are not seen."""
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM records)").fetchone()[0])
 
     def count(self) -> dict[tuple[str, str], int]:
         """Return how many records there are of each kind and outcome."""
@@ -255,6 +290,7 @@ class State(Closing):
             StateError: The disk is full or has failed.
         """
         # A power cut may lose outcomes, but never the mark that one is unknown.
+        self.changes += 1
         with self._failing():
             self._db.execute("PRAGMA synchronous=FULL")
         with self._together():
@@ -276,6 +312,65 @@ class State(Closing):
             with self._together():
                 self._fold()
 
+    # -- what the files were like
+
+    def remembered_head(self) -> bytes | None:
+        """Return the head of what is remembered of the files; None if it no longer holds.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'night_head')"
+        if not self._db.execute(query).fetchone()[0]:
+            return None
+        found = self._db.execute("SELECT content FROM night_head").fetchone()
+        return found and self._unsealed(HEAD, found[0])
+
+    def remembered(self, part: str) -> Iterator[bytes]:
+        """Yield the groups of one part, in their order.
+
+        Raises:
+            ValueError: One of them is damaged.
+        """
+        query = "SELECT rowid FROM night WHERE part = ? ORDER BY rowid"
+        for place in self._db.execute(query, (part,)).fetchall():
+            query = "SELECT content FROM night WHERE rowid = ?"
+            (content,) = self._db.execute(query, place).fetchone()
+            yield self._unsealed(part, content)
+
+    def remember(self, parts: Iterable[tuple[str, bytes]]) -> None:
+        """Remember what the files were like, now that all of their records are settled.
+
+        Args:
+            parts: Names and groups; the head comes last, and without it nothing is remembered.
+                What was remembered before can be read meanwhile.
+
+        Raises:
+            StateError: The disk is full or has failed.
+        """
+        with self._together():
+            self._fold()
+            for statement in NIGHT:
+                self._db.execute(statement)
+            last = self._db.execute("SELECT coalesce(max(rowid), 0) FROM night").fetchone()
+            self._db.execute("DELETE FROM night_head")
+            for part, content in parts:
+                sealed = self._seal(part, content) + content
+                if part == HEAD:
+                    self._db.execute("INSERT INTO night_head VALUES (?)", (sealed,))
+                else:
+                    self._db.execute("INSERT INTO night VALUES (?,?)", (part, sealed))
+            self._db.execute("DELETE FROM night WHERE rowid <= ?", last)
+
+    def _seal(self, part: str, content: bytes) -> bytes:
+        return self.hash_of(part.encode() + b"\n" + content)
+
+    def _unsealed(self, part: str, sealed: bytes) -> bytes:
+        seal, content = sealed[:SEAL_SIZE], sealed[SEAL_SIZE:]
+        if self._seal(part, content) != seal:
+            raise ValueError(f"{part}: is damaged")
+        return content
+
     def note(self, **facts: Any) -> None:
         """Write facts about the state as a whole.
 
@@ -292,6 +387,7 @@ class State(Closing):
             StateError: The disk is full or has failed.
         """
         count = 0
+        self.changes += 1
         with self._together():
             self._fold()
             for key in map(self.id_of, sourced_ids):

@@ -64,6 +64,7 @@ CREATE TABLE changes (
     student TEXT, user TEXT, agent_id TEXT, relation TEXT, hash BLOB, file TEXT, line INT, gaps BLOB
 );
 CREATE TABLE changed_source (source TEXT, key TEXT);
+CREATE TABLE absent (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE present (key TEXT PRIMARY KEY, id TEXT, is_left_out INT) WITHOUT ROWID;
 """
 
@@ -91,6 +92,15 @@ class PlanTables:
     def add_present(self, rows: Iterable[tuple[str, str, bool]]) -> None:
         """Add records of the files, the fields of `Present`; the first one of a key counts."""
         self._db.executemany("INSERT OR IGNORE INTO present VALUES (?,?,?)", rows)
+
+    def add_absent(self, keys: Iterable[str]) -> None:
+        """Add records that the files no longer hold."""
+        self._db.executemany("INSERT INTO absent VALUES (?)", ((key,) for key in keys))
+
+    def is_absent(self, key: str) -> bool:
+        """Whether `add_absent` was given a key."""
+        query = "SELECT EXISTS (SELECT 1 FROM absent WHERE key = ?)"
+        return bool(self._db.execute(query, (key,)).fetchone()[0])
 
     def add_changed_source(self, source: str, key: str) -> None:
         """Add an unchanged record that comes from another file than before."""

@@ -59,6 +59,7 @@ CREATE TABLE repeated_rows (
     id TEXT, file TEXT, line INT, cells BLOB, PRIMARY KEY (id, file, line)
 ) WITHOUT ROWID;
 CREATE TABLE fragments (id TEXT PRIMARY KEY, of TEXT, line INT);
+CREATE TABLE prints (file TEXT, number INT, prints BLOB, PRIMARY KEY (file, number));
 CREATE TABLE left_out (file TEXT, line INT, field TEXT, reason TEXT, text BLOB);
 CREATE INDEX left_out_place ON left_out (file, line);
 CREATE TABLE links (
@@ -276,6 +277,29 @@ class RosterDatabase:
     def _exists(self, query: str, values: Sequence[object] = ()) -> bool:
         return bool(self.connection.execute(f"SELECT EXISTS ({query})", values).fetchone()[0])
 
+    # -- what is known of the lines of the files
+
+    def put_prints(self, file: str, number: int, prints: bytes) -> None:
+        """Add the prints of one group of lines, or replace them."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO prints VALUES (?,?,?)", (file, number, prints)
+        )
+
+    def print_group(self, file: str, number: int) -> bytes | None:
+        """Return the prints of one group of lines, or None."""
+        query = "SELECT prints FROM prints WHERE (file, number) = (?,?)"
+        found: tuple[bytes] | None = self.connection.execute(query, (file, number)).fetchone()
+        return found and found[0]
+
+    def prints(self, file: str) -> Iterator[bytes]:
+        """Yield the prints of a file, in its order."""
+        query = "SELECT prints FROM prints WHERE file = ? ORDER BY number"
+        return (prints for (prints,) in self.connection.execute(query, (file,)))
+
+    def forget_prints(self) -> None:
+        """Delete all of them."""
+        self.connection.execute("DELETE FROM prints")
+
     # -- what shows only when all files are read
 
     def index_people(self) -> None:
@@ -385,6 +409,25 @@ class RosterDatabase:
                      GROUP BY {value} HAVING min({person}) < max({person}))
                     GROUP BY {value}"""  # noqa: S608
         return self.connection.execute(query)
+
+    def sharing(self) -> Iterator[str]:
+        """Yield everybody who has a username or an identifier of somebody else."""
+        for table, value, person in (
+            ("people", "username", "id"),
+            ("identities", "identity", "person"),
+        ):
+            query = f"""SELECT {person} FROM {table} WHERE {value} IN
+                        (SELECT {value} FROM {table} WHERE {value} <> ''
+                         GROUP BY {value} HAVING min({person}) < max({person}))"""  # noqa: S608
+            for (one,) in self.connection.execute(query):
+                yield one
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield usernames and identifiers, marked as `identity.names_in` marks them, and whose."""
+        return self.connection.execute(
+            """SELECT 'u' || username, id FROM people WHERE username <> ''
+               UNION ALL SELECT 'i' || identity, person FROM identities"""
+        )
 
     def contradicting_relations(self) -> Iterator[tuple[str, int, str]]:
         """Yield file, line and agent for each pair of people with several written relations."""

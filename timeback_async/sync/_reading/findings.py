@@ -14,6 +14,7 @@ from .codes import CODES, RANK, SEVERITIES, Severity
 __all__ = ["Cause", "Finding", "Findings"]
 
 MAX_EXAMPLES = 1000
+Watch = Callable[[str, Severity, str, int, str, str], None]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -110,6 +111,10 @@ class Findings:
         on_error: Called with every finding that leaves something out.
         on_finding: Called with every finding; None for nothing.
         accepted: Codes of findings that are known and accepted.
+
+    Attributes:
+        watch: Called with everything of each finding as well: code, severity, file, line, field
+            and detail; None for nothing.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class Findings:
     ) -> None:
         self._strict, self._on_error, self._on_finding = strict, on_error, on_finding
         self._accepted = frozenset(accepted)
+        self.watch: Watch | None = None
         self._causes: dict[tuple[str, str, str], Cause] = {}
 
     def add(
@@ -143,6 +149,8 @@ class Findings:
                 self._on_error(finding)
             if self._on_finding is not None:
                 self._on_finding(finding)
+        if self.watch is not None:
+            self.watch(code, cause.severity, file, line, field, detail)
         return cause.severity
 
     @property

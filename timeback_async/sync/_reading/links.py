@@ -23,6 +23,7 @@ class LinkBuilder:
         self._roster, self._relationship = roster, relationship
         self._database, self._report = roster.database, roster.findings.add
         self._dropped = self._repeated = 0
+        self._is_name_shared = False
 
     def finish(self) -> None:
         """Report duplicates and strays, make links of references, and count everything."""
@@ -32,6 +33,13 @@ class LinkBuilder:
         self._find_same_people()
         self._link()
         students, users, links, left_out = self._database.totals()
+        if (night := self._roster.night) is not None:
+            if self._is_name_shared:
+                night.doubt_people(self._database.sharing())
+            night.finish()
+            students += night.still["student"]
+            users += night.still["user"]
+            links += night.still["agent"]
         rows, repeated, left_out = 0, self._repeated, left_out + self._dropped
         for source in self._roster.each_source():
             rows += source.rows
@@ -77,6 +85,7 @@ class LinkBuilder:
             ("userIds", self._database.shared_identities()),
         ):
             for sourced_id, count in found:
+                self._is_name_shared = True
                 more = f"{sourced_id} and {count - 1} more"
                 self._report("same-person", field=field, detail=more)
 
@@ -89,6 +98,8 @@ class LinkBuilder:
             self._database.add_unresolved(map(self._unresolved, chunk))
             for each in chunk:
                 self._report_hindrance(each)
+                if self._roster.night is not None:
+                    self._roster.night.doubt_people((each.person, each.agent))
 
     def _is_open(self, reference: HinderedReference) -> bool:
         """Whether a changes-only file names somebody whom it does not hold."""

@@ -1,10 +1,13 @@
 """Bring the rows of each kind of file into a roster."""
 
-from collections.abc import Callable, Sequence
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from .codes import Severity
+from .comparison import identities_in
 from .database import ROLE_FIELDS
-from .lists import listed_ids, user_ids
+from .lists import listed_ids
 from .merging import PeopleFile, RowMerger
 from .options import LoadedOptions
 from .orgs import Orgs
@@ -16,9 +19,12 @@ from .roles import RoleRow
 from .roster import FRAGMENTS, ROWS_AT_ONCE, Roster, Source
 from .rows import Rows
 from .said import OtherFiles, Said, mapped
-from .values import UNREADABLE
+from .values import UNREADABLE, day
 
 __all__ = ["Loader"]
+
+MAX_KNOWN_TURNS = 10_000
+DATED = "dated"  # a row that makes its file look like a delta: all of those are counted
 
 
 class Loader:
@@ -45,6 +51,7 @@ class Loader:
         self._birth_form: str | None = None
         self._role_form: str | None = None
         self._people: list[PeopleFile] = []
+        self._turn_of = lru_cache(MAX_KNOWN_TURNS)(self._turn)
 
     def read_orgs(self, rows: Rows) -> None:
         """Read the types of orgs."""
@@ -57,16 +64,36 @@ class Loader:
         self._roster.files["roles"] = rows.file
         self._role_form = rows.layout.dates.get("beginDate") or rows.layout.dates.get("endDate")
         self._database.add_roles(
-            [*(row.get(field, "") for field in ROLE_FIELDS), line] for line, row in rows
+            [*(row.get(field, "") for field in ROLE_FIELDS), line]
+            for line, row in self._noted(rows, self._turn_of_row)
         )
         has_strays = self._database.has_roles_without_user()
         if rows.broken or has_strays or self._mode("roles") == "delta":
             self._roster.has_all_roles = False
 
+    def _turn_of_row(self, row: Mapping[str, str]) -> int:
+        return self._turn_of(row.get("beginDate", ""), row.get("endDate", ""))
+
+    def _turn(self, begin: str, end: str) -> int:
+        """Return the first day on which a role will begin or end, as a number; 0 if it has."""
+        form, today = self._role_form or self._options.date_format, self._options.today
+        days = (day(text, form) for text in (begin, end) if text)
+        coming = [each for each in days if isinstance(each, datetime.date) and each > today]
+        return min(coming).toordinal() if coming else 0
+
+    def _noted(
+        self, rows: Rows, turn: Callable[[Mapping[str, str]], int] | None = None
+    ) -> Iterable[tuple[int, dict[str, str]]]:
+        """Return rows; those of tonight are noted on the way."""
+        night = self._roster.night
+        return rows if night is None else night.noted(rows, turn)
+
     def read_profiles(self, rows: Rows) -> None:
         """Read usernames from userProfiles.csv."""
         self._database.add_profiles(
-            (row.get("userSourcedId", ""), row["username"]) for _, row in rows if "username" in row
+            (row.get("userSourcedId", ""), row["username"])
+            for _, row in self._noted(rows)
+            if "username" in row
         )
 
     def read_demographics(self, rows: Rows) -> None:
@@ -76,11 +103,11 @@ class Loader:
         is_delta = self._mode("demographics") == "delta"
         self._database.add_demographics(
             (row.get("sourcedId", ""), row.get("birthDate", ""), line)
-            for line, row in rows
+            for line, row in self._noted(rows)
             if row.get("status", "").lower() != "tobedeleted"
             and ("birthDate" in row or not is_delta)  # nothing else of it is sent
         )
-        is_there = self._database.has_rows("demographics")
+        is_there = self._database.has_rows("demographics") or rows.table.skipped > 0
         has_strays = self._database.has_demographics_without_id()
         self._roster.has_births |= is_there
         is_whole = is_there and not has_strays and not rows.broken
@@ -112,8 +139,11 @@ class Loader:
             has_all_roles=not source.is_delta or "roles" in self._roster.files,
         )
         self._people.append(PeopleFile(rows, mapper))
-        others, people = self._others(), _People(self._roster, rows, source, mapper)
-        dated = total = 0
+        others, people = (
+            self._others(),
+            _People(self._roster, rows, source, mapper, self._claims_bulk),
+        )
+        dated, total = 0, rows.table.skipped
         for chunk in chunks(rows, ROWS_AT_ONCE):
             said = others.about(row.get("sourcedId") for _, row in chunk)
             related, held = self._without_role(rows, chunk, said)
@@ -211,9 +241,12 @@ class Loader:
 class _People:
     """Maps rows of people, and writes the results in batches."""
 
-    def __init__(self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper) -> None:
+    def __init__(
+        self, roster: Roster, rows: Rows, source: Source, mapper: PeopleMapper, claims_bulk: bool
+    ) -> None:
         self._database, self._report, self._mapper = roster.database, roster.findings.add, mapper
-        self._source = source
+        self._source, self._night = source, roster.night
+        self._claims_bulk = claims_bulk
         self._file, self._birth_form = rows.file, rows.layout.dates.get("birthDate")
         self._people: list[PersonRow] = []
         self._references: list[Reference] = []
@@ -222,17 +255,19 @@ class _People:
     def take(self, line: int, row: dict[str, str], said: Said) -> None:
         """Map one row."""
         add = _reporting(self._report, self._file, line)
-        person = mapped(self._mapper, row, self._birth_form, said, add)
+        person, night = mapped(self._mapper, row, self._birth_form, said, add), self._night
         sourced_id, username = row["sourcedId"], row.get("username", "")
         self._people.append(_person_row(sourced_id, person, self._file, line, username))
         if "agentSourcedIds" in row:
-            agents = self._agents(row["agentSourcedIds"], add)
-            self._references += [(sourced_id, agent, "", self._file, line) for agent in agents]
-        if "userIds" in row:
-            known = user_ids(row["userIds"])
-            self._identities += [(identity, sourced_id) for identity in known if ":" in identity]
-        if "userMasterIdentifier" in row:
-            self._identities.append((row["userMasterIdentifier"], sourced_id))
+            self._references += [
+                (sourced_id, agent, "", self._file, line)
+                for agent in self._agents(row["agentSourcedIds"], add)
+                if night is None or night.is_to_be_linked(sourced_id, agent)
+            ]
+        self._identities += [(identity, sourced_id) for identity in identities_in(row)]
+        if night is not None:
+            is_counted = self._claims_bulk and "status" in row and "dateLastModified" in row
+            night.settle(self._file, line, row, sourced_id, DATED if is_counted else person.kind)
 
     def _agents(self, text: str, add: AddFinding) -> list[str]:
         def report(code: str) -> None:

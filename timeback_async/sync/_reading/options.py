@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ...errors import ConfigError
 from .codes import CODES
@@ -125,6 +126,11 @@ class LoadedOptions(msgspec.Struct, frozen=True, kw_only=True):
     mode: FileMode | None
     accept: frozenset[str] = frozenset()
     today: datetime.date
+
+    def context(self) -> bytes:
+        """Return all that may change what is found in the same files on the same day."""
+        always = replace(self, accept=frozenset(), today=datetime.date.min)
+        return msgspec.json.encode(always, order="sorted")
 
     def fingerprint(self) -> str:
         """Return a text that differs if the same files would become other records."""

@@ -1,12 +1,16 @@
 """Read a roster: find out what the files are, and read one after the other into the roster."""
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
+from ..._version import __version__
 from ...errors import ConfigError
 from .columns import Columns, columns_of, standard_columns
+from .comparison import OWNERS
 from .database import writing
 from .files import DataFile, Package, packages_in, shown
 from .findings import Finding, Findings
@@ -15,7 +19,10 @@ from .layout import ONEROSTER, TARGETS, FileLayout, Layout, layout_for
 from .links import LinkBuilder
 from .load import Loader
 from .manifest import Manifest
+from .memory import Memory
+from .night import Night
 from .options import LoadedOptions, ReadOptions
+from .relatives import gives_role
 from .roster import Roster
 from .rows import Rows
 from .tables import Table
@@ -39,6 +46,7 @@ def read_roster(
     options: ReadOptions | None = None,
     *,
     on_finding: Callable[[Finding], None] | None = None,
+    since: Memory | None = None,
 ) -> Roster:
     """Return the roster in a OneRoster package, a folder, or a CSV, JSON Lines or Parquet file.
 
@@ -49,6 +57,9 @@ def read_roster(
         options: How to read it; None for the lenient defaults.
         on_finding: Called with every finding as it is found, in the thread that reads; also while
             the roster is planned. `Roster.findings` keeps at most 1,000 of each cause.
+        since: The state that the roster will be planned with. Then people about whom nothing has
+            changed since the last run that saved everything are counted, with their findings, but
+            not read again: they are not among `Roster.records`. None to read everything.
 
     Raises:
         ConfigError: It cannot be read at all, an option is wrong, or it is `strict` and a file as
@@ -58,7 +69,7 @@ def read_roster(
     roster = Roster(shown(Path(path).name), loaded, on_finding)
     try:
         with writing(), Package(Path(path), is_prefixed=loaded.layout is None) as package:
-            _Reader(roster, package, loaded).read()
+            _Reader(roster, package, loaded, since).read()
     except BaseException:
         roster.close()
         raise
@@ -68,7 +79,10 @@ def read_roster(
 class _Reader:
     """Fills a roster from a package."""
 
-    def __init__(self, roster: Roster, package: Package, options: LoadedOptions) -> None:
+    def __init__(
+        self, roster: Roster, package: Package, options: LoadedOptions, since: Memory | None
+    ) -> None:
+        self._since = since
         self._roster, self._package, self._options = roster, package, options
         self._report = roster.findings.add
         self._manifest: Manifest | None = None
@@ -132,6 +146,12 @@ class _Reader:
                 if rows is not None:
                     yield rows
 
+        if self._since is not None:
+            told = [rows for target in OWNERS for rows in opened(target, Findings())]
+            if self._is_comparable(told) and "relationships" not in by_target:
+                stems = [*by_target.get("orgs", ()), *({"manifest"} & files.keys())]
+                others = {stem: files[stem] for stem in stems}
+                self._roster.night = self._compared(self._since, told, others)
         # In this order: people need all that is before them.
         for target, read in (
             ("orgs", loader.read_orgs),
@@ -149,6 +169,34 @@ class _Reader:
             loader.read_people(rows)
             self._report_empty(rows)
         loader.finish()
+
+    def _is_comparable(self, files: Sequence[Rows]) -> bool:
+        """Whether lines of these files may stand for themselves."""
+        # Not where a set holds changes alone, and so says little of what is there; where another
+        # file may say what somebody is who has no role; where two files say the same of people;
+        # and in Parquet, which has no lines.
+        targets = [rows.layout.target for rows in files]
+        gives_roles = {gives_role(rows) for rows in files if rows.layout.target == "users"}
+        return (
+            all(self._mode(target) == "bulk" for target in targets if target != "userprofiles")
+            and len(gives_roles) == 1
+            and all(rows.table.file.suffix == ".csv" for rows in files)
+            and all(targets.count(target) <= 1 for target in OWNERS if target != "users")
+            and len({rows.file for rows in files}) == len(files)
+        )
+
+    def _compared(
+        self, since: Memory, files: Sequence[Rows], others: Mapping[str, DataFile]
+    ) -> Night:
+        """Choose the rows that have to be read, and return what is known of the others."""
+        # The names of files may hold the day; those in `Rows.name` stay the same.
+        facts = [
+            __version__, sys.version, self._options.context(), self._package.is_alone,
+            [(rows.name, rows.layout, rows.columns.places, rows.table.form) for rows in files],
+        ]  # fmt: skip
+        night = Night(self._roster.database, self._roster.findings, since, self._options.today)
+        night.begin(files, others, msgspec.json.encode(facts, order="sorted"))
+        return night
 
     def _report_empty(self, rows: Rows) -> None:
         if not rows.read:

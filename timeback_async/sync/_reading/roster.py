@@ -12,6 +12,7 @@ from ...models.kinds import KINDS
 from .._closing import Closing
 from .database import RosterDatabase
 from .findings import Finding, Findings
+from .night import Night
 from .options import LoadedOptions
 from .records import LeftOut
 
@@ -94,6 +95,7 @@ class Roster(Closing):
         has_births: Whether any birth date is in the files.
         has_all_births: Whether the files hold a full set of birth dates.
         has_all_roles: Whether the files hold all roles, and not only changed ones.
+        night: What is as it was, and not read; None if everything is, and nothing is remembered.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Roster(Closing):
         self.has_all_roles = True
         self.fingerprint, self.today = options.fingerprint(), options.today
         self.count = RosterCount()
+        self.night: Night | None = None
         self.database = RosterDatabase()
 
     def records(self) -> Iterator[Student | User | AgentLink]:

@@ -40,6 +40,7 @@ class Rows:
         layout: What the file holds.
         read: Rows so far, those that are not readable too.
         broken: Unreadable rows so far; each has a finding.
+        table: Where the rows are.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Rows:
     ) -> None:
         self.file, self.name, self.columns, self.layout = file, name, columns, layout
         self.read = self.broken = 0
-        self._table, self._findings = table, findings
+        self.table, self._findings = table, findings
         self._places = [pair for pair in columns.places.items() if pair[0] not in UNREAD]
         others = {IN_PLACE_OF[field]: field for field in columns.places if field in IN_PLACE_OF}
         self._nameless = [place for place, name in enumerate(table.header) if not name]
@@ -66,14 +67,15 @@ class Rows:
 
     def again(self) -> "Rows":
         """Return the same rows, to be read once more without findings."""
-        return Rows(self.file, self.name, self._table, self.columns, self.layout, Findings())
+        return Rows(self.file, self.name, self.table, self.columns, self.layout, Findings())
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
         # A line break within a cell makes two rows of one. The first half may look like a row that
         # ends early; but then the second cannot be read, and both fit into one row.
-        width = len(self._table.header)
+        width = len(self.table.header)
         short: tuple[int, dict[str, str], int] | None = None
-        for line, cells, oddities in self._table.rows():
+        self.read += self.table.skipped
+        for line, cells, oddities in self.table.rows():
             self.read += 1
             row, number = None, width
             if isinstance(cells, Broken):
@@ -105,7 +107,7 @@ class Rows:
             oddities: See `Row`.
         """
         if oddities:
-            cells += [""] * (len(self._table.header) - len(cells))
+            cells += [""] * (len(self.table.header) - len(cells))
         if self._nameless and any(cells[place].strip() for place in self._nameless):
             self._findings.add("column-nameless", self.file)
             self._nameless = []

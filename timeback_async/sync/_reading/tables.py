@@ -8,8 +8,8 @@ Source: OneRoster 1.2 CSV binding (RFC 4180).
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, compress, islice
 from typing import NamedTuple
 
 from ...errors import ConfigError
@@ -18,7 +18,7 @@ from .files import DataFile
 from .parquet import parquet_header, parquet_rows
 from .text import Text
 
-__all__ = ["NO_RECORD", "Broken", "Row", "Table"]
+__all__ = ["NO_RECORD", "Broken", "Row", "Table", "Watch"]
 
 LINES_BEFORE_HEADER = 20
 DELIMITERS = ",;\t|"
@@ -37,6 +37,8 @@ class Broken(NamedTuple):
 # A row: the line it begins on, from 1; its cells, not more than the header has; and the codes of
 # what was odd about it. None instead of codes says more: nothing in its cells needs a closer look.
 Row = tuple[int, list[str] | Broken, Sequence[str] | None]
+# Takes some lines, their numbers first.
+Watch = Callable[[Sequence[int], Sequence[str]], None]
 
 
 class Table:
@@ -45,17 +47,25 @@ class Table:
     Attributes:
         header: The names of the columns as they are, without unnamed ones at the end.
         notes: Findings about the file as a whole: code and detail.
+        first: The number of the first line below the header; lines are counted from 1.
+        wanted: For each line, from number 0 on, whether it has to be read; None for all of them.
+        skipped: How many rows are on the others.
+        watch: Called with the lines that are read, a batch at a time; not of Parquet.
     """
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
-        self._file = file
+        self.file = file
         self.notes: list[tuple[str, str]] = []
+        self.wanted: bytearray | None = None
+        self.skipped = 0
+        self.watch: Watch | None = None
         if file.suffix == ".parquet":
             self.header = parquet_header(file)
             return
         self._text = Text(file, encoding)
         self.notes += self._text.notes
-        self._delimiter, self._before, first = self._found_header()
+        self._delimiter, before, first = self._found_header()
+        self.first = before + 2
         if self._delimiter != ",":
             self.notes.append(("delimiter", repr(self._delimiter)))
         names = self._one(first, 0, {})
@@ -66,12 +76,48 @@ class Table:
         while self.header and not self.header[-1]:
             self.header.pop()
 
+    @property
+    def form(self) -> list[object]:
+        """What decides, beside a line itself, which cells are read of it."""
+        return [self.header, self.first, self._delimiter, *self._text.form]
+
     def rows(self) -> Iterator[Row]:
-        """Yield every row that is not empty."""
-        return self._of_parquet() if self._file.suffix == ".parquet" else self._of_text()
+        """Yield every row that is wanted and not empty."""
+        return self._of_parquet() if self.file.suffix == ".parquet" else self._of_text()
+
+    def lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the lines below the header, some hundred at once, with the number of the first."""
+        number, first = 1, self.first
+        for some in self._text.batches():
+            skipped = min(len(some), max(0, first - number))
+            number += skipped
+            del some[:skipped]
+            if some:
+                yield number, some
+            number += len(some)
+
+    def _wanted_lines(self) -> Iterator[tuple[Sequence[int], list[str]]]:
+        """Yield the lines to be read, some at once, with the number of each.
+
+        Raises:
+            ConfigError: The file has more lines than before.
+        """
+        wanted = self.wanted
+        if wanted is not None and not any(wanted):
+            return
+        for number, some in self.lines():
+            numbers = range(number, number + len(some))
+            if wanted is None:
+                yield numbers, some
+                continue
+            if numbers.stop > len(wanted):
+                raise ConfigError(f"{self.file.name}: was changed while it was read; run again")
+            marks = wanted[number : numbers.stop]
+            if any(marks):
+                yield [*compress(numbers, marks)], [*compress(some, marks)]
 
     def _of_parquet(self) -> Iterator[Row]:
-        for number, texts in enumerate(parquet_rows(self._file), 1):
+        for number, texts in enumerate(parquet_rows(self.file), 1):
             if texts is None:
                 yield number, Broken("cell-type"), ()
             elif any(texts):
@@ -80,32 +126,29 @@ class Table:
     def _of_text(self) -> Iterator[Row]:
         width, header = len(self.header), self.header
         is_after_broken = False
-        number, first = 1, self._before + 2
-        for some in self._text.batches():
-            skipped = min(len(some), max(0, first - number))
-            number += skipped
-            del some[:skipped]
+        for numbers, some in self._wanted_lines():
+            if self.watch is not None:
+                self.watch(numbers, some)
             found, odd = self._at_once(some), dict[int, list[str]]()
             if found is None:
-                found = [self._one(line, number + n, odd) for n, line in enumerate(some)]
+                found = [self._one(*each, odd) for each in zip(some, numbers, strict=True)]
             oddities = None if not odd and is_plain("".join(chain.from_iterable(found))) else ()
-            for line, cells in enumerate(found, number):
+            for line, text, cells in zip(numbers, some, found, strict=True):
                 if len(cells) != width or isinstance(cells, Broken):
-                    is_whole = not is_after_broken and some[line - number].endswith(ENDS)
+                    is_whole = not is_after_broken and text.endswith(ENDS)
                     is_after_broken = is_after_broken or isinstance(cells, Broken)
                     if any(cells):
-                        yield self._of_other_width(line, cells, some[line - number], is_whole)
+                        yield self._of_other_width(line, cells, text, is_whole)
                 elif any(cells):
                     is_after_broken = False
                     if cells == header or (cells[0][:2] == "--" and is_no_record(cells)):
                         yield line, Broken(NO_RECORD), ()
                     elif oddities is None or is_plain("".join(cells)):
                         yield line, cells, odd.get(line)
-                    elif code := _fault(some[line - number], cells):
+                    elif code := _fault(text, cells):
                         yield line, Broken(code), ()
                     else:
                         yield line, cells, odd.get(line, ())
-            number += len(some)
 
     def _of_other_width(
         self, line: int, cells: list[str] | Broken, text: str, is_whole: bool

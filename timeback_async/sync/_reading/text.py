@@ -83,6 +83,11 @@ class Text:
             is_doubtful = self._tried(UTF_8)[0]
             self.notes.append(("encoding-doubtful" if is_doubtful else "encoding", self._first))
 
+    @property
+    def form(self) -> tuple[str, str, str, bool]:
+        """What decides, beside the bytes of a line, which text they are."""
+        return self._first, self._second, self._odd, self.is_clean
+
     def lines(self) -> Iterator[str]:
         """Return the lines with their ends; `decoded` mends those of a file that is not clean."""
         return chain.from_iterable(self.batches())

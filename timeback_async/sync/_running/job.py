@@ -78,6 +78,7 @@ class SyncRun:
         self._done = 0
         self._bulk: Bulk | None = None
         self.error: TimebackError | None = None
+        self._is_night = False
         self.report = SyncReport.of(plan, endpoint=session.config.base_url)
 
     def stop(self) -> None:
@@ -96,6 +97,9 @@ class SyncRun:
         if self._state.is_in_use:
             raise SessionError("another run writes to this state; wait until it ends")
         self._is_used = self._state.is_in_use = True
+        # Whether the state is as it was when the roster was read, so that its night can be kept.
+        night = self._plan.roster.night
+        self._is_night = night is not None and night.is_of(self._state)
         self._started = time.monotonic()
         writer = asyncio.create_task(self._journal.write())
         try:
@@ -221,10 +225,20 @@ class SyncRun:
                     result.attempts,
                 )
             )
+        if not is_done and self._is_night:
+            self._doubt(change)
         if not is_done and len(self.report.failures) < MAX_KEPT_FAILURES:
             self.report.failures.append(Failure.of(change, result))
         if self._on_result is not None:
             self._on_result(change, result)
+
+    def _doubt(self, change: Change) -> None:
+        """Note that the people of a change have to be read again next time."""
+        night, known = self._plan.roster.night, change.known
+        assert night is not None
+        for person in (known.student, known.user) if change.kind == "agent" else (known.id,):
+            if person:
+                night.doubt(self._state.keys.owner_of_key(person))
 
     def _draw(self, take_note: Callable[[int, Callable[[], Statistics]], None]) -> None:
         with suppress(SessionError):  # it was closed meanwhile; the results still count
@@ -240,10 +254,19 @@ class SyncRun:
             if self._journal.error is not None:
                 raise self._journal.error
             await asyncio.to_thread(self._state.note, **facts)
+            if self._is_night and not self.report.stopped and not self.report.not_reached:
+                await asyncio.to_thread(self._remember)
         except StateError as error:
             if self.error is None:
                 self._end(error)
         log.info("%s in %.1f s", self.report, self.report.sending)
+
+    def _remember(self) -> None:
+        """Remember what the files were like; whoever was not saved is read again next time."""
+        night = self._plan.roster.night
+        assert night is not None
+        with suppress(ValueError), self._plan.roster.database.lock:
+            self._state.remember(night.parts())
 
 
 async def _whole(task: asyncio.Task[None]) -> None:
