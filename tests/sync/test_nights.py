@@ -1,6 +1,7 @@
 """A night that reads what has changed leaves all behind that one which reads everything does."""
 
 import asyncio
+import os
 import sqlite3
 import tracemalloc
 from datetime import date
@@ -21,7 +22,7 @@ from timeback_async.sync._reading import comparison, matching, memory, night, pr
 from timeback_async.sync._reading.files import DataFile
 from timeback_async.sync._reading.tables import Table
 
-HISTORIES = amount(12, long=5_000)
+HISTORIES = int(os.environ.get("NIGHT_HISTORIES", amount(12, long=120)))
 DAY = date(2026, 9, 1)
 FAMILY = [child("s-1", "u-1"), child("s-2", "u-1"), adult("u-1")]
 OTHERS = [child(f"s-{n}") for n in range(10, 20)]
