@@ -4,7 +4,7 @@ python -m benchmarks                       # all; takes most of an hour
 python -m benchmarks reach                 # those with an aim, and the table of all aims
 python -m benchmarks upsert --rounds 2     # one of them, faster and less exact
 python -m benchmarks publish               # charts and tables of all versions, into the READMEs
-python -m benchmarks budget                # instructions per record against the recorded budget
+python -m benchmarks budget                # instructions against the recorded budget
 """
 
 import argparse
