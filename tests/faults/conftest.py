@@ -7,7 +7,6 @@ import pytest
 from tests.support import lanes
 from tests.support.case import FIGURES
 
-
 # Tracing for coverage takes its time, and the tests of transports cover both.
 LANES = ["direct"] if "COVERAGE_PROCESS_START" in os.environ else ["aiohttp", "direct"]
 
