@@ -1,0 +1,90 @@
+"""A night that reads what has changed, where one line decides what another one says."""
+
+import asyncio
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.config import config
+from tests.support.nights import Night, Server, Side
+from tests.support.rosters import child, csv_text, folder, school
+from timeback_async import TimebackSession
+from timeback_async.errors import ConfigError
+from timeback_async.sync import Finding, Plan, State, plan, read_roster, run
+
+DAY = date(2026, 9, 1)
+
+
+class Both:
+    """A school that is synced night after night in both ways, which have to agree."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in ("fast", "slow"):
+            (path / name).mkdir()
+        self.fast, self.slow = Side(path / "fast", is_fast=True), Side(path / "slow", is_fast=False)
+        State(self.fast.state).close()
+        shutil.copyfile(self.fast.state, self.slow.state)  # the same key
+
+    def sync(
+        self, files: Any, day: date = DAY, refused: Any = (), reading: Any = None, **planning: Any
+    ) -> Any:
+        """Sync a night; return how many records were not read, and all that can be seen of it."""
+        before = self.fast.still
+        planning = {"max_removals": "100%", "allow_new_ids": True} | planning
+        night = Night(files, day, reading or {}, planning, frozenset(refused), "whole")
+        export = self.path / "export"
+        shutil.rmtree(export, ignore_errors=True)
+        folder(export, files)
+        fast, slow = self.fast.sync(export, night), self.slow.sync(export, night)
+
+        assert fast == slow
+        return self.fast.still - before, fast
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Both:
+    return Both(tmp_path)
+
+
+def with_users(text: str, **more: Any) -> dict[str, str]:
+    return school(child("x"), **more) | {"users.csv": text}
+
+
+def cut(row: dict[str, str]) -> str:
+    """Return a row without the blank cells at its end."""
+    return csv_text([row]).splitlines()[1].rstrip(",") + "\r\n"
+
+
+NARROW = {"givenName": "Ann", "familyName": "Lee", "password": "", "grades": ""}
+PEOPLE = [child(f"s-{n}") for n in range(10, 30)]
+HEADER, *LINES = csv_text(PEOPLE).splitlines(keepends=True)
+SHORT = [cut(child(f"t-{n}", **NARROW)) for n in range(10)]
+BROKEN = 'p-7,"unclosed\r\n'
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    people = [child("s-1", enabledUser="TRUE"), *PEOPLE]
+    state_path, export = tmp_path / "state.db", folder(tmp_path / "export", school(*people))
+    server = Server()
+
+    async def carry_out(found: Plan) -> None:
+        async with TimebackSession(config(), transport=server) as session:
+            await run(session, found)
+
+    with State(state_path, config()) as state:
+        with read_roster(export, since=state) as roster:
+            asyncio.run(carry_out(plan(roster, state)))
+        people[15] = people[15] | {"grades": "06"}
+        folder(export, school(*people))
+        others = [*(child(f"t-{n}") for n in range(3)), *people[:-3]]
+
+        def replace(finding: Finding) -> None:  # once all is compared
+            (export / "new").write_text(csv_text(others))
+            (export / "new").replace(export / "users.csv")
+
+        with pytest.raises(ConfigError, match="was changed while it was read; run again"):
+            read_roster(export, on_finding=replace, since=state)
