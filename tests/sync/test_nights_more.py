@@ -88,3 +88,23 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> 
 
         with pytest.raises(ConfigError, match="was changed while it was read; run again"):
             read_roster(export, on_finding=replace, since=state)
+
+
+def test_short_rows_behind_a_new_broken_one_are_left_out(both: Both) -> None:
+    both.sync(with_users("".join([HEADER, *LINES, *SHORT[:4]])))
+
+    both.sync(with_users("".join([HEADER, *LINES, BROKEN, *SHORT[:4]])))
+
+
+def test_a_short_row_whose_rest_is_far_away_is_whole(both: Both) -> None:
+    text = "".join([HEADER, SHORT[0], *LINES, "rest,of\r\n"])
+    both.sync(with_users(text), refused=["t-0"])
+
+    both.sync(with_users(text))
+
+
+def test_a_short_row_before_a_new_broken_one_is_left_out(both: Both) -> None:
+    last = LINES[0].replace("s-10", "s-9")
+    both.sync(with_users("".join([HEADER, *LINES, SHORT[0], last])))
+
+    both.sync(with_users("".join([HEADER, *LINES, SHORT[0], "rest\r\n", last])))

@@ -126,7 +126,12 @@ class Comparison:
                 agents = listed_ids(row["agentSourcedIds"], lambda code: None)
                 self.near.update(map(owner_of, agents))
             names.update(numbers_of(self._memory, _names_in(row)))
-        return not (more.broken and target in OF_EVERYBODY)
+        return not (more.broken and (target in OF_EVERYBODY or self._has_shorter_rows()))
+
+    def _has_shorter_rows(self) -> bool:
+        """Whether rows end early: how those are read depends on a broken row near them."""
+        codes = (code for _, found in self.head.found for code, _ in found)
+        return any(code == "row-shorter" for code in codes)
 
     def _find_near(self, names: set[int]) -> None:
         changed, near = self.changed, self.near
