@@ -108,3 +108,10 @@ def test_a_short_row_before_a_new_broken_one_is_left_out(both: Both) -> None:
     both.sync(with_users("".join([HEADER, *LINES, SHORT[0], last])))
 
     both.sync(with_users("".join([HEADER, *LINES, SHORT[0], "rest\r\n", last])))
+
+
+def test_unnamed_columns_that_are_gone_make_rows_too_wide(both: Both) -> None:
+    wide = "".join(line.rstrip("\r\n") + ",\r\n" for line in LINES)
+    both.sync(with_users(HEADER.rstrip("\r\n") + ",\r\n" + wide))
+
+    both.sync(with_users(HEADER + wide))
