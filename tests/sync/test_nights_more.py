@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.config import config
 from tests.support.nights import Night, Server, Side
-from tests.support.rosters import child, csv_text, folder, school
+from tests.support.rosters import adult, child, csv_text, folder, school
 from timeback_async import TimebackSession
 from timeback_async.errors import ConfigError
 from timeback_async.sync import Finding, Plan, State, plan, read_roster, run
@@ -115,3 +115,10 @@ def test_unnamed_columns_that_are_gone_make_rows_too_wide(both: Both) -> None:
     both.sync(with_users(HEADER.rstrip("\r\n") + ",\r\n" + wide))
 
     both.sync(with_users(HEADER + wide))
+
+
+def test_a_link_that_could_not_be_judged_is_judged_later(both: Both) -> None:
+    both.sync(school(child("s-1", "u-1"), adult("u-1"), *PEOPLE))
+    both.sync(school(child("s-1"), adult("u-1", givenName=""), *PEOPLE))
+
+    both.sync(school(child("s-1"), adult("u-1"), *PEOPLE))
