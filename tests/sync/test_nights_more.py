@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.config import config
 from tests.support.nights import Night, Server, Side
-from tests.support.rosters import adult, child, csv_text, folder, school
+from tests.support.rosters import adult, child, csv_text, folder, org, role, school
 from timeback_async import TimebackSession
 from timeback_async.errors import ConfigError
 from timeback_async.sync import Finding, Plan, State, plan, read_roster, run
@@ -122,3 +122,13 @@ def test_a_link_that_could_not_be_judged_is_judged_later(both: Both) -> None:
     both.sync(school(child("s-1"), adult("u-1", givenName=""), *PEOPLE))
 
     both.sync(school(child("s-1"), adult("u-1"), *PEOPLE))
+
+
+def test_roles_in_another_order_are_read(both: Both) -> None:
+    people = [{**child(f"s-{n}"), "role": "", "orgSourcedIds": ""} for n in range(10)]
+    roles = [role(f"s-{n}") for n in range(10)]
+    two = [role("s-3", orgSourcedId="other")]
+    orgs = [org(), org("other")]
+    both.sync(school(*people, version="1.2", roles=[*roles, *two], orgs=orgs))
+
+    both.sync(school(*people, version="1.2", roles=[*two, *roles], orgs=orgs))

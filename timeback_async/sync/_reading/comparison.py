@@ -86,7 +86,10 @@ class Comparison:
             self._database.put_prints(file, number, prints)
             number += 1
 
-        matching = Matching(table.first, self.changed, self.near, self._today, put)
+        matching = Matching(
+            table.first, self.changed, self.near, self._today, put,
+            is_ordered=rows.layout.target == "roles",  # the first one may give the primary org
+        )  # fmt: skip
         known = map(Prints.unpacked, self._groups(lines_of(rows.name)))
         if is_same:
             matching.take_all(known)
