@@ -132,3 +132,13 @@ def test_roles_in_another_order_are_read(both: Both) -> None:
     both.sync(school(*people, version="1.2", roles=[*roles, *two], orgs=orgs))
 
     both.sync(school(*people, version="1.2", roles=[*two, *roles], orgs=orgs))
+
+
+def test_a_name_that_counts_only_now_is_found(both: Both) -> None:
+    people = [{**child(f"s-{n}"), "role": ""} for n in range(10)]
+    roles = [role(f"s-{n}") for n in range(10)]
+    names = [{"sourcedId": "f", "userSourcedId": "s-3", "username": "canary-s-7"}]
+    both.sync(school(*people, version="1.2", roles=roles, userProfiles=names))
+    people[3]["username"] = ""
+
+    both.sync(school(*people, version="1.2", roles=roles, userProfiles=names))

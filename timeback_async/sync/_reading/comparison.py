@@ -138,6 +138,11 @@ class Comparison:
 
     def _find_near(self, names: set[int]) -> None:
         changed, near = self.changed, self.near
+        # One of the changed may go by another of their names than last night.
+        for of_names, owners in self._pairs(NAMES):
+            if not changed.isdisjoint(owners):
+                pairs = zip(of_names, owners, strict=True)
+                names.update(name for name, owner in pairs if owner in changed)
         for of_names, owners in self._pairs(NAMES):
             if not names.isdisjoint(of_names):
                 pairs = zip(of_names, owners, strict=True)
