@@ -142,3 +142,27 @@ def test_a_name_that_counts_only_now_is_found(both: Both) -> None:
     people[3]["username"] = ""
 
     both.sync(school(*people, version="1.2", roles=roles, userProfiles=names))
+
+
+def test_who_is_forgotten_during_a_run_is_sent_again(tmp_path: Path) -> None:
+    export, server = folder(tmp_path / "export", school(*PEOPLE)), Server()
+    planned: list[Any] = []
+    with State(tmp_path / "state.db", config()) as state:
+
+        async def carry_out(found: Plan) -> None:
+            async with TimebackSession(config(), transport=server) as session:
+                await run(session, found, on_result=lambda *_: forget())
+
+        def forget() -> None:
+            if planned[-1]["create"] == 1:
+                state.forget(["s-12"])
+
+        for files in (PEOPLE, [*PEOPLE, child("s-1")], [*PEOPLE, child("s-1")]):
+            folder(export, school(*files))
+            with read_roster(export, since=state) as roster:
+                found = plan(roster, state)
+                planned.append(found.actions)
+                if len(planned) < 3:
+                    asyncio.run(carry_out(found))
+
+    assert planned == [{"create": 20}, {"create": 1}, {"create": 1}]
