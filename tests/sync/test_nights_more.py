@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,18 @@ def test_who_is_forgotten_during_a_run_is_sent_again(tmp_path: Path) -> None:
                     asyncio.run(carry_out(found))
 
     assert planned == [{"create": 20}, {"create": 1}, {"create": 1}]
+
+
+def test_nothing_is_left_of_whom_a_state_forgets(both: Both) -> None:
+    both.sync(school(*PEOPLE, child("s-1", givenName="")))  # whose record was never sent
+    with State(both.fast.state) as state:
+        people = [state.owner_of(own).to_bytes(8, sys.byteorder) for own in ("s-1", "s-12")]
+    kept = both.fast.state.read_bytes()
+
+    with State(both.fast.state) as state:
+        state.forget(["s-1"])
+        state.forget(["s-12"])
+
+    assert [own in kept for own in people] == [True, True]
+    left = b"".join(each.read_bytes() for each in both.fast.state.parent.iterdir())
+    assert [own in left for own in people] == [False, False]
