@@ -15,6 +15,7 @@ from tests.support.rosters import adult, child, csv_text, folder, org, role, sch
 from timeback_async import TimebackSession
 from timeback_async.errors import ConfigError
 from timeback_async.sync import Finding, Plan, State, plan, read_roster, run
+from timeback_async.sync._reading import comparison, matching, night, prints
 
 DAY = date(2026, 9, 1)
 
@@ -133,6 +134,19 @@ def test_roles_in_another_order_are_read(both: Both) -> None:
     both.sync(school(*people, version="1.2", roles=[*roles, *two], orgs=orgs))
 
     both.sync(school(*people, version="1.2", roles=[*two, *roles], orgs=orgs))
+
+
+def test_roles_may_all_be_other_ones(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (comparison, matching, night, prints):
+        monkeypatch.setattr(module, "LINES_IN_GROUP", 8)
+    monkeypatch.setattr(matching, "LINES_AHEAD", 8)
+    monkeypatch.setattr(matching, "MOST_WAITING", 16)
+    people = [{**child(f"s-{n}"), "role": "", "orgSourcedIds": ""} for n in range(60)]
+    before, now = ([role(f"s-{n}", beginDate=day) for n in range(59)] for day in ("", "2026-08-01"))
+    last = role("s-59")
+    both.sync(school(*people, version="1.2", roles=[*before, last]))
+
+    assert both.sync(school(*people, version="1.2", roles=[*now, last]))[0] < 2
 
 
 def test_a_name_that_counts_only_now_is_found(both: Both) -> None:

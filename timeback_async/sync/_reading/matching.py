@@ -50,7 +50,7 @@ class Matching:
         self._prints = Prints.blank(first)  # those of the group that is not full
         # If so: which one of last night each line is that waits, and the last one met tonight.
         self._places: dict[bytes, int] | None = {} if is_ordered else None
-        self._numbers, self._farthest = count(), 0
+        self._numbers, self._farthest = count(), -1
 
     def take_all(self, groups: Iterable[Prints]) -> None:
         """Take the lines of last night, which are those of tonight."""
@@ -116,12 +116,16 @@ class Matching:
         self, digests: Sequence[bytes], known: Sequence[Known], places: dict[bytes, int]
     ) -> None:
         """Find whose lines stand behind one that they stood before."""
-        for digest, (owner, mark, _) in zip(digests, known, strict=True):
-            if mark != UNMARKED:
-                place = places.pop(digest)
-                if place < self._farthest:
-                    self._changed.add(owner)
-                self._farthest = max(place, self._farthest)
+        found = [places.pop(digest, -1) for digest in digests]
+        farthest = self._farthest
+        met = [farthest, *(place for place in found if place >= 0)]
+        self._farthest = max(met)
+        if met == sorted(met):  # nearly always, and this is quicker
+            return
+        for place, (owner, _, _) in zip(found, known, strict=True):
+            if 0 <= place < farthest:
+                self._changed.add(owner)
+            farthest = max(place, farthest)
 
     def _take(self, digests: Sequence[bytes], known: Sequence[Known]) -> None:
         """Take some lines with what is known of each."""
