@@ -196,3 +196,29 @@ def test_nothing_is_left_of_whom_a_state_forgets(both: Both) -> None:
     assert [own in kept for own in people] == [True, True]
     left = b"".join(each.read_bytes() for each in both.fast.state.parent.iterdir())
     assert [own in left for own in people] == [False, False]
+
+
+BIRTHS = "sourcedId,birthDate\r\n"
+BIRTH = "s-12,2012-04-01\r\n"
+ROLES = csv_text([role(own["sourcedId"]) for own in PEOPLE])
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "now"),
+    [
+        ("roles.csv", f"{ROLES}rest,of\r\n", ROLES),
+        ("demographics.csv", f"{BIRTHS}{BIRTH}a,b,c\r\n", BIRTHS + BIRTH),
+        ("demographics.csv", f"{BIRTHS}{BIRTH},2012-04-01\r\n", BIRTHS + BIRTH),
+        ("demographics.csv", BIRTHS, BIRTHS + BIRTH),
+        ("demographics.csv", BIRTHS + BIRTH, BIRTHS),
+    ],
+)
+def test_whether_a_file_speaks_of_everybody_concerns_everybody(
+    both: Both, name: str, before: str, now: str
+) -> None:
+    people = [{**own, "role": "", "orgSourcedIds": ""} for own in PEOPLE]
+    files = school(*people, version="1.2", roles=[role("x")], demographics=[{"sourcedId": "x"}])
+    files |= {"roles.csv": ROLES, "demographics.csv": BIRTHS + BIRTH}
+    both.sync(files | {name: before})
+
+    both.sync(files | {name: now})

@@ -129,6 +129,8 @@ class Comparison:
                 agents = listed_ids(row["agentSourcedIds"], lambda code: None)
                 self.near.update(map(owner_of, agents))
             names.update(numbers_of(self._memory, _names_in(row)))
+        if target in OF_EVERYBODY and all(wanted[rows.table.first :]):  # it may say nothing now
+            return False
         return not (more.broken and (target in OF_EVERYBODY or self._has_shorter_rows()))
 
     def _has_shorter_rows(self) -> bool:

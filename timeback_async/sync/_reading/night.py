@@ -188,6 +188,10 @@ class Night:
         elif (found := self._found.setdefault(key, [])) is not None:
             found.append((code, field))
 
+    def forgo(self) -> None:
+        """Note that lines say less than their file should, so that nothing is remembered."""
+        self._is_kept = False
+
     def doubt(self, owner: int) -> None:
         """Note that somebody has to be read next night, whatever their lines are."""
         self._open.add(owner)
