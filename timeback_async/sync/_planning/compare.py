@@ -297,8 +297,12 @@ class _Planner:
         return self._state.entries_of(night.changed)
 
     def _note_absent(self, entry: Entry) -> None:
-        """Note that a record is absent; next night, its people have to be looked at again."""
+        """Note that a record is absent; next night, it has to be judged again."""
         self._absent_keys.append(entry.id)
+        self._doubt(entry)
+
+    def _doubt(self, entry: Entry) -> None:
+        """Note that the people of a record have to be read next night."""
         if self._night is not None:
             people = (entry.student, entry.user) if entry.kind == "agent" else (entry.id,)
             for person in people:
@@ -321,9 +325,9 @@ class _Planner:
         """Whether the server holds a record that a full file of its source would have to hold."""
         if source.mode != "bulk" or source.is_doubtful or not entry.is_held:
             return False
-        if entry.kind == "agent" and not (source.has_agents and self._is_judgeable(entry)):
+        if self._tables.present(entry.id) is not None:
             return False
-        return self._tables.present(entry.id) is None
+        return entry.kind != "agent" or (source.has_agents and self._is_judgeable(entry))
 
     def _is_judgeable(self, link: Entry) -> bool:
         """Whether a link can be judged: its student is in the files, and neither row is left out.
@@ -331,7 +335,12 @@ class _Planner:
         The links of a student who is absent stay with the student.
         """
         student, user = self._tables.present(link.student), self._tables.present(link.user)
-        return student is not None and not student.is_left_out and not (user and user.is_left_out)
+        if student is None:
+            return False
+        is_left_out = student.is_left_out or (user is not None and user.is_left_out)
+        if is_left_out:  # it is judged as soon as both rows can be read
+            self._doubt(link)
+        return not is_left_out
 
     def _named(self, entry: Entry) -> str:
         """Return the kind of what is absent; of a person, also the id as the state keeps it."""

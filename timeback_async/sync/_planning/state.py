@@ -320,11 +320,14 @@ class State(Closing):
         Raises:
             ValueError: It is damaged.
         """
-        query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'night_head')"
-        if not self._db.execute(query).fetchone()[0]:
+        if not self._has_night():
             return None
         found = self._db.execute("SELECT content FROM night_head").fetchone()
         return found and self._unsealed(HEAD, found[0])
+
+    def _has_night(self) -> bool:
+        query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'night_head')"
+        return bool(self._db.execute(query).fetchone()[0])
 
     def remembered(self, part: str) -> Iterator[bytes]:
         """Yield the groups of one part, in their order.
@@ -383,6 +386,8 @@ class State(Closing):
     def forget(self, sourced_ids: Iterable[str]) -> int:
         """Delete everything known of people and their links; return the number of deleted rows.
 
+        What is remembered of the files goes as well, so that the next run reads all of them.
+
         Raises:
             StateError: The disk is full or has failed.
         """
@@ -393,6 +398,9 @@ class State(Closing):
             for key in map(self.id_of, sourced_ids):
                 query = "DELETE FROM records WHERE ? IN (id, student, user)"
                 count += self._db.execute(query, (key,)).rowcount
+            if self._has_night():  # the lines of the files were theirs, too
+                self._db.execute("DELETE FROM night_head")
+                self._db.execute("DELETE FROM night")
         with self._failing():  # deleted rows must not be left in the file
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -86,7 +86,10 @@ class Comparison:
             self._database.put_prints(file, number, prints)
             number += 1
 
-        matching = Matching(table.first, self.changed, self.near, self._today, put)
+        matching = Matching(
+            table.first, self.changed, self.near, self._today, put,
+            is_ordered=rows.layout.target == "roles",  # the first one may give the primary org
+        )  # fmt: skip
         known = map(Prints.unpacked, self._groups(lines_of(rows.name)))
         if is_same:
             matching.take_all(known)
@@ -126,10 +129,22 @@ class Comparison:
                 agents = listed_ids(row["agentSourcedIds"], lambda code: None)
                 self.near.update(map(owner_of, agents))
             names.update(numbers_of(self._memory, _names_in(row)))
-        return not (more.broken and target in OF_EVERYBODY)
+        if target in OF_EVERYBODY and all(wanted[rows.table.first :]):  # it may say nothing now
+            return False
+        return not (more.broken and (target in OF_EVERYBODY or self._has_shorter_rows()))
+
+    def _has_shorter_rows(self) -> bool:
+        """Whether rows end early: how those are read depends on a broken row near them."""
+        codes = (code for _, found in self.head.found for code, _ in found)
+        return any(code == "row-shorter" for code in codes)
 
     def _find_near(self, names: set[int]) -> None:
         changed, near = self.changed, self.near
+        # One of the changed may go by another of their names than last night.
+        for of_names, owners in self._pairs(NAMES):
+            if not changed.isdisjoint(owners):
+                pairs = zip(of_names, owners, strict=True)
+                names.update(name for name, owner in pairs if owner in changed)
         for of_names, owners in self._pairs(NAMES):
             if not names.isdisjoint(of_names):
                 pairs = zip(of_names, owners, strict=True)

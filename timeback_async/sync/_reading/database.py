@@ -423,9 +423,14 @@ class RosterDatabase:
                 yield one
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Yield usernames and identifiers, marked as `identity.names_in` marks them, and whose."""
+        """Yield usernames and identifiers, marked by their first letter, and whose they are.
+
+        Those of profiles that do not count, because of another one, are among them.
+        """
         return self.connection.execute(
             """SELECT 'u' || username, id FROM people WHERE username <> ''
+               UNION ALL SELECT 'u' || username, user FROM profiles WHERE username <> '' AND
+               NOT EXISTS (SELECT 1 FROM people WHERE id = user AND username = profiles.username)
                UNION ALL SELECT 'i' || identity, person FROM identities"""
         )
 

@@ -191,6 +191,9 @@ class Loader:
 
     def finish(self) -> None:
         """Merge rows of one person, and take in people of whom the other files alone say more."""
+        has_all_births = self._roster.has_all_births or "demographics" not in self._roster.files
+        if self._roster.night is not None and not (self._roster.has_all_roles and has_all_births):
+            self._roster.night.forgo()
         self._database.index_people()
         RowMerger(self._roster, self._others()).merge(self._people)
         if all(self._roster.sources[each.rows.file].mode == "delta" for each in self._people):

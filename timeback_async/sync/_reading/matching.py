@@ -5,6 +5,7 @@ for a new one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 
 from .prints import LINES_IN_GROUP, NOBODY, UNMARKED, Known, Prints, split
 
@@ -25,6 +26,7 @@ class Matching:
         near: Takes the owners of lines that have to be read for the sake of others.
         today: The day of the run, as a number.
         put: Takes the prints of each group of lines, in their order.
+        is_ordered: Whether the order of one person's lines says something.
 
     Attributes:
         wanted: For each line, from number 0 on, 0 if it need not be read, NEW, or BEHIND if it is
@@ -38,12 +40,17 @@ class Matching:
         near: set[int],
         today: int,
         put: Callable[[bytes], None],
+        *,
+        is_ordered: bool = False,
     ) -> None:
         self._first, self._changed, self._near = first, changed, near
         self._today, self._put = today, put
         self.wanted = bytearray(first)
         self._is_known = True  # the line before
         self._prints = Prints.blank(first)  # those of the group that is not full
+        # If so: which one of last night each line is that waits, and the last one met tonight.
+        self._places: dict[bytes, int] | None = {} if is_ordered else None
+        self._numbers, self._farthest = count(), -1
 
     def take_all(self, groups: Iterable[Prints]) -> None:
         """Take the lines of last night, which are those of tonight."""
@@ -69,8 +76,14 @@ class Matching:
                 loaded += LINES_IN_GROUP
                 self._load(groups, waiting)
             while len(waiting) > MOST_WAITING:
-                self._changed.add(waiting.pop(next(iter(waiting)))[0])
-            self._take(digests, [waiting.pop(digest, UNKNOWN) for digest in digests])
+                far = next(iter(waiting))
+                self._changed.add(waiting.pop(far)[0])
+                if self._places is not None:
+                    del self._places[far]
+            known = [waiting.pop(digest, UNKNOWN) for digest in digests]
+            if self._places is not None:
+                self._find_moved(digests, known, self._places)
+            self._take(digests, known)
             if len(self._changed) > most:
                 return
         while self._load(groups, waiting):
@@ -87,13 +100,32 @@ class Matching:
         is_plain = len(found) == len(digests) and UNMARKED not in prints.marks
         if is_plain and waiting.keys().isdisjoint(found):
             waiting |= found
+            if self._places is not None:
+                self._places |= zip(found, self._numbers, strict=False)
             return True
         for digest, each in zip(digests, known, strict=True):
             if each[1] == UNMARKED or digest in waiting:
                 self._changed.add(each[0])
             else:
                 waiting[digest] = each
+                if self._places is not None:
+                    self._places[digest] = next(self._numbers)
         return True
+
+    def _find_moved(
+        self, digests: Sequence[bytes], known: Sequence[Known], places: dict[bytes, int]
+    ) -> None:
+        """Find whose lines stand behind one that they stood before."""
+        found = [places.pop(digest, -1) for digest in digests]
+        farthest = self._farthest
+        met = [farthest, *(place for place in found if place >= 0)]
+        self._farthest = max(met)
+        if met == sorted(met):  # nearly always, and this is quicker
+            return
+        for place, (owner, _, _) in zip(found, known, strict=True):
+            if 0 <= place < farthest:
+                self._changed.add(owner)
+            farthest = max(place, farthest)
 
     def _take(self, digests: Sequence[bytes], known: Sequence[Known]) -> None:
         """Take some lines with what is known of each."""

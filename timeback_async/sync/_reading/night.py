@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 
+from ...errors import ConfigError
 from .codes import Severity
 from .comparison import MOST_CHANGED, OWNERS, Comparison, digests_of, numbers_of
 from .database import RosterDatabase
@@ -187,6 +188,10 @@ class Night:
         elif (found := self._found.setdefault(key, [])) is not None:
             found.append((code, field))
 
+    def forgo(self) -> None:
+        """Note that lines say less than their file should, so that nothing is remembered."""
+        self._is_kept = False
+
     def doubt(self, owner: int) -> None:
         """Note that somebody has to be read next night, whatever their lines are."""
         self._open.add(owner)
@@ -200,7 +205,11 @@ class Night:
             self.doubt(self._owner_of(person))
 
     def finish(self) -> None:
-        """Note that all is read, and that the files make no more findings."""
+        """Note that all is read, and that the files make no more findings.
+
+        Raises:
+            ConfigError: A file has changed since it was compared.
+        """
         self._findings.watch = None
         self._found.clear()
         for book in self._books.values():
@@ -213,7 +222,10 @@ class Night:
         unread = {book.name for book in self._books.values() if not book.last}
         for name, data in self._data.items():
             if name not in unread and _digest(data) != self._digests[name]:
-                self._is_kept = False  # it was changed while it was read
+                # What is still was counted by lines that may now be those of others.
+                if self._comparison is not None:
+                    raise ConfigError(f"{data.name}: was changed while it was read; run again")
+                self._is_kept = False
 
     # -- once it is read
 

@@ -79,7 +79,7 @@ class Table:
     @property
     def form(self) -> list[object]:
         """What decides, beside a line itself, which cells are read of it."""
-        return [self.header, self.first, self._delimiter, *self._text.form]
+        return [self.header, self._unnamed, self.first, self._delimiter, *self._text.form]
 
     def rows(self) -> Iterator[Row]:
         """Yield every row that is wanted and not empty."""

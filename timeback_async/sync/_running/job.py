@@ -78,7 +78,7 @@ class SyncRun:
         self._done = 0
         self._bulk: Bulk | None = None
         self.error: TimebackError | None = None
-        self._is_night = False
+        self._is_night, self._changes = False, 0
         self.report = SyncReport.of(plan, endpoint=session.config.base_url)
 
     def stop(self) -> None:
@@ -97,7 +97,8 @@ class SyncRun:
         if self._state.is_in_use:
             raise SessionError("another run writes to this state; wait until it ends")
         self._is_used = self._state.is_in_use = True
-        # Whether the state is as it was when the roster was read, so that its night can be kept.
+        # Whether the state is as it was when the roster was read, so that its night can be kept;
+        # and how it is then, since somebody may be forgotten while it runs.
         night = self._plan.roster.night
         self._is_night = night is not None and night.is_of(self._state)
         self._started = time.monotonic()
@@ -128,6 +129,7 @@ class SyncRun:
             )
         except StateError as error:
             self._end(error)
+        self._changes = self._state.changes
 
     async def _phases(self) -> None:
         plan, session = self._plan, self._session
@@ -254,7 +256,8 @@ class SyncRun:
             if self._journal.error is not None:
                 raise self._journal.error
             await asyncio.to_thread(self._state.note, **facts)
-            if self._is_night and not self.report.stopped and not self.report.not_reached:
+            is_night = self._is_night and self._state.changes == self._changes
+            if is_night and not self.report.stopped and not self.report.not_reached:
                 await asyncio.to_thread(self._remember)
         except StateError as error:
             if self.error is None:
