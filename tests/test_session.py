@@ -32,6 +32,7 @@ from timeback_async.errors import (
     ApiError,
     AuthError,
     ConfigError,
+    DeadlineError,
     NotFoundError,
     ProtocolError,
     RecordError,
@@ -647,3 +648,22 @@ async def test_an_error_status_is_an_api_error_with_its_facts() -> None:
 
     error = caught.value
     assert (error.status, error.code, error.retryable) == (409, "invaliddata", False)
+
+
+# -- the deadline of a call
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan"), float("inf")])
+async def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
+    async with MockServer() as server, TimebackSession(server.config()) as session:
+        with pytest.raises(ConfigError, match="deadline"):
+            await session.get_user("s-1", deadline=deadline)
+
+
+async def test_a_call_has_the_deadline_that_it_is_given() -> None:
+    async with (
+        MockServer(faults=Faults(latency=5.0)) as server,
+        TimebackSession(server.config(deadline=60.0)) as session,
+    ):
+        with pytest.raises(DeadlineError, match=r"0\.05 s"):
+            await session.get_user("s-1", deadline=0.05)

@@ -18,7 +18,7 @@ from tests.support.case import CANARY, private_student
 from tests.support.raw import DROP, RawServer, Reply, reply
 from timeback_async import AgentLink, RetryPolicy, Student, TimebackSession
 from timeback_async._flow import token as _token
-from timeback_async.errors import ConfigError, DeadlineError, TimebackError
+from timeback_async.errors import TimebackError
 from timeback_async.testing import Faults, MockServer
 
 SECRET = f"secret-{CANARY}"
@@ -257,16 +257,3 @@ async def test_a_request_that_cannot_be_sent_leaves_no_frame_with_its_body() -> 
 
     assert error is not None
     assert leaks(error) == []
-
-
-@pytest.mark.parametrize("deadline", [0, -1, float("nan"), float("inf")])
-async def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
-    async with session_over(Faults()) as session:
-        with pytest.raises(ConfigError, match="deadline"):
-            await session.get_user("s-1", deadline=deadline)
-
-
-async def test_a_call_has_the_deadline_that_it_is_given() -> None:
-    async with session_over(Faults(latency=5.0), attempt_timeout=9.0, deadline=60.0) as session:
-        with pytest.raises(DeadlineError, match=r"0\.05 s"):
-            await session.get_user("s-1", deadline=0.05)

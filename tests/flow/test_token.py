@@ -645,6 +645,23 @@ async def test_closing_ends_a_renewal_in_the_background() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def test_closing_during_a_fetch_is_no_failure_to_be_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @simulated
+    async def scenario() -> None:
+        store, _ = make(latency=60)
+        caller = asyncio.create_task(store.get(CREATEPUT))
+        await asyncio.sleep(1)
+        await store.aclose()
+        with pytest.raises(SessionError):
+            await caller
+
+    scenario()
+
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("iterations", range(4))
 @simulated
 async def test_a_caller_that_is_cancelled_while_the_store_closes_is_cancelled(

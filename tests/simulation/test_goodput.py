@@ -50,6 +50,9 @@ SCENARIOS = {
     "no limit, 1 % random 429": Scenario(lambda: noisy(0.01, "429"), 1280, 0.9, 0.0, seconds=30.0),
     "5 at once": Scenario(lambda: Server(at_once=5), 100, 0.94, 0.02),
     "5 a second, bare 503": Scenario(lambda: Server(Bucket(5, 5), says="503"), 5, 0.93, 0.12),
+    "5 a second, 1 ms away": Scenario(
+        lambda: Server(Bucket(5, 5), says="503", latency=0.001), 5, 0.95, 0.15
+    ),
     "500 a second, bare 503": Scenario(
         lambda: Server(Bucket(500, 100), says="503"), 500, 0.97, 0.02, seconds=60.0
     ),

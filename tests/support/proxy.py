@@ -4,8 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 
@@ -43,7 +42,7 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True):
 FAIR = Weather()
 
 
-class FaultProxy:
+class FaultProxy(TcpServer):
     """Carries connections to a server, each through the weather it is given.
 
         async with FaultProxy(port, lambda number: Weather(then="reset", answer_bytes=10)) as proxy:
@@ -54,49 +53,20 @@ class FaultProxy:
         weather: The weather of connection `number`, from 0; may be replaced at any time.
 
     Attributes:
-        connections: Connections accepted.
-        open: Those that are open now.
+        open: The connections that are open now.
     """
 
     def __init__(self, port: int, weather: Callable[[int], Weather] = lambda _: FAIR) -> None:
+        super().__init__()
         self._upstream = port
         self.weather = weather
-        self.connections = 0
         self.open: set[_Connection] = set()
 
-    async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0, backlog=1024)
-        self.port: int = self._listener.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._listener.close()
-        carried = [connection.task for connection in self.open]
-        for task in carried:
-            task.cancel()
-        await asyncio.gather(*carried, return_exceptions=True)
-        await self._listener.wait_closed()
-
-    def push(self, data: bytes) -> None:
-        """Send bytes that nobody asked for to every client."""
-        for connection in self.open:
-            connection.client.write(data)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        weather = self.weather(self.connections)
-        self.connections += 1
-        connection = _Connection(weather, reader, writer)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(self.weather(self.connections - 1), reader, writer)
         self.open.add(connection)
         try:
             await connection.run(self._upstream)
-        except (OSError, asyncio.CancelledError):
-            pass
         finally:
             self.open.discard(connection)
             await connection.end()

@@ -419,3 +419,10 @@ def test_warnings_and_links_say_nothing_about_the_request(aside: dict[str, objec
     body = {"student": {"sourcedId": "s-1"}, **aside}
 
     assert answered_id(upsert(student()).request, told(body)) == "s-1"
+
+
+@pytest.mark.parametrize("status", ["9" * 5000, "\u0663" * 5000, "\u00b2"])
+def test_a_status_that_can_be_no_number_says_nothing(status: str) -> None:
+    body = {"student": {"sourcedId": "s-1"}, "status": status}
+
+    assert answered_id(upsert(student()).request, told(body)) == "s-1"

@@ -66,7 +66,7 @@ def received(body: object, **headers: str) -> Response:
     ("total", "counted"),
     [
         *((7, 7), (0, 0), ("7", 7), (" 7 ", 7)),
-        *((total, None) for total in (None, 7.5, True, -1, "many", "", [7])),
+        *((total, None) for total in (None, 7.5, True, -1, "many", "", [7], "9" * 5000)),
     ],
 )
 def test_a_page_has_its_records_and_the_total(total: object, counted: int | None) -> None:

@@ -20,7 +20,7 @@ from .window import GATE_FROM, Window
 __all__ = ["AdaptiveWindow"]
 
 START = 4.0
-SMALLEST = 0.02
+SMALLEST = 0.02  # before the first answer; then one request in `LAST_PROBE` seconds
 # A cut is to 0.8 of the size that was too much, less the share that failed since the last cut, so
 # that it is below the limit. The window is back at that size after one cycle, grows slowly for half
 # of one more, and then doubles every half, since the limit has moved by then.
@@ -307,7 +307,8 @@ class AdaptiveWindow(Window):
 
     def _limit_to(self, size: float, when: float) -> None:
         """Begin a cycle with this size."""
-        self._too_much, self._cut_at = max(SMALLEST, size / CUT), when
+        smallest = self.round_trip / LAST_PROBE or SMALLEST
+        self._too_much, self._cut_at = max(smallest, size / CUT), when
         self._cycle = SHORTEST_CYCLE
         if not self._is_searching:
             self._cycle = _cycle(self._too_much, self.round_trip)

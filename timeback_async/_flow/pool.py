@@ -6,7 +6,6 @@ The module is longer than most: one attempt with all its endings is one concept.
 """
 
 import asyncio
-import copy
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -35,7 +34,7 @@ from .call import Call, OutOfTime
 from .grant import Token
 from .identity import Identities
 from .retries import Retries, is_forgivable
-from .token import TokenStore
+from .token import TokenStore, copied
 from .window import Window
 
 __all__ = ["RequestPool"]
@@ -155,7 +154,7 @@ class RequestPool:
             return failure
         is_recent = self._loop.time() - self._failed_at <= self._config.retry.patience
         # A copy: it is the error of another call, whose frames it may get later.
-        return call.error or (copy.copy(self._failure) if is_recent else None)
+        return call.error or (copied(self._failure) if is_recent and self._failure else None)
 
     def statistics(self) -> Statistics:
         """Return what the pool has done so far, and what it is doing now."""

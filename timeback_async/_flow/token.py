@@ -21,7 +21,7 @@ from .._transport.base import Transport
 from ..errors import ApiError, AuthError, ConnectError, SessionError, TimebackError, TransportError
 from .grant import Token, TokenEndpoint
 
-__all__ = ["FIRST_TRIAL", "TokenStore"]
+__all__ = ["FIRST_TRIAL", "TokenStore", "copied"]
 
 log = logging.getLogger("timeback_async.token")
 
@@ -80,7 +80,7 @@ class _Held:
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
             if not waiter.done():
-                waiter.set_result(error and _copy(error))
+                waiter.set_result(error and copied(error))
 
 
 class TokenStore:
@@ -150,7 +150,7 @@ class TokenStore:
         elif is_missing and not held.fetch and not is_patient and held.ask_at > now + SHORT_WAIT:
             error = error or held.failure
         if error is not None:
-            waiter.set_result(_copy(error))
+            waiter.set_result(copied(error))
             return waiter
         held.waiters.append(waiter)
         if token is not None and not is_missing:
@@ -184,7 +184,7 @@ class TokenStore:
     def last_failure(self, scope: str) -> Exception | None:
         """Return why the last token request for `scope` failed; None when it did not."""
         held = self._held.get(self._only_key or scope)
-        return None if held is None or held.failure is None else _copy(held.failure)
+        return None if held is None or held.failure is None else copied(held.failure)
 
     def is_gone(self, scope: str) -> bool:
         """Return whether there is no token for longer than `retry.patience`, or never was one."""
@@ -278,7 +278,9 @@ class TokenStore:
 
     def _settle(self, key: str, held: _Held, fetch: asyncio.Task[Token]) -> None:
         held.fetch = None
-        if fetch.cancelled():  # by a transport, or since the session is closed
+        if fetch.cancelled() and self._is_closed:
+            return
+        if fetch.cancelled():  # by a transport of the caller's own
             error: BaseException | None = AuthError("no token: cancelled", retryable=True)
         else:
             error = fetch.exception()
@@ -292,7 +294,8 @@ class TokenStore:
         assert isinstance(error, Exception)
         log.warning("could not get a token: %s", error)
         now, asked = self._loop.time(), getattr(error.__cause__, "retry_after", None) or 0.0
-        held.failing_since = held.failing_since or now
+        if held.failing_since is None:
+            held.failing_since = now
         held.ask_at = now + max(FETCH_PAUSE, min(asked, self._patience))
         held.quiet_until = now + FETCH_POLICY.ceiling
         held.failure = without_frames(error)
@@ -314,13 +317,13 @@ def _no_token(failure: TransportError | ApiError) -> TimebackError:
     return AuthError(f"no token: {failure}", retryable=True)
 
 
-def _copy(error: Exception) -> Exception:
+def copied(error: Exception) -> Exception:
     """Return a copy with the same cause, so that callers do not share one traceback.
 
     An exception of another kind, which a transport of the caller's own raised, is returned itself.
     """
     if not isinstance(error, TimebackError):
         return error
-    copied = copy.copy(error)
-    copied.__cause__ = error.__cause__
-    return copied
+    same = copy.copy(error)
+    same.__cause__ = error.__cause__
+    return same

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import ApiError, ProtocolError
-from .http import NOT_JSON, Request, Response, decoded_json
+from .http import NOT_JSON, Request, Response, decoded_json, whole_number
 from .status import api_error, query_values
 
 __all__ = ["answered_id"]
@@ -224,7 +224,7 @@ def _is_failure(said: dict[str, Any]) -> bool:
         or any(said.get(name) for name in ("error", "errors", "errormessage", "fault"))
         or any(said.get(name) in (False, "false") for name in ("success", "ok"))
         or any(_word(status) in FAILED for status in statuses)
-        or any(int(status) >= 300 for status in map(str, statuses) if status.isdecimal())
+        or any((whole_number(status) or 0) >= 300 for status in statuses)
     )
 
 

@@ -5,7 +5,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["CREATEPUT", "NOT_JSON", "READONLY", "Request", "Response", "decoded_json"]
+__all__ = [
+    "CREATEPUT",
+    "NOT_JSON",
+    "READONLY",
+    "Request",
+    "Response",
+    "decoded_json",
+    "whole_number",
+]
 
 SCOPE_PREFIX = "https://purl.imsglobal.org/spec/or/v1p2/scope/"
 CREATEPUT = SCOPE_PREFIX + "roster.createput"
@@ -15,6 +23,8 @@ READONLY = SCOPE_PREFIX + "roster.readonly"
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+MAX_DIGITS = 20  # of a number that a server writes as text
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
@@ -27,6 +37,16 @@ def decoded_json(body: bytes) -> Any:
     Source: RFC 8259 section 8.1 (a parser may ignore the mark).
     """
     return msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
+
+
+def whole_number(value: object) -> int | None:
+    """Return a number that a server wrote, as such or as text; None for anything else.
+
+    Python refuses to convert texts of thousands of digits, and no such number is meant.
+    """
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and value.strip().isdecimal():
+        return int(value)
+    return value if type(value) is int else None
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from ..errors import ConfigError, ProtocolError
 from ..models import OrgRecord, UserRecord
 from .codec import ROOT
 from .decode import decoded_object
-from .http import READONLY, Request, Response
+from .http import READONLY, Request, Response, whole_number
 
 __all__ = ["MAX_PAGE", "Progress", "Query", "page_of"]
 
@@ -102,9 +102,8 @@ def page_of(collection: str, response: Response) -> Page:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    count = whole_number(value)
+    return None if count is None or count < 0 else count
 
 
 class Progress:
