@@ -616,14 +616,16 @@ async def test_an_attempt_may_end_at_every_stage(
                     patch.setattr(loop, "getaddrinfo", stall)
                 if stage == "connecting":
                     patch.setattr(loop, "sock_connect", stall)
-                timeout = 0.1 if ending == "time out" else 10.0
                 body = b"x" * (12_000_000 if stage == "sending" else 10)
-                request = asyncio.create_task(transport.send("PUT", f"{url}/x", {}, body, timeout))
+                request = asyncio.create_task(transport.send("PUT", f"{url}/x", {}, body, 60.0))
                 await reached.wait()
                 if stage == "sending":
                     await until(lambda: origin(transport)._open)
                 if ending == "cancel":
                     request.cancel()
+                if ending == "time out":  # as the timer does, at the very stage
+                    for timeout in list(transport._timeouts.running):
+                        timeout.expire()
                 if ending == "close":
                     await transport.aclose()
                     if stage == "handshaking":
