@@ -17,7 +17,10 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
-    """Give Ctrl-C back, which a command that has ended does not care for any more."""
-    before = signal.getsignal(signal.SIGINT)
+    """Let Ctrl-C interrupt, and give it back: a command that has ended does not care for it.
+
+    Where a shell has started the tests in the background, they would not heed it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
