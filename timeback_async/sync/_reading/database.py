@@ -484,7 +484,7 @@ class RosterDatabase:
 
     def people(self) -> Iterator[RecordRow]:
         """Yield every person, those left out too, in the order of the files."""
-        query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
+        query = "SELECT id, rowid, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
         return self.connection.execute(query)
 
     def links(self) -> Iterator[LinkRow]:
