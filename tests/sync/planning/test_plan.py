@@ -114,6 +114,8 @@ def test_a_state_that_knows_others_alone_leads_to_the_same_plan_as_an_empty_one(
     people = [*FAMILY, child("s-3", "u-1", status="tobedeleted"), child("s-4", status="inactive")]
     more = {"role": "", "orgSourcedIds": ""}
     people += [child("s-5", **more), child("s-6", status="tobedeleted", givenName="", **more)]
+    two = {"orgSourcedIds": "a,b"}  # either of which may be the primary one
+    people += [child("s-7", **two), child("s-8", status="tobedeleted", **two)]
     files = school(*people, version="1.2", roles=[role("s-5"), role("u-1", "parent")])
     if modes:
         files["manifest.csv"] = csv_text(manifest(version="1.2", **modes))
