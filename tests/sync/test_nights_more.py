@@ -92,6 +92,16 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> 
             read_roster(export, on_finding=replace, since=state)
 
 
+@pytest.mark.parametrize("field", ["username", "userIds"])
+def test_one_of_two_rows_that_goes_leaves_the_name_of_somebody_else(both: Both, field: str) -> None:
+    names = {"username": ["a", "b"], "userIds": ["{x:a}", "{x:b}"]}[field]
+    one, two = (child("s-1", **{field: name}) for name in names)
+    other = child("s-2", **{field: names[1]})
+    both.sync(school(one, two, other, *PEOPLE))
+
+    both.sync(school(two, other, *PEOPLE))
+
+
 def test_short_rows_behind_a_new_broken_one_are_left_out(both: Both) -> None:
     both.sync(with_users("".join([HEADER, *LINES, *SHORT[:4]])))
 
