@@ -14,7 +14,7 @@ from tests.support.nights import Night, Server, Side
 from tests.support.rosters import adult, child, csv_text, folder, org, role, school
 from timeback_async import TimebackSession
 from timeback_async.errors import ConfigError
-from timeback_async.sync import Finding, Plan, State, plan, read_roster, run
+from timeback_async.sync import Finding, Plan, ReadOptions, State, plan, read_roster, run
 from timeback_async.sync._reading import comparison, matching, night, prints
 
 DAY = date(2026, 9, 1)
@@ -90,6 +90,34 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> 
 
         with pytest.raises(ConfigError, match="was changed while it was read; run again"):
             read_roster(export, on_finding=replace, since=state)
+
+
+def test_a_file_of_which_no_line_is_new_is_refused_if_it_is_replaced(tmp_path: Path) -> None:
+    people = [child("s-1", enabledUser="TRUE"), *PEOPLE]
+    nights, export = Side(tmp_path, is_fast=True), tmp_path / "export"
+    folder(export, school(*people))
+    nights.sync(export, Night({}, DAY, {}, {}, frozenset(), "whole"))
+    folder(export, school(*reversed(people)))
+
+    def replace(finding: Finding) -> None:  # once all is compared
+        (export / "new").write_text(csv_text(PEOPLE))
+        (export / "new").replace(export / "users.csv")
+
+    with (
+        State(nights.state, config()) as state,
+        pytest.raises(ConfigError, match="was changed while it was read; run again"),
+    ):
+        read_roster(export, ReadOptions(today=DAY), on_finding=replace, since=state)
+
+
+@pytest.mark.parametrize("field", ["username", "userIds"])
+def test_one_of_two_rows_that_goes_leaves_the_name_of_somebody_else(both: Both, field: str) -> None:
+    names = {"username": ["a", "b"], "userIds": ["{x:a}", "{x:b}"]}[field]
+    one, two = (child("s-1", **{field: name}) for name in names)
+    other = child("s-2", **{field: names[1]})
+    both.sync(school(one, two, other, *PEOPLE))
+
+    both.sync(school(two, other, *PEOPLE))
 
 
 def test_short_rows_behind_a_new_broken_one_are_left_out(both: Both) -> None:

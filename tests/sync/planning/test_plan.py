@@ -107,6 +107,30 @@ def test_everything_is_new_to_an_empty_state_people_before_links(
     assert (found.plan.total(), found.plan.total("links"), found.plan.total("unlinks")) == (5, 2, 0)
 
 
+@pytest.mark.parametrize("modes", [{}, {"roles": "delta", "users": "bulk", "orgs": "bulk"}])
+def test_a_state_that_knows_others_alone_leads_to_the_same_plan_as_an_empty_one(
+    tmp_path: Path, state: State, modes: dict[str, str]
+) -> None:
+    people = [*FAMILY, child("s-3", "u-1", status="tobedeleted"), child("s-4", status="inactive")]
+    more = {"role": "", "orgSourcedIds": ""}
+    people += [child("s-5", **more), child("s-6", status="tobedeleted", givenName="", **more)]
+    two = {"orgSourcedIds": "a,b"}  # either of which may be the primary one
+    people += [child("s-7", **two), child("s-8", status="tobedeleted", **two)]
+    files = school(*people, version="1.2", roles=[role("s-5"), role("u-1", "parent")])
+    if modes:
+        files["manifest.csv"] = csv_text(manifest(version="1.2", **modes))
+    empty = compared(state, tmp_path, files)
+    others = Entry("other", "student", b"", "saved", 200, 1, 0.0, "others")
+    state.write(lines([others]))
+    state.settle()
+
+    known = compared(state, tmp_path, files)
+
+    assert known.changes == empty.changes != []
+    assert known.plan.counts == empty.plan.counts
+    assert (known.changing, known.plan_has_gaps) == (empty.changing, empty.plan_has_gaps)
+
+
 def test_what_the_server_holds_is_not_sent_again(tmp_path: Path, state: State) -> None:
     night(state, tmp_path, school(*FAMILY))
 

@@ -29,7 +29,7 @@ def failure(file: object = "users.csv", line: object = 7, **more: object) -> dic
 
 def places(roster: Roster) -> list[tuple[str, int]]:
     """Return file and line of every person and link."""
-    people = [(file, line) for _, _, _, file, line, _, _ in roster.database.people()]
+    people = [(file, line) for _, _, _, _, file, line, _, _ in roster.database.people()]
     return people + [(file, line) for *_, file, line, _ in roster.database.links()]
 
 

@@ -15,6 +15,7 @@ from ...models.kinds import KINDS
 from .._reading.gaps import NONE, Fragment, Gaps, Roleless
 from .._reading.roster import Roster
 from .entry import Entry
+from .references import link_id
 from .state import State
 from .tables import Action, ChangeRow, Phase, PlanTables
 
@@ -166,15 +167,22 @@ class Plan:
         #   a person in a file   -> the record; its own id
         #   an absent person     -> None, until the server is asked; the id as the state keeps it
         content: bytes | AgentLink | AgentKey | None = row.body
-        sourced_id = row.key if content is None else row.sourced_id
-        people = ("", "", "")
+        keys = self.state.keys
+        sourced_id, key, saved, people = row.key, row.key, row.hash, ("", "", "")
         if row.action == "unlink":
             content, sourced_id = AgentKey(row.student, row.agent_id), row.student
         elif row.kind == "agent":
             content = AgentLink(row.student, row.user, row.relation, row.agent_id)
-            sourced_id, id_of = row.student, self.state.keys.id_of
-            people = (id_of(row.student), id_of(row.user), content.agent_id)
-        known = Entry(row.key, row.kind, row.hash, "saved", None, 0, 0.0, row.source, *people)
+            sourced_id = row.student
+            key = key or keys.id_of(link_id(row.student, row.user, row.agent_id))
+            saved = keys.hash_of(row.relation.encode()) if saved is None else saved
+            people = (keys.id_of(row.student), keys.id_of(row.user), content.agent_id)
+        elif row.sourced_id is not None and row.body is not None and row.unsaid is not None:
+            sourced_id = row.sourced_id
+            key = key or keys.id_of(sourced_id)
+            saved = keys.hash_of(row.unsaid + row.body) if saved is None else saved
+        source = row.source or self.roster.sources[row.file].name
+        known = Entry(key, row.kind, saved, "saved", None, 0, 0.0, source, *people)
         return Change(
             row.phase, row.action, row.kind, sourced_id, content, row.file, row.line, known,
             Gaps.from_json(row.gaps),

@@ -1,7 +1,7 @@
 """Keep a plan in its roster's database; the only module of planning that holds SQL on it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from .._reading.database import RosterDatabase
@@ -18,11 +18,14 @@ class ChangeRow(NamedTuple):
     """One record to be sent. Ids are as the files have them, `key` as the state keeps it.
 
     Attributes:
-        sourced_id, body: Of a person in the files; `body` is the record as JSON.
+        key: "" of a new record, if the state knows nothing with which it had to be compared.
+        source: The same.
         student, user, agent_id, relation: Of a link.
-        hash: Of what is sent; empty for a removal.
-        file, line: Where it stands in the files; "" and 0 if it is absent there.
+        hash: Of what is sent, empty for a removal; None if it had to be compared with nothing.
         gaps: What has to be looked up at the server, as JSON.
+        file, line: Where it stands in the files; "" and 0 if it is absent there.
+        sourced_id, body: Of a person in the files; `body` is the record as JSON.
+        unsaid: What the files do not say of the person, as JSON.
     """
 
     phase: Phase
@@ -30,16 +33,25 @@ class ChangeRow(NamedTuple):
     kind: str
     key: str
     source: str
-    sourced_id: str = ""
-    body: bytes | None = None
-    student: str = ""
-    user: str = ""
-    agent_id: str = ""
-    relation: str = ""
-    hash: bytes = b""
-    file: str = ""
-    line: int = 0
-    gaps: bytes = b""
+    student: str
+    user: str
+    agent_id: str
+    relation: str
+    hash: bytes | None
+    gaps: bytes
+    file: str
+    line: int
+    sourced_id: str | None
+    body: bytes | None
+    unsaid: bytes | None
+
+
+# What a comparison writes of a change: phase, action, kind, key and source; the rowid of a person
+# in the files; student, user, agent_id and relation of a link; hash, gaps, file and line. They are
+# plain tuples, which sqlite3 binds in half the time that named ones take.
+NewRow = tuple[
+    Phase, Action, str, str, str, int | None, str, str, str, str, bytes, bytes, str, int
+]  # fmt: skip
 
 
 class Present(NamedTuple):
@@ -56,12 +68,10 @@ class Present(NamedTuple):
     is_left_out: bool
 
 
-COLUMNS = ", ".join(ChangeRow._fields)
-MARKS = ",".join("?" * len(ChangeRow._fields))
 SCHEMA = """
 CREATE TABLE changes (
-    phase TEXT, action TEXT, kind TEXT, key TEXT, source TEXT, sourced_id TEXT, body BLOB,
-    student TEXT, user TEXT, agent_id TEXT, relation TEXT, hash BLOB, file TEXT, line INT, gaps BLOB
+    phase TEXT, action TEXT, kind TEXT, key TEXT, source TEXT, person INT, student TEXT, user TEXT,
+    agent_id TEXT, relation TEXT, hash BLOB, gaps BLOB, file TEXT, line INT
 );
 CREATE TABLE changed_source (source TEXT, key TEXT);
 CREATE TABLE absent (key TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -83,11 +93,42 @@ class PlanTables:
 
     # -- what a comparison writes, and asks
 
-    def add_changes(self, rows: Iterable[ChangeRow]) -> None:
+    def add_changes(self, rows: Iterable[NewRow]) -> None:
         """Add changes in the order they are to be sent in."""
-        # sqlite3 binds plain tuples in half the time that named ones take.
-        query = f"INSERT INTO changes ({COLUMNS}) VALUES ({MARKS})"  # noqa: S608
-        self._db.executemany(query, map(tuple, rows))
+        self._db.executemany("INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
+
+    def add_everything(
+        self, id_of: Callable[[str], str], gaps_of: Callable[[bytes, bool], bytes]
+    ) -> None:
+        """Add everybody and every link in the files, to be sent for the first time.
+
+        Args:
+            id_of: Returns an id as the state keeps it.
+            gaps_of: Returns what to look up of what the files do not say, of somebody new or not.
+        """
+        self._db.create_function("id_of", 1, id_of)
+        self._db.create_function("gaps_of", 2, gaps_of)
+        self._db.execute(
+            """INSERT INTO changes
+               SELECT iif(is_leaver, 'deactivations', 'people'),
+               iif(is_leaver, 'deactivate', 'create'), kind, iif(is_leaver, id_of(id), ''), '',
+               rowid, '', '', '', '', NULL,
+               iif(length(gaps), gaps_of(gaps, NOT is_leaver), gaps), file, line
+               FROM (SELECT rowid, status = 'tobedeleted' AS is_leaver, * FROM people)
+               WHERE body IS NOT NULL ORDER BY rowid"""
+        )
+        # A link without a relation is hashed when TimeBack has said it.
+        self._db.execute(
+            """INSERT INTO changes
+               SELECT 'links', 'link', 'agent', '', '', NULL, student, user, agent_id, relation,
+               iif(length(gaps) AND relation = '', x'', NULL), gaps, file, line FROM links"""
+        )
+
+    def counts(self) -> Counter[tuple[Phase, Action]]:
+        """Return how many changes of each phase and action there are."""
+        query = """SELECT phase, action, count(*) FROM changes
+                   GROUP BY phase, action ORDER BY min(rowid)"""
+        return Counter({(phase, action): n for phase, action, n in self._db.execute(query)})
 
     def add_present(self, rows: Iterable[tuple[str, str, bool]]) -> None:
         """Add records of the files, the fields of `Present`; the first one of a key counts."""
@@ -120,15 +161,20 @@ class PlanTables:
 
     def new_people(self, source: str, kind: str, limit: int) -> Iterator[tuple[str, str, int]]:
         """Yield id, file and line of the first people of a source who were never sent."""
-        query = """SELECT sourced_id, file, line FROM changes
-                   WHERE action = 'create' AND source = ? AND kind IN (?, 'person') LIMIT ?"""
+        query = """SELECT people.id, changes.file, changes.line
+                   FROM changes JOIN people ON people.rowid = person
+                   WHERE action = 'create' AND source = ? AND changes.kind IN (?, 'person')
+                   ORDER BY changes.rowid LIMIT ?"""
         return self._db.execute(query, (source, kind, limit))
 
     # -- what a run reads
 
     def changes(self, phase: Phase) -> Iterator[ChangeRow]:
         """Yield the changes of one phase, in the order of the files."""
-        query = f"SELECT {COLUMNS} FROM changes WHERE phase = ? ORDER BY rowid"  # noqa: S608
+        query = """SELECT phase, action, changes.kind, key, source, student, user, agent_id,
+                   changes.relation, hash, changes.gaps, changes.file, changes.line, id, body,
+                   people.gaps FROM changes LEFT JOIN people ON people.rowid = person
+                   WHERE phase = ? ORDER BY changes.rowid"""
         return named(ChangeRow, self._db.execute(query, (phase,)))
 
     def has_gaps(self) -> bool:

@@ -45,6 +45,7 @@ CREATE TABLE roles (
 );
 CREATE TABLE demographics (id TEXT, birth_date TEXT, line INT);
 CREATE TABLE profiles (user TEXT, username TEXT);
+CREATE TABLE dropped (id TEXT, username TEXT);
 CREATE TABLE identities (identity TEXT, person TEXT);
 CREATE TABLE refs (person TEXT, agent TEXT, relation TEXT, file TEXT, line INT);
 CREATE TABLE contacts (student TEXT, email TEXT, relation TEXT, file TEXT, line INT);
@@ -364,8 +365,10 @@ class RosterDatabase:
         self.connection.execute(query, (*person, rowid))
 
     def drop(self, rows: Iterable[RowPlace | RepeatedRow]) -> None:
-        """Delete rows of people."""
-        rowids = ((row.rowid,) for row in rows)
+        """Delete rows of people, but for their names: the next night they may be all there is."""
+        rowids = [(row.rowid,) for row in rows]
+        query = "INSERT INTO dropped SELECT id, username FROM people WHERE rowid = ?"
+        self.connection.executemany(query, rowids)
         self.connection.executemany("DELETE FROM people WHERE rowid = ?", rowids)
 
     def leave_out(self, sourced_id: str) -> None:
@@ -425,10 +428,12 @@ class RosterDatabase:
     def names(self) -> Iterator[tuple[str, str]]:
         """Yield usernames and identifiers, marked by their first letter, and whose they are.
 
-        Those of profiles that do not count, because of another one, are among them.
+        Those that do not count are among them: of a profile, because of another one, and of rows
+        that are dropped.
         """
         return self.connection.execute(
             """SELECT 'u' || username, id FROM people WHERE username <> ''
+               UNION ALL SELECT 'u' || username, id FROM dropped WHERE username <> ''
                UNION ALL SELECT 'u' || username, user FROM profiles WHERE username <> '' AND
                NOT EXISTS (SELECT 1 FROM people WHERE id = user AND username = profiles.username)
                UNION ALL SELECT 'i' || identity, person FROM identities"""
@@ -484,7 +489,7 @@ class RosterDatabase:
 
     def people(self) -> Iterator[RecordRow]:
         """Yield every person, those left out too, in the order of the files."""
-        query = "SELECT id, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
+        query = "SELECT id, rowid, kind, status, file, line, body, gaps FROM people ORDER BY rowid"
         return self.connection.execute(query)
 
     def links(self) -> Iterator[LinkRow]:

@@ -219,9 +219,13 @@ class Night:
             assert packed is not None
             self.doubt(Prints.unpacked(packed).owners[line % LINES_IN_GROUP])
         self._late.clear()
+        # Nothing was read of a file that is as it was last night, if no line of it had to be read.
+        before = self._comparison.head.files if self._comparison else {}
         unread = {book.name for book in self._books.values() if not book.last}
         for name, data in self._data.items():
-            if name not in unread and _digest(data) != self._digests[name]:
+            if name in unread and before.get(name, (b"",))[0] == self._digests[name]:
+                continue
+            if _digest(data) != self._digests[name]:
                 # What is still was counted by lines that may now be those of others.
                 if self._comparison is not None:
                     raise ConfigError(f"{data.name}: was changed while it was read; run again")

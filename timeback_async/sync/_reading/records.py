@@ -26,8 +26,8 @@ __all__ = [
 PersonRow = tuple[
     str, str, int | None, str, str, str, int, bytes | bytearray | None, str, bytes | bytearray
 ]
-#   id, kind, status, file, line, body, gaps: what a comparison needs of a person
-RecordRow = tuple[str, str, str, str, int, bytes | None, bytes]
+#   id, rowid, kind, status, file, line, body, gaps: what a comparison needs of a person
+RecordRow = tuple[str, int, str, str, str, int, bytes | None, bytes]
 #   student, user, agent_id ("" if it is derived from both people), relation, file, line, gaps
 LinkRow = tuple[str, str, str, str, str, int, bytes]
 #   person, agent (whom the person's row names), relation ("" if it does not say it), file, line
