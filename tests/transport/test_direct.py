@@ -624,7 +624,7 @@ async def test_an_attempt_may_end_at_every_stage(
                 if ending == "cancel":
                     request.cancel()
                 if ending == "time out":  # as the timer does, at the very stage
-                    for timeout in list(transport._timeouts.running):
+                    for timeout in list(origin(transport)._timeouts.running):
                         timeout.expire()
                 if ending == "close":
                     await transport.aclose()
