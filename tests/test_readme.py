@@ -1,5 +1,6 @@
-"""The README's own examples, run as they stand there."""
+"""The examples, links and promises of the README and of the guides, as they stand there."""
 
+import ast
 import os
 import re
 import subprocess
@@ -19,8 +20,20 @@ from timeback_async.sync import ReadOptions, read_roster
 from timeback_async.sync._reading import layout
 from timeback_async.testing import MockServer
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [
+    README,
+    *sorted(ROOT.glob("timeback_async/**/README.md")),
+    *sorted(ROOT.glob("tests/**/README.md")),
+    ROOT / "benchmarks" / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob(".github/*.md")),
+]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
+EXAMPLES: list[str] = [
+    code for text in TEXTS.values() for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+]
 
 
 async def run_example(containing: str, server: MockServer) -> str:
@@ -75,7 +88,8 @@ async def test_the_nightly_example_brings_a_roster_up_to_date(
 
 
 def examples_of_maps() -> Iterator[str]:
-    yield from re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    guide = TEXTS["timeback_async/sync/README.md"]
+    yield from re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
     documented = re.findall(r"(?:^    .*\n)+", layout.__doc__ or "", re.MULTILINE)
     # The docstring leaves out the columns that have nothing to show.
     yield from (
@@ -91,7 +105,7 @@ def examples_of_maps() -> Iterator[str]:
 MAPS = list(examples_of_maps())
 
 
-@pytest.mark.parametrize("example", MAPS, ids=["README", "layout"])
+@pytest.mark.parametrize("example", MAPS, ids=["guide", "layout"])
 @pytest.mark.parametrize("header", ["State", "state", "status"])
 def test_the_example_of_a_map_is_right_row_by_row(
     tmp_path: Path, example: str, header: str
@@ -125,13 +139,34 @@ def test_the_example_of_a_map_is_right_row_by_row(
 
 def test_every_example_compiles() -> None:
     for code in EXAMPLES:
-        compile(code, "README.md", "exec")
+        compile(code, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def test_every_test_that_is_said_to_hold_a_promise_exists() -> None:
-    promises = README.partition("### What happens when…")[2].partition("\n## ")[0]
+    promises = TEXTS["timeback_async/cli/README.md"].partition("## What happens when")[2]
     named = re.findall(r"`(test_\w+)`", promises)
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
 
     assert len(named) == 12
     assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_leads_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
+        assert not link.startswith("http"), f"{link}: nobody checks it"
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text()), link
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    assert len(README.read_text().splitlines()) <= 220
