@@ -25,7 +25,7 @@ WINGS = [
         "", "base", "timeouts", "coding", "fields", "proxy", "connector", "failures",
         "aiohttp_failures", "aiohttp", "connection", "origin", "direct", "lanes",
     ]),
-    ("", ["_tasks"]),
+    ("", ["_tables", "_tasks"]),
     ("_flow", [
         "", "window", "adaptive", "grant", "token", "call", "admission", "identity", "retries",
         "pool",
@@ -172,6 +172,7 @@ def test_the_lower_layers_do_no_io(module: str) -> None:
         "UserRecord",
         "UserRef",
         "errors",
+        "records_from",
     ],
 )
 def test_a_public_name_is_there(name: str) -> None:
