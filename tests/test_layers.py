@@ -16,7 +16,7 @@ ROOT = Path(timeback_async.__file__).parent
 WINGS = [
     ("", ["_version", "_frames", "errors"]),
     ("models", ["ids", "sent", "received", "", "kinds"]),
-    ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
+    ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace", "_outcomes"]),
     ("_wire", [
         "", "http", "words", "ordinary", "names", "numbers", "private", "status", "validate",
         "answer", "decode", "codec", "pages",
