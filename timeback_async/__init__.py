@@ -23,8 +23,10 @@ import logging
 from msgspec import UNSET
 
 from . import errors
+from ._answer import Answer
 from ._bulk.run import Bulk
 from ._config import Config
+from ._hooks import Attempt, Hook
 from ._report import Report
 from ._results import ItemResult, Outcome
 from ._retry import RetryPolicy
@@ -56,9 +58,12 @@ __all__ = [
     "AgentKey",
     "AgentLink",
     "AgentRecord",
+    "Answer",
+    "Attempt",
     "Bulk",
     "Config",
     "Demographics",
+    "Hook",
     "ItemResult",
     "Latency",
     "OrgRecord",
