@@ -11,7 +11,7 @@ from tests.support.rosters import adult, child, school, zipped
 from timeback_async.testing import Faults, MockServer
 
 pytest.importorskip("pyarrow")
-from pyarrow import parquet  # noqa: E402 - it may not be there
+from pyarrow import parquet
 
 OUT = Path("outcomes.parquet")
 both = pytest.mark.parametrize("command", ["upsert", "sync"])

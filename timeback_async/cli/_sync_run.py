@@ -205,9 +205,12 @@ class _Job:
                     findings.finish()
                 if plan_file is not None:
                     await asyncio.to_thread(plan_file.write, changes)
-                for file in filter(None, (failures, outcomes)):
+                if failures is not None:
                     for row in roster.left_out():
-                        file.write_left_out(row)
+                        failures.write_left_out(row)
+                if outcomes is not None:
+                    for row in roster.left_out():
+                        outcomes.write_left_out(row)
                 if dry_run or refusal is not None:
                     report = SyncReport.of(changes, dry_run=dry_run)
                     report.stopped = str(refusal or "")  # with the command's names of options
