@@ -62,7 +62,8 @@ class Hook:
     def result(self, result: ItemResult) -> None:
         """See what became of a record of a bulk run, or of the record of a single call.
 
-        The results of single calls have the `index` 0. Lists and `request` have no records.
+        The results of single calls have the `index` 0. Lists and `request` have no records. In a
+        run that is awaited, the `request_id` of a success is always ours.
         """
 
     def run(self) -> Callable[[Report], None] | None:

@@ -410,6 +410,11 @@ class Bulk:
             return  # it is counted, and nobody reads it
         if isinstance(error, TimebackError):  # any other error is raised, and needs its frames
             without_frames(error)
+        request_id = ""
+        if call is not None:
+            # The server's own id takes as long to find as all the rest of a result.
+            is_shown_alone = error is None and self._delivery is None
+            request_id = call.sent_as if is_shown_alone else call.request_id
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -419,7 +424,7 @@ class Bulk:
             status=call.status if call else None,
             attempts=attempts,
             elapsed=self._loop.time() - item.started,
-            request_id=call.request_id if call else "",
+            request_id=request_id,
             _body=body,
             _decode=operation.decode if operation and outcome is operation.success else None,
         )
