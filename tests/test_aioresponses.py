@@ -1,8 +1,6 @@
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from aiohttp import ClientResponse
 from aioresponses import aioresponses
 from yarl import URL
 
@@ -11,16 +9,10 @@ from tests.support.records import student
 from tests.support.scripted import grant
 from timeback_async import TimebackSession
 from timeback_async.errors import ConflictError
+from timeback_async.testing import MockedResponse
 
 TOKEN_URL = f"{BASE}/auth/1.0/token"
 STUDENTS_URL = f"{BASE}/rostering/1.0/students"
-
-
-class MockedResponse(ClientResponse):
-    """A response that aioresponses can build: it knows nothing of `stream_writer` yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, stream_writer=Mock(output_size=0), **kwargs)
 
 
 @pytest.fixture

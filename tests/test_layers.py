@@ -16,7 +16,10 @@ ROOT = Path(timeback_async.__file__).parent
 WINGS = [
     ("", ["_version", "_frames", "errors"]),
     ("models", ["ids", "sent", "received", "", "kinds"]),
-    ("", ["_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace"]),
+    ("", [
+        "_settings", "_retry", "_config", "_results", "_statistics", "_report", "_trace",
+        "_outcomes", "_hooks",
+    ]),
     ("_wire", [
         "", "http", "words", "ordinary", "names", "numbers", "private", "status", "validate",
         "answer", "decode", "codec", "pages",
@@ -25,16 +28,16 @@ WINGS = [
         "", "base", "timeouts", "coding", "fields", "proxy", "connector", "failures",
         "aiohttp_failures", "aiohttp", "connection", "origin", "direct", "lanes",
     ]),
-    ("", ["_tasks"]),
+    ("", ["_tables", "_tasks"]),
     ("_flow", [
         "", "window", "adaptive", "grant", "token", "call", "admission", "identity", "retries",
         "pool",
     ]),
     ("_bulk", ["", "item", "source", "delivery", "workers", "order", "ending", "run", "ledger"]),
-    ("", ["_session"]),
+    ("", ["_answer", "_session", "otel"]),
     ("testing", [
-        "_schema", "_faults", "_stores", "_answers", "_tokens", "_api", "_http", "_server", "",
-        "plugin",
+        "_schema", "_faults", "_stores", "_answers", "_tokens", "_api", "_http", "_calls",
+        "_mocked", "_server", "", "plugin",
     ]),
     ("sync", ["_closing"]),
     ("sync._reading", [
@@ -137,7 +140,7 @@ def test_aiohttp_is_imported_by_the_transport_and_the_test_server_alone() -> Non
     }
 
     senders = {module for module in users if module.startswith("_transport.")}
-    assert users - senders == {"testing._http", "testing._server", "_session"}
+    assert users - senders == {"testing._http", "testing._mocked", "testing._server", "_session"}
     assert "if TYPE_CHECKING:\n    from aiohttp import TraceConfig\n" in source("_session")
 
 
@@ -172,6 +175,7 @@ def test_the_lower_layers_do_no_io(module: str) -> None:
         "UserRecord",
         "UserRef",
         "errors",
+        "records_from",
     ],
 )
 def test_a_public_name_is_there(name: str) -> None:

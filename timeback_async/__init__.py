@@ -13,7 +13,7 @@ A record passes through the folders in this order; each imports only from those 
     _flow/          when a request is sent, and what follows its answer
     _transport/     one request on the wire, once
     _wire/          records and bytes, no I/O
-    _config, _settings, _retry, _results, _statistics, _report, _trace
+    _config, _settings, _retry, _results, _statistics, _report, _trace, _tables
                     what users set, and what they get
     models/, errors the records and the errors
 """
@@ -23,13 +23,16 @@ import logging
 from msgspec import UNSET
 
 from . import errors
+from ._answer import Answer
 from ._bulk.run import Bulk
 from ._config import Config
+from ._hooks import Attempt, Hook
 from ._report import Report
 from ._results import ItemResult, Outcome
 from ._retry import RetryPolicy
 from ._session import TimebackSession
 from ._statistics import Latency, Statistics
+from ._tables import records_from
 from ._transport.base import Transport
 from ._version import __version__
 from ._wire.http import Response
@@ -55,9 +58,12 @@ __all__ = [
     "AgentKey",
     "AgentLink",
     "AgentRecord",
+    "Answer",
+    "Attempt",
     "Bulk",
     "Config",
     "Demographics",
+    "Hook",
     "ItemResult",
     "Latency",
     "OrgRecord",
@@ -79,6 +85,7 @@ __all__ = [
     "UserRef",
     "__version__",
     "errors",
+    "records_from",
 ]
 
 # Nothing is logged unless the application configures logging.

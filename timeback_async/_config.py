@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -114,8 +114,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
         The variables are TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, TIMEBACK_BASE_URL (or
         TIMEBACK_ENVIRONMENT=production|staging|sandbox), TIMEBACK_TOKEN_URL,
-        TIMEBACK_MAX_IN_FLIGHT, TIMEBACK_MAX_RATE and TIMEBACK_TRANSPORT. An empty variable counts
-        as not set.
+        TIMEBACK_MAX_IN_FLIGHT, TIMEBACK_MAX_RATE, TIMEBACK_TRUST_ENV (true or false) and
+        TIMEBACK_TRANSPORT. An empty variable counts as not set.
 
         Args:
             environ: The environment variables.
@@ -131,6 +131,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             try:
                 settings[name] = convert(text)
+            except KeyError:
+                wrong.append(f"TIMEBACK_{name.upper()}: must be true or false")
             except ValueError:
                 wrong.append(f"TIMEBACK_{name.upper()}: must be a number")
         environment = environ.get("TIMEBACK_ENVIRONMENT", "").strip()
@@ -173,13 +175,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         yield "base_url", self.base_url
 
 
-_VARIABLES = {
+def _flag(text: str) -> bool:
+    """Return what a text says, or raise a KeyError."""
+    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+
+
+_VARIABLES: dict[str, Callable[[str], Any]] = {
     "client_id": str,
     "client_secret": str,
     "base_url": str,
     "token_url": str,
     "max_in_flight": int,
     "max_rate": float,
+    "trust_env": _flag,
     "transport": str,
 }
 

@@ -5,23 +5,28 @@ It is long because it documents every operation; hardly any code is in it.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
-from ._bulk.run import Bulk
+from msgspec.structs import replace
+
+from ._answer import RawCalls
+from ._bulk.run import Bulk, outcome_of
 from ._config import Config
 from ._flow.call import Call
 from ._flow.pool import RequestPool
 from ._flow.token import TokenStore
 from ._frames import Hidden, without_frames
+from ._hooks import Hook, Watched
+from ._results import ItemResult, Outcome
 from ._statistics import Statistics
 from ._transport.base import Transport
 from ._transport.lanes import transport_for
 from ._wire import codec, pages
 from ._wire.http import Request, Response
-from .errors import ConfigError, RecordError, SessionError, TimebackError
+from .errors import ConfigError, RecordError, SessionError, TimebackError, TransportError
 from .models import (
     AgentKey,
     AgentLink,
@@ -74,6 +79,7 @@ class TimebackSession:
         config: The settings.
         ssl_context: Whom to trust for https, such as a private CA; None for the system's CAs.
         trace_configs: Passed to aiohttp, for its instrumentation.
+        hook: Sees every attempt and every result, for metrics and traces.
         transport: Sends the requests, such as a fake in a test. The session closes it when it is
             closed itself. None for the one that `config.transport` names.
 
@@ -88,6 +94,7 @@ class TimebackSession:
         *,
         ssl_context: ssl.SSLContext | None = None,
         trace_configs: "Sequence[TraceConfig]" = (),
+        hook: Hook | None = None,
         transport: Transport | None = None,
     ) -> None:
         if transport is not None and (ssl_context is not None or trace_configs):
@@ -100,6 +107,7 @@ class TimebackSession:
         self._ssl_context = ssl_context
         self._trace_configs = trace_configs
         self._given = transport
+        self._watched = None if hook is None else Watched(hook)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._transport: Transport
@@ -118,8 +126,10 @@ class TimebackSession:
             self.config, self._ssl_context, self._trace_configs
         )
         self._tokens = TokenStore(self.config, self._transport)
-        self._pool = RequestPool(self.config, self._transport, self._tokens)
+        self._pool = RequestPool(self.config, self._transport, self._tokens, watched=self._watched)
         self._loop = asyncio.get_running_loop()
+        if self._watched is not None:
+            self._watched.opened(self._pool.statistics)
         return self
 
     async def aclose(self) -> None:
@@ -129,6 +139,8 @@ class TimebackSession:
             return
         self._closed = True
         self._pool.close()
+        if self._watched is not None:
+            self._watched.closed(self._pool.statistics)
         await self._tokens.aclose()
         await self._transport.aclose()
 
@@ -144,6 +156,15 @@ class TimebackSession:
         await self.aclose()
 
     # -- single calls
+
+    @property
+    def with_raw_response(self) -> RawCalls:
+        """The single calls, each of which returns an `Answer`: value, response and request id.
+
+        answer = await timeback.with_raw_response.upsert_student(student)
+        log.info("saved as request %s", answer.request_id)
+        """
+        return RawCalls(self._exchange)
 
     async def upsert_student(
         self, student: Student, *, deadline: float | None = None
@@ -239,8 +260,10 @@ class TimebackSession:
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
         deadline: float | None = None,
-    ) -> AsyncIterator[UserRecord]:
+    ) -> AsyncGenerator[UserRecord, None]:
         """Iterate over users. Each page is requested when the page before it is used up.
+
+        Whoever may leave the loop early closes it: `async with aclosing(timeback.list_users())`.
 
         Args:
             filter: `field op 'value'`, where op is one of = != ~ > >= < <=. Two of them can be
@@ -272,7 +295,7 @@ class TimebackSession:
         fields: str | Sequence[str] | None = None,
         page_size: int = pages.MAX_PAGE,
         deadline: float | None = None,
-    ) -> AsyncIterator[OrgRecord]:
+    ) -> AsyncGenerator[OrgRecord, None]:
         """Iterate over organisations. Arguments and errors are those of `list_users`."""
         query = pages.Query(
             collection="orgs", limit=page_size, filter=filter, sort=sort, order_by=order_by,
@@ -289,7 +312,7 @@ class TimebackSession:
         scope: str | None = None,
         deadline: float | None = None,
     ) -> Response:
-        """Send a request that has no method here; return the 2xx answer.
+        """Send a request that has no method here; return the 2xx answer, with its `request_id`.
 
         It uses the same tokens, window and retries as every call. A POST, a PATCH, or another
         method that is not idempotent, is repeated only where the server cannot have acted on it:
@@ -317,7 +340,9 @@ class TimebackSession:
             request = codec.raw(method, path, body.value, scope)
         except RecordError as error:
             raise without_frames(error) from None
-        return await self._send(request, deadline)
+        call = self._call(request, deadline)
+        response = await self._send(call)
+        return replace(response, request_id=call.request_id)
 
     async def check_token(self, scope: str) -> frozenset[str]:
         """Get a token for a scope, unless there is one already; return the scopes it was granted.
@@ -441,33 +466,64 @@ class TimebackSession:
     async def _perform(
         self, deadline: float | None, prepare: Callable[..., codec.Operation], *record: object
     ) -> Any:
+        return (await self._exchange(deadline, prepare, *record))[0]
+
+    async def _exchange(
+        self, deadline: float | None, prepare: Callable[..., codec.Operation], *record: object
+    ) -> tuple[Any, Call, Response]:
+        """Make a single call; return what it returns, the call and its answer."""
+        loop = asyncio.get_running_loop()
+        started, operation, call = loop.time(), None, None
         try:
             operation = prepare(*record)
-            response = await self._send(operation.request, deadline)
-            return operation.decode(response.body)
-        except TimebackError as error:
+            call = self._call(operation.request, deadline)
+            response = await self._send(call)
+            value = operation.decode(response.body)
+        except (TimebackError, asyncio.CancelledError) as error:
+            if self._watched is not None:
+                self._watched.result(_failed(record[0], operation, call, error, loop, started))
             raise without_frames(error) from error.__cause__
+        if self._watched is not None:
+            self._watched.result(
+                ItemResult(
+                    index=0,
+                    kind=operation.kind,
+                    sourced_id=operation.sourced_id,
+                    outcome=operation.success,
+                    status=response.status,
+                    attempts=call.attempts,
+                    elapsed=loop.time() - started,
+                    request_id=call.request_id,
+                    _body=response.body,
+                    _decode=operation.decode,
+                )
+            )
+        return value, call, response
 
-    async def _send(self, request: Request, deadline: float | None) -> Response:
-        """Return the answer to a single call, whose time begins now.
-
-        No frame below this one stays in the traceback of an error: their variables are private.
-        """
-        pool, loop = self._opened(), asyncio.get_running_loop()
+    def _call(self, request: Request, deadline: float | None) -> Call:
+        """Return a single call, whose time begins now."""
+        self._opened()
         if deadline is None:
             deadline = self.config.deadline
         elif not 0 < deadline < inf:
             raise ConfigError("deadline: must be a number of seconds, greater than 0")
+        return Call(request, deadline, made_at=asyncio.get_running_loop().time())
+
+    async def _send(self, call: Call) -> Response:
+        """Return the answer to a single call.
+
+        No frame below this one stays in the traceback of an error: their variables are private.
+        """
         try:
-            return await pool.send(Call(request, deadline, made_at=loop.time()))
+            return await self._opened().send(call)
         except (TimebackError, asyncio.CancelledError) as error:
             raise without_frames(error) from error.__cause__
 
-    async def _list(self, query: pages.Query, deadline: float | None) -> AsyncIterator[Any]:
+    async def _list(self, query: pages.Query, deadline: float | None) -> AsyncGenerator[Any, None]:
         progress = pages.Progress(query.limit)
         while not progress.is_over:
             try:
-                response = await self._send(query.page(progress.offset), deadline)
+                response = await self._send(self._call(query.page(progress.offset), deadline))
                 page = pages.page_of(query.collection, response)
             except TimebackError as error:
                 if progress.ended_by(error):
@@ -493,3 +549,34 @@ class TimebackSession:
             patience=self.config.retry.patience,
             **how,
         )
+
+
+def _failed(
+    record: object,
+    operation: codec.Operation | None,
+    call: Call | None,
+    error: BaseException,
+    loop: asyncio.AbstractEventLoop,
+    started: float,
+) -> ItemResult:
+    """Return the result of a single call that has failed or was cancelled, for the hook."""
+    if operation is None:
+        kind, sourced_id = codec.identify(record)
+    else:
+        kind, sourced_id = operation.kind, operation.sourced_id
+    why = error if isinstance(error, Exception) else TransportError("cancelled")
+    return ItemResult(
+        index=0,
+        kind=kind,
+        sourced_id=sourced_id,
+        outcome=(
+            Outcome.INVALID
+            if isinstance(error, RecordError)
+            else outcome_of(call, ended=why is not error or call is None or not call.attempts)
+        ),
+        error=why,
+        status=call.status if call else None,
+        attempts=call.attempts if call else 0,
+        elapsed=loop.time() - started,
+        request_id=call.request_id if call else "",
+    )

@@ -30,6 +30,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockServer]:
         monkeypatch.setenv("TIMEBACK_BASE_URL", server.base_url)
         monkeypatch.setenv("TIMEBACK_CLIENT_ID", server.client_id)
         monkeypatch.setenv("TIMEBACK_CLIENT_SECRET", server.client_secret)
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.delenv("no_proxy", raising=False)
         yield server
 
 

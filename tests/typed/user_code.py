@@ -4,7 +4,8 @@ mypy and pyright check this file in strict mode; `test_user_code` runs it agains
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -153,6 +154,11 @@ async def single_calls(timeback: TimebackSession) -> list[str]:
     if user.roles:
         assert_type(user.roles[0].role, str | None)
 
+    answer = await timeback.with_raw_response.get_user("s-1")
+    assert_type(answer.value, UserRecord)
+    assert_type(answer.response.status, int)
+    assert_type(answer.request_id, str)
+
     agents = await timeback.get_user_agents("s-1")
     assert_type(agents, list[AgentRecord])
     await timeback.delete_student_agent("s-1", link.agent_id)
@@ -161,10 +167,11 @@ async def single_calls(timeback: TimebackSession) -> list[str]:
 
 async def listings(timeback: TimebackSession) -> tuple[list[str], list[str]]:
     users = timeback.list_users(filter="familyName='Byron'", fields=["sourcedId"], order_by="ASC")
-    assert_type(users, AsyncIterator[UserRecord])
+    assert_type(users, AsyncGenerator[UserRecord, None])
     orgs = timeback.list_orgs(page_size=2)
-    assert_type(orgs, AsyncIterator[OrgRecord])
-    return [user.sourced_id async for user in users], [org.sourced_id async for org in orgs]
+    assert_type(orgs, AsyncGenerator[OrgRecord, None])
+    async with aclosing(users):
+        return [user.sourced_id async for user in users], [org.sourced_id async for org in orgs]
 
 
 async def any_other_call(timeback: TimebackSession) -> bytes:

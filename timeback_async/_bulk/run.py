@@ -35,7 +35,7 @@ from .order import Order
 from .source import END, AsyncSource, SyncSource, open_source
 from .workers import WorkerPool
 
-__all__ = ["Bulk"]
+__all__ = ["Bulk", "outcome_of"]
 
 # Other tasks get a turn after this many records: reading an iterable never waits.
 YIELD_EVERY = 64
@@ -111,6 +111,7 @@ class Bulk:
         self._tally = Tally()
         self._delivery: Delivery | None = None  # only in `async with`
         self._report: Report | None = None
+        self._ended: Callable[[Report], None] = lambda report: None
 
     @property
     def report(self) -> Report:
@@ -190,7 +191,10 @@ class Bulk:
         self._token_requests = self._pool.tokens.requests
         # Not in `__init__`: it refers to this run, and that cycle would delay `__del__`'s warning.
         self._workers = WorkerPool(self._in_flight, self._step)
-        self._runner = self._loop.create_task(self._run())
+        context = None
+        if (watched := self._pool.watched) is not None:
+            context, self._ended = watched.run()
+        self._runner = self._loop.create_task(self._run(), context=context)
         return self._runner
 
     def _conclude(self) -> Report:
@@ -252,6 +256,7 @@ class Bulk:
             dry_run=self._dry_run,
             stopped=self._ending.reason,
         )
+        self._ended(self._report)
 
     async def _step(self) -> bool:
         """Read one record and bring it to its result; return whether there was a record.
@@ -334,10 +339,10 @@ class Bulk:
     def _fail(self, item: Item, call: Call, error: Exception) -> None:
         """Give a record that was not saved its result, and end the run if there is a reason."""
         if isinstance(error, Abandoned):
-            self._finish(item, _outcome(call, ended=True), call.error or self._ending.why())
+            self._finish(item, outcome_of(call, ended=True), call.error or self._ending.why())
             return
         fatal = self._ending.cause(call, error)
-        self._finish(item, _outcome(call, ended=fatal is error), error)
+        self._finish(item, outcome_of(call, ended=fatal is error), error)
         if fatal is not None:
             self._stop(str(fatal), fatal)
 
@@ -400,10 +405,16 @@ class Bulk:
         self._tally.count(outcome, attempts)
         if item.done is not None and not item.done.done():
             item.done.set_result(None)
-        if error is None and self._delivery is None:
+        watched = self._pool.watched
+        if error is None and self._delivery is None and watched is None:
             return  # it is counted, and nobody reads it
         if isinstance(error, TimebackError):  # any other error is raised, and needs its frames
             without_frames(error)
+        request_id = ""
+        if call is not None:
+            # The server's own id takes as long to find as all the rest of a result.
+            is_shown_alone = error is None and self._delivery is None
+            request_id = call.sent_as if is_shown_alone else call.request_id
         result = ItemResult(
             index=item.index,
             kind=kind,
@@ -413,10 +424,12 @@ class Bulk:
             status=call.status if call else None,
             attempts=attempts,
             elapsed=self._loop.time() - item.started,
-            request_id=call.request_id if call else "",
+            request_id=request_id,
             _body=body,
             _decode=operation.decode if operation and outcome is operation.success else None,
         )
+        if watched is not None:
+            watched.result(result)
         if error is not None:
             self._tally.keep(result)
             if self._tally.failed == self._stop_after_failures:
@@ -429,7 +442,7 @@ class Bulk:
         for record in self._source.unclaimed:
             self._admitted(record)
         for item in list(self._open.values()):
-            outcome = _outcome(item.call, ended=True)
+            outcome = outcome_of(item.call, ended=True)
             if outcome is Outcome.UNKNOWN:
                 why: Exception = TransportError("cancelled before the answer")
             else:
@@ -437,7 +450,7 @@ class Bulk:
             self._finish(item, outcome, why)
 
 
-def _outcome(call: Call | None, ended: bool) -> Outcome:
+def outcome_of(call: Call | None, ended: bool) -> Outcome:
     """Return the outcome of a call that did not succeed.
 
     The cases, in the order of the code:

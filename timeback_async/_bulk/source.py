@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from .._tables import is_table
 from .._tasks import to_its_end
 
 __all__ = [
@@ -214,8 +215,13 @@ def open_source(records: object) -> SyncSource | AsyncSource:
     """Return the source for an iterable or async iterable of records.
 
     Raises:
-        TypeError: `records` is neither, or is a single record.
+        TypeError: `records` is neither, or is a single record, or a table.
     """
+    if is_table(records):
+        raise TypeError(
+            f"a {type(records).__name__} is a table, whose rows are no records; "
+            'pass records_from(table, "student"), or "user" or "agent"'
+        )
     if isinstance(records, AsyncIterable):
         return AsyncSource(records)
     if isinstance(records, Iterable) and not isinstance(

@@ -14,6 +14,7 @@ from math import inf
 
 from .._config import Config
 from .._frames import without_frames
+from .._hooks import Watched
 from .._retry import is_throttle
 from .._statistics import Histogram, Statistics, WindowMode
 from .._transport.base import Transport
@@ -56,9 +57,11 @@ class RequestPool:
         transport: Sends a request once.
         tokens: The tokens of the session.
         window: Limits the requests in flight; None for the window that `config` describes.
+        watched: The hook that sees every attempt, and the results of the owners; or None.
 
     Attributes:
         tokens: The tokens of the session.
+        watched: See above.
         latency: How long the answered attempts took.
         on_close: Functions that are called when the session is closed.
     """
@@ -69,10 +72,12 @@ class RequestPool:
         transport: Transport,
         tokens: TokenStore,
         window: Window | None = None,
+        watched: Watched | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
         self.tokens = tokens
+        self.watched = watched
         self.latency = Histogram()
         self._attempts = self._repeated = 0
         self._loop = asyncio.get_running_loop()
@@ -128,6 +133,9 @@ class RequestPool:
                     )
                 except TransportError as failure:
                     error = self._unanswered(call, failure, was_unanswered)
+                except asyncio.CancelledError:
+                    self._show(call, None)
+                    raise
                 else:
                     error = self._answered(call, token, response, was_unanswered)
                     if error is None:
@@ -185,6 +193,19 @@ class RequestPool:
             session_closed()
 
     # -- one attempt
+
+    def _show(self, call: Call, error: Exception | None) -> None:
+        """Show the attempt that has ended to the hook, if there is one."""
+        if self.watched is not None:
+            self.watched.attempt(
+                call.request.method,
+                call.attempts,
+                call.status if call.answered is not None else None,
+                error,
+                self._loop.time() - call.sent_at,
+                call.sent_as,
+                call.is_bulk,
+            )
 
     async def _token_and_slot(self, call: Call) -> Token:
         """Wait for a token, then for a slot; return the token, with the slot taken.
@@ -262,7 +283,8 @@ class RequestPool:
         else:
             call.doubtful = True
         self._inform_window(call, error, self._loop.time(), 0.0)
-        return without_frames(error)
+        self._show(call, without_frames(error))
+        return error
 
     def _answered(
         self, call: Call, token: Token, response: Response, was_unanswered: bool
@@ -286,6 +308,8 @@ class RequestPool:
             self._window.succeeded(now - sent_at, now)
         else:
             self._inform_window(call, error, now, now - sent_at)
+        if self.watched is not None:
+            self._show(call, error)
         return error
 
     def _judge(self, call: Call, token: Token, response: Response) -> Exception | None:

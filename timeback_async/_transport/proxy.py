@@ -11,13 +11,21 @@ from yarl import URL
 
 from ..errors import ConfigError
 
-__all__ = ["address_of", "proxy_for"]
+__all__ = ["address_of", "named_proxy", "proxy_for"]
 
 SCHEMES = ("http", "https")
 
 
 def proxy_for(origin: str) -> URL | None:
-    """Return the proxy through which an origin is to be reached, or None for no proxy.
+    """Return the proxy through which an origin is to be reached, or None; see `named_proxy`."""
+    found = named_proxy(origin)
+    return found and found[0]
+
+
+def named_proxy(origin: str) -> tuple[URL, str] | None:
+    """Return the proxy through which an origin is to be reached, and the variable that names it.
+
+    None for no proxy.
 
     `HTTPS_PROXY` (or `HTTP_PROXY`, by the scheme of the origin) comes before `ALL_PROXY`, the name
     in lower case before the one in capitals, and `NO_PROXY` before all. An empty variable counts as
@@ -34,7 +42,8 @@ def proxy_for(origin: str) -> URL | None:
     proxies = getproxies()
     for kind in (parts.scheme, "all"):
         if value := proxies.get(kind, "").strip():
-            return _parsed(value, _variable(kind))
+            variable = _variable(kind)
+            return _parsed(value, variable), variable
     return None
 
 

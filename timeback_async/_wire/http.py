@@ -99,12 +99,14 @@ class Response(msgspec.Struct, frozen=True):
             error answer may be cut off.
         close_connection: Closes the connection of this answer. It is called when the answer
             belongs to another request.
+        request_id: What `TimebackSession.request` adds: the server's id of the request, or ours.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     close_connection: Callable[[], None] = lambda: None
+    request_id: str = ""
 
     def json(self) -> object:
         """Return the body decoded as JSON; a byte order mark before it is ignored.

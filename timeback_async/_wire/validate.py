@@ -4,9 +4,11 @@ The messages of msgspec can contain values, and values are personal. So a messag
 when it is known to contain none.
 """
 
+import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from math import isfinite
 from typing import Any, TypeVar, get_args
 
@@ -23,8 +25,13 @@ T = TypeVar("T", bound=SentRecord)
 
 _encode = msgspec.json.Encoder().encode
 _decode: dict[type, Callable[[bytes], Any]] = {}
-# Not converted, so that the check rejects them: msgspec would send them as Base64 text.
+# Not converted, so that the check rejects them where text is wanted: msgspec would send them as
+# text, bytes as Base64.
 _BINARY = (bytes, bytearray, memoryview)
+_NO_TEXT = (
+    *_BINARY, Decimal, datetime.date, datetime.datetime, datetime.time, datetime.timedelta
+)  # fmt: skip
+MAX_DEPTH = 50  # of the value that a message names
 
 _ENUMS = {
     "status": get_args(Status),
@@ -63,18 +70,19 @@ def checked(value: object, struct: type[T]) -> tuple[T, bytes]:
         except Exception:  # noqa: S110 - the code below finds what is wrong
             pass
     try:
-        wire = msgspec.to_builtins(_plain(value), builtin_types=_BINARY)
+        wire = msgspec.to_builtins(_plain(value), builtin_types=_NO_TEXT)
     except Exception as error:
         raise _unencodable(value, error) from None
     try:
         record = msgspec.convert(wire, struct)
-        is_json = _is_json(getattr(record, "metadata", None))
+        metadata = getattr(record, "metadata", None)
+        is_json = _is_json(metadata)
     except msgspec.ValidationError as error:
         raise _record_error(str(error), struct) from None
     except Exception as error:
         raise _unencodable(value, error) from None
     if not is_json:
-        raise RecordError("metadata", "cannot be written as JSON")
+        raise _located(metadata, lambda part: not _is_json(part), "metadata")
     if wrong := _wrong_id(record):
         raise RecordError(wrong, ID_RULE)
     return record, encoded(record)
@@ -143,26 +151,69 @@ def _is_json(value: object) -> bool:
 
 
 def _unencodable(value: object, error: Exception) -> RecordError:
-    """Return the error for a value that cannot be encoded: try each field to name the wrong one."""
-    members: dict[str, Any] = {}
-    with suppress(Exception):
+    """Return the error for a value that cannot be encoded."""
+    if isinstance(error, RecursionError):
+        return _located(value, lambda part: isinstance(_failure(part), RecursionError), most=1)
+    return _located(value, lambda part: _failure(part) is not None)
+
+
+def _failure(value: object) -> Exception | None:
+    """Return why a value cannot be encoded, or None."""
+    try:
+        _encode(msgspec.to_builtins(value, builtin_types=_NO_TEXT))
+    except Exception as error:
+        return error
+    return None
+
+
+def _located(
+    value: object, is_wrong: Callable[[object], bool], path: str = "", most: int = MAX_DEPTH
+) -> RecordError:
+    """Return the error for a value in which something is wrong: its place, and what is there.
+
+    Args:
+        value: The value.
+        is_wrong: Whether a part of it is, or holds, what is wrong.
+        path: The place of the value itself.
+        most: How deep to look.
+    """
+    for _ in range(most):
+        for step, part in _parts_of(value):
+            if is_wrong(part):
+                # A name of a name may be personal: those in `metadata` are the caller's own.
+                shown = ".…" if path.count(".") and step.startswith(".") else step
+                path, value = (path + shown).removeprefix("."), part
+                break
+        else:
+            break
+    return RecordError(path, _why(value))
+
+
+def _parts_of(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the parts of a value, each with its step from there."""
+    with suppress(Exception):  # the caller's own mapping may raise anything
         if isinstance(value, msgspec.Struct):
-            fields = msgspec.structs.fields(value)
-            members = {field.encode_name: getattr(value, field.name) for field in fields}
+            for field in msgspec.structs.fields(value):
+                part = getattr(value, field.name)
+                if part is not msgspec.UNSET:
+                    yield f".{field.encode_name}", part
         elif isinstance(value, Mapping):
-            members = dict(value)
-    for name, inner in members.items():
-        try:
-            if inner is not msgspec.UNSET:
-                _encode(inner)
-        except Exception as cause:
-            return RecordError(_shown(name), _why(cause))
-    return RecordError("", _why(error))
+            for name in value:
+                yield f".{_shown(name)}", value[name]
+        elif isinstance(value, list | tuple):
+            for place, part in enumerate(value):
+                yield f"[{place}]", part
 
 
-def _why(error: Exception) -> str:
+def _why(value: object) -> str:
+    """Return why JSON cannot hold a value, whose parts are all right if it has any."""
+    error = _failure(value)
     if isinstance(error, UnicodeEncodeError):
         return "holds half a surrogate pair, which is not a character"
     if isinstance(error, RecursionError):
         return "is nested too deeply"
-    return f"cannot be written as JSON ({type(error).__name__})"
+    if isinstance(value, float):
+        return "is not a finite number, and JSON has no others"
+    if isinstance(value, dict):
+        return "has a name that is not text"
+    return f"cannot be written as JSON; it is a {_shown(type(value).__name__)}"

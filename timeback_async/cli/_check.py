@@ -10,7 +10,7 @@ from .._session import TimebackSession
 from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 from ._exit import EXIT, exit_with_async
-from ._settings import config_from_env
+from ._settings import config_from_env, proxies_of
 
 __all__ = ["CheckResult", "check", "results"]
 
@@ -31,7 +31,9 @@ async def _check() -> int:
     from ._screen import out
 
     config = config_from_env()
-    out.print(f"TimeBack at {config.base_url}")
+    out.print(f"TimeBack at {config.base_url}", soft_wrap=True)
+    for proxy, variable in proxies_of(config).items():
+        out.print(f"through the proxy {proxy} ({variable})", soft_wrap=True)
     ok = True
     async for result in results(config):
         ok = ok and result.ok
@@ -86,8 +88,15 @@ async def results(config: Config) -> AsyncIterator[CheckResult]:
 def _explanation(error: TimebackError, config: Config) -> str:
     connect = error.__cause__ if isinstance(error.__cause__, ConnectError) else error
     if isinstance(connect, ConnectError):
+        variables = ", ".join(dict.fromkeys(proxies_of(config).values()))
+        if variables and "proxy" in connect.reason:
+            return (
+                f"{connect.reason}: check {variables}; a proxy's user name and password are part "
+                "of it (http://USER:PASSWORD@HOST:PORT), and NO_PROXY names hosts to reach without"
+            )
         if connect.unknown_host:
-            return f"{connect.reason}: check the address ({config.base_url})"
+            behind = "" if variables else "; behind a proxy, set HTTPS_PROXY"
+            return f"{connect.reason}: check the address ({config.base_url}){behind}"
         return f"{connect.reason}: check the address, and whether this machine may reach it"
     if isinstance(error, AuthError) and error.code == "invalid_scope":
         return f"the scope is not granted. {DRAFT}"

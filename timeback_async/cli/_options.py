@@ -25,6 +25,7 @@ __all__ = [
     "MaxRate",
     "Mode",
     "OrgMap",
+    "OutcomesPath",
     "Relationship",
     "Seed",
     "StatePath",
@@ -90,6 +91,14 @@ def accepted(codes: Iterable[str] | None) -> tuple[str, ...]:
     parts = (part.strip() for text in codes or () for part in text.split(","))
     return tuple(part for part in parts if part)
 
+
+OutcomesPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--outcomes",
+        help="Write what became of every record, a row each, to this .parquet file.",
+    ),
+]
 
 # -- how files are read
 

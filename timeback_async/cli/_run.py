@@ -53,9 +53,10 @@ class Run(Generic[P]):
         self,
         session: TimebackSession,
         on_failure: Callable[[P, ItemResult], None] = lambda place, result: None,
+        on_each: Callable[[P, ItemResult], None] = lambda place, result: None,
     ) -> None:
         self._session = session
-        self._on_failure = on_failure
+        self._on_failure, self._on_each = on_failure, on_each
         self._bulk: Bulk | None = None
         self.report: Report | None = None
         self.failures: dict[int, FailureRow] = {}
@@ -87,6 +88,7 @@ class Run(Generic[P]):
 
             def take(place: P, result: ItemResult) -> None:
                 meter.count(result)
+                self._on_each(place, result)
                 if result.error is not None:
                     self._take(place, result)
 
@@ -133,6 +135,7 @@ class Run(Generic[P]):
             unread = ItemResult(
                 index=0, kind="", sourced_id="", outcome=Outcome.NOT_SENT, error=why
             )
+            self._on_each(place, unread)
             self._on_failure(place, unread)
 
     def _exit_code(self, report: Report) -> int:

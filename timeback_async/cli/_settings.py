@@ -1,15 +1,25 @@
-"""The settings of a command: the library's, from the environment, over the faster transport."""
+"""The settings of a command: the library's, from the environment, as curl and pip read it.
+
+A command goes through the proxy that the environment names; where there is none, it uses the
+faster transport.
+"""
 
 import os
 from typing import Any
 
-from .._config import Config
+from msgspec.structs import replace
 
-__all__ = ["config_from_env"]
+from .._config import Config
+from .._transport.base import origin_of
+from .._transport.proxy import address_of, named_proxy
+
+__all__ = ["config_from_env", "proxies_of"]
 
 
 def config_from_env(**settings: Any) -> Config:
-    """Return what `Config.from_env` does; "direct" sends where TIMEBACK_TRANSPORT does not say.
+    """Return what `Config.from_env` does, with the environment's proxy and the best transport.
+
+    TIMEBACK_TRUST_ENV and TIMEBACK_TRANSPORT decide where they are set.
 
     Args:
         **settings: Fields of `Config`.
@@ -17,6 +27,25 @@ def config_from_env(**settings: Any) -> Config:
     Raises:
         ConfigError: Variables are missing or wrong; the message names each.
     """
-    if not os.environ.get("TIMEBACK_TRANSPORT", "").strip():
-        settings.setdefault("transport", "direct")
-    return Config.from_env(**settings)
+    if not _is_set("TIMEBACK_TRUST_ENV"):
+        settings.setdefault("trust_env", True)
+    config = Config.from_env(**settings)
+    # "direct" knows no proxies. Whoever asks for it by name is told so, and not sent elsewhere.
+    if _is_set("TIMEBACK_TRANSPORT") or "transport" in settings or proxies_of(config):
+        return config
+    return replace(config, transport="direct")
+
+
+def proxies_of(config: Config) -> dict[str, str]:
+    """Return the proxies that are used: host and port of each, and the variable that names it.
+
+    Raises:
+        ConfigError: A proxy is not of a form that is supported.
+    """
+    origins = (origin_of(config.base_url), origin_of(config.token_endpoint))
+    found = map(named_proxy, origins) if config.trust_env else ()
+    return {address_of(proxy): variable for proxy, variable in filter(None, found)}
+
+
+def _is_set(variable: str) -> bool:
+    return bool(os.environ.get(variable, "").strip())

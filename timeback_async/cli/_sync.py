@@ -21,6 +21,7 @@ from ._options import (
     MaxRate,
     Mode,
     OrgMap,
+    OutcomesPath,
     Relationship,
     Strict,
     Today,
@@ -86,6 +87,7 @@ def sync(
     failures: Annotated[
         Path | None, typer.Option(help="Write the records that were not saved to this .jsonl file.")
     ] = None,
+    outcomes: OutcomesPath = None,
     findings: FindingsPath = None,
     plan: Annotated[
         Path | None,
@@ -106,8 +108,8 @@ def sync(
     crash.
     """
     written = {
-        "--state": state, "--failures": failures, "--findings": findings, "--plan": plan,
-        "--report": report,
+        "--state": state, "--failures": failures, "--outcomes": outcomes, "--findings": findings,
+        "--plan": plan, "--report": report,
     }  # fmt: skip
     check_files([path], written)
     from ..sync import ReadOptions
@@ -134,6 +136,6 @@ def sync(
             given(max_in_flight=max_in_flight, max_rate=max_rate),
             options,
             Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend),
-            Outputs(failures, findings, plan, report, json, log_format, dry_run),
+            Outputs(failures, outcomes, findings, plan, report, json, log_format, dry_run),
         )
     )

@@ -34,7 +34,7 @@ from ._exit import EXIT
 from ._findings_file import FindingsFile
 from ._logs import LogFormat, logged
 from ._options_words import as_flags, named_by_flags
-from ._output_files import Failures, PlanFile, ReportFile
+from ._output_files import Failures, Outcomes, PlanFile, ReportFile
 from ._progress import PhaseMeter
 from ._screen import err, print_error, print_json, printable
 from ._settings import config_from_env
@@ -62,6 +62,7 @@ class Outputs(msgspec.Struct, frozen=True):
     """Where a run reports to, and whether it is a dry run."""
 
     failures: Path | None
+    outcomes: Path | None
     findings: Path | None
     plan: Path | None
     report: Path | None
@@ -156,10 +157,11 @@ class _Job:
             FindingsFile.opened(outputs.findings) as findings,
             PlanFile.opened(outputs.plan) as plan_file,
             Failures.opened(outputs.failures) as failures,
+            Outcomes.opened(outputs.outcomes) as outcomes,
         ):
             try:
                 with named_by_flags():
-                    ended = await self._carried_out(findings, plan_file, failures)
+                    ended = await self._carried_out(findings, plan_file, failures, outcomes)
             except TimebackError as refusal:
                 ended = Ended(SyncReport.refused(self._path.name, str(refusal)), refusal)
             except asyncio.CancelledError:  # interrupted before anything was sent
@@ -168,7 +170,9 @@ class _Job:
             code = _exit_code(ended)
             if page is not None:
                 page.write(ended.report.as_html(as_flags))
-            files = page, findings, plan_file, failures
+            if outcomes is not None:
+                outcomes.finish()
+            files = page, findings, plan_file, failures, outcomes
             is_whole = all(file.is_whole for file in files if file is not None)
         if code == EXIT.OK and not is_whole:
             code = EXIT.PARTIAL
@@ -180,6 +184,7 @@ class _Job:
         findings: FindingsFile | None,
         plan_file: PlanFile | None,
         failures: Failures | None,
+        outcomes: Outcomes | None,
     ) -> Ended:
         dry_run, settings = self._outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
@@ -203,11 +208,19 @@ class _Job:
                 if failures is not None:
                     for row in roster.left_out():
                         failures.write_left_out(row)
+                if outcomes is not None:
+                    for row in roster.left_out():
+                        outcomes.write_left_out(row)
                 if dry_run or refusal is not None:
                     report = SyncReport.of(changes, dry_run=dry_run)
                     report.stopped = str(refusal or "")  # with the command's names of options
-                    return Ended(report, refusal, _samples(changes))
-                return await self._carry_out(config, changes, failures)
+                    ended = Ended(report, refusal, _samples(changes))
+                else:
+                    ended = await self._carry_out(config, changes, failures, outcomes)
+                if outcomes is not None and (dry_run or refusal or ended.report.not_reached):
+                    why = ended.report.stopped
+                    await asyncio.to_thread(outcomes.write_not_reached, changes, why)
+                return ended
 
     async def _read(self, state: State, findings: FindingsFile | None) -> Roster:
         """Return the roster; what has not changed since the last run is not read again."""
@@ -236,7 +249,9 @@ class _Job:
         )
         return changes, refusal
 
-    async def _carry_out(self, config: Config, changes: Plan, failures: Failures | None) -> Ended:
+    async def _carry_out(
+        self, config: Config, changes: Plan, failures: Failures | None, outcomes: Outcomes | None
+    ) -> Ended:
         visible = not self._outputs.json and self._outputs.log_format is None
         planned: dict[str, int] = {phase: changes.total(phase) for phase in PHASES}
         async with (
@@ -248,6 +263,8 @@ class _Job:
                 meter.count(change.phase)
                 if failures is not None and result.error is not None:
                     failures.write(change, result)
+                if outcomes is not None:
+                    outcomes.write(change, result)
 
             self._running = running = run(session, changes, on_result=take)
             with suppress(asyncio.CancelledError):  # a second Ctrl-C; the report shows it

@@ -20,6 +20,7 @@ from ._options import (
     MaxRate,
     Mode,
     OrgMap,
+    OutcomesPath,
     Relationship,
     Strict,
     Today,
@@ -64,6 +65,7 @@ def upsert(
             "again. It includes records that were never read because the run ended early."
         ),
     ] = None,
+    outcomes: OutcomesPath = None,
     findings: FindingsPath = None,
     log_format: LogFormatName = None,
     max_in_flight: MaxInFlight = None,
@@ -74,7 +76,8 @@ def upsert(
 
     Every record gets one result.
     """
-    check_files(files, {"--failures": failures, "--findings": findings})
+    written = {"--failures": failures, "--outcomes": outcomes, "--findings": findings}
+    check_files(files, written)
     if primary_org is not None and (org_map is not None or default_org is not None):
         raise typer.BadParameter("--primary-org leaves nothing for --org-map and --default-org")
     from ..sync import ReadOptions
@@ -95,5 +98,5 @@ def upsert(
         today=today.date() if today else None,
     )
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
-    outputs = Outputs(failures, findings, json, log_format, dry_run)
+    outputs = Outputs(failures, outcomes, findings, json, log_format, dry_run)
     exit_with_async(run_upsert(files, options, settings, outputs))

@@ -21,7 +21,7 @@ from ._exit import EXIT
 from ._findings_file import FindingsFile
 from ._logs import LogFormat, logged
 from ._options_words import named_by_flags
-from ._output_files import Failures
+from ._output_files import Failures, Outcomes
 from ._run import Run
 from ._screen import err, out, print_error, print_failures, print_json, print_report
 from ._settings import config_from_env
@@ -40,6 +40,7 @@ class Outputs(msgspec.Struct, frozen=True):
     """Where a run reports to, and whether it is a dry run."""
 
     failures: Path | None
+    outcomes: Path | None
     findings: Path | None
     json: bool
     log_format: LogFormat | None
@@ -77,9 +78,10 @@ async def run_upsert(
                 config = config_from_env(**settings)
                 batch = await read_batch(opened, paths, options, findings)
             failures = opened.enter_context(Failures.opened(outputs.failures))
+            rows = opened.enter_context(Outcomes.opened(outputs.outcomes))
             tally = _Tally(failures)
             async with TimebackSession(config) as session:
-                run = Run(session, tally.take)
+                run = Run(session, tally.take, *([] if rows is None else [rows.write]))
                 runs.append(run)
                 is_whole = outputs.dry_run or not batch.has_gaps
                 records = batch.as_read() if is_whole else batch.completed(session)
@@ -103,7 +105,9 @@ async def run_upsert(
             # Of what the files leave out the findings decide: they may be accepted, and some are
             # of no row, such as a column that is missing.
             code = EXIT.PARTIAL if batch.unaccepted or tally.failed else EXIT.OK
-        is_whole = all(file.is_whole for file in (findings, failures) if file)
+        if rows is not None:
+            rows.finish()
+        is_whole = all(file.is_whole for file in (findings, failures, rows) if file)
         if code == EXIT.OK and not is_whole:
             code = EXIT.PARTIAL
         kept = outputs.failures if failures is None or failures.is_whole else None

@@ -3,7 +3,9 @@
 Under pytest the fixtures `timeback_server` and `timeback_session` are available without an import.
 """
 
+from ._calls import Call, Failure
 from ._faults import Faults, Throttle
+from ._mocked import MockedResponse
 from ._server import MockServer
 
-__all__ = ["Faults", "MockServer", "Throttle"]
+__all__ = ["Call", "Failure", "Faults", "MockServer", "MockedResponse", "Throttle"]

@@ -27,6 +27,7 @@ from ._answers import (
     oauth_error,
 )
 from ._api import RosteringApi
+from ._calls import Call, Calls, Failure, How, record_of
 from ._faults import Faults, Limiter, Throttle, drawn, happens, retry_headers
 from ._http import CountingServer, dropped, response, send_in_pieces
 from ._stores import Stores
@@ -46,7 +47,8 @@ class MockServer:
             assert server.students["s-1"]["givenName"] == "Ada"
 
     `students`, `users`, `agents` and `orgs` hold the records as JSON objects, as they were sent. A
-    test may read and change them. Entering the block raises `OSError` if the port is in use.
+    test may read and change them. `calls` are the requests, and `fail` makes single ones fail.
+    Entering the block raises `OSError` if the port is in use.
 
     Args:
         client_id: The only client id that gets a token.
@@ -81,6 +83,7 @@ class MockServer:
         self._api = RosteringApi(self.stores, answer_bodies)
         self.client_id, self.client_secret, self.scopes = client_id, client_secret, scopes
         self.faults = faults or Faults()
+        self._calls = Calls()
         self.requests = self.token_requests = self.in_flight = self.peak_in_flight = 0
         self.statuses: Counter[int] = Counter()
         self._host, self._port = host, port
@@ -161,6 +164,58 @@ class MockServer:
         own = {"client_id": self.client_id, "client_secret": self.client_secret}
         return Config(**{"base_url": self.base_url, **own, **settings})
 
+    @property
+    def calls(self) -> list[Call]:
+        """The last 1,000 requests to the rostering API, in the order in which they came."""
+        return self.received()
+
+    def received(self, *, method: str | None = None, record: str | None = None) -> list[Call]:
+        """Return those of `calls` with a method, or about a record; None for any.
+
+        Args:
+            method: Such as "PUT".
+            record: The sourcedId of a person, or the `agentId` of a link.
+        """
+        return self._calls.matching(method, record)
+
+    def fail(
+        self,
+        how: How = 503,
+        *,
+        record: str | None = None,
+        method: str | None = None,
+        nth: int | None = None,
+        times: int | None = None,
+        retry_after: float | None = None,
+    ) -> Failure:
+        """Fail requests that are yet to come: all that fit, or single ones of them.
+
+            failure = server.fail(422, record="s-1")    # whatever is sent about this record
+            server.fail(503, nth=3)                     # the third request from now
+            ...
+            assert failure.call_count == 1
+
+        Args:
+            how: The HTTP status of the answer; or "drop_before" or "drop_after", to close the
+                connection before or after the request is carried out.
+            record: The sourcedId of a person, or the `agentId` of a link; None for any.
+            method: Such as "PUT"; None for any.
+            nth: Which of them alone, counted from 1; None for each.
+            times: How many of them at most; None for all.
+            retry_after: Seconds for a header `Retry-After`; None for no such header.
+
+        Returns:
+            What was told: `called`, `call_count` and `calls` say what came of it.
+        """
+        failure = Failure(how, record, method, nth, times, retry_after)
+        self._calls.failures.append(failure)
+        return failure
+
+    def assert_all_called(self) -> None:
+        """Raise an AssertionError if something that was to `fail` never came."""
+        unused = [failure for failure in self._calls.failures if not failure.called]
+        assert not unused, f"never called: {unused}; received: {self.calls[-20:]}"
+
     def revoke_tokens(self) -> None:
         """Make all tokens invalid that were issued so far."""
         self._tokens.valid.clear()
@@ -196,20 +251,23 @@ class MockServer:
         assert task is not None
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
+        path, _, query = request.raw_path.partition("?")
+        call = Call(method=request.method, path=path, query=query, headers=request.headers)
         try:
             try:
-                answer = await self._answer(request)
+                answer = await self._answer(request, call)
             except Refusal as refusal:
                 answer = response(imsx_error(refusal.status, refusal.why, refusal.headers))
             except ConnectionError:  # the client hung up in the middle of its request
                 answer = dropped(request)
             self.statuses[answer.status] += 1
+            call.status = answer.status
             return answer
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
+    async def _answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        path = call.path
         if path == "/_mock/state":
             return web.json_response(self._state())
         if path == TOKEN_PATH:
@@ -218,13 +276,20 @@ class MockServer:
         if faults.revoke_every and self.requests and self.requests % faults.revoke_every == 0:
             self.revoke_tokens()
         self.requests += 1
+        self._calls.add(call)
         if faults.throttle and 0 < faults.throttle.max_in_flight < self.in_flight:
             raise self._rejection(faults.throttle, 0.0)
         await self._wait(faults.latency)
         if happens(self._random, faults.drop_before):
             return dropped(request)
         self._throttle()
-        body = await request.read()
+        call.body = body = await request.read()
+        call.record = record_of(path, body)
+        failure = self._calls.failure_of(call)
+        if failure is not None and failure.how == "drop_before":
+            return dropped(request)
+        if failure is not None and isinstance(failure.how, int):
+            return self._failed(failure.how, failure.retry_after)
         if status := drawn(self._random, faults.statuses):
             return response(injected_error(status, faults.error_body))
         form = drawn(self._random, faults.answers)
@@ -232,10 +297,16 @@ class MockServer:
             return response(UNDONE[form])
         scope = READONLY if request.method == "GET" else CREATEPUT
         self._tokens.check(request.headers.get("Authorization", ""), scope, time.monotonic())
-        status, answer = self._api.route(request.method, path, query, body)
-        if happens(self._random, faults.drop_after):
+        status, answer = self._api.route(request.method, path, call.query, body)
+        if failure is not None or happens(self._random, faults.drop_after):
             return dropped(request)
         return await self._deliver(request, *altered(form, status, answer))
+
+    def _failed(self, status: int, retry_after: float | None) -> web.Response:
+        answer = response(injected_error(status, self._faults.error_body))
+        if retry_after is not None:
+            answer.headers["Retry-After"] = f"{retry_after:g}"
+        return answer
 
     async def _wait(self, latency: float | tuple[float, float]) -> None:
         if isinstance(latency, tuple):

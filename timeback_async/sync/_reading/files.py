@@ -7,18 +7,21 @@ if it expands to an implausible size.
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from ..._tables import arrow_stream
 from ...errors import ConfigError
 from .._closing import Closing
 
-__all__ = ["DataFile", "Package", "packages_in", "reading", "shown"]
+__all__ = ["COLUMNAR", "TABLE", "DataFile", "Package", "Tables", "packages_in", "reading", "shown"]
 
+TABLE = ".table"  # the suffix of a table that is no file
+COLUMNAR = (".parquet", TABLE)
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
 # What else may hold people, though nobody here reads it; a text only if it looks like a table.
 UNREADABLE = {".tsv", ".xls", ".xlsx", ".ods", ".gz", ".txt"}
@@ -34,7 +37,8 @@ class DataFile(NamedTuple):
 
     name: str
     suffix: str
-    open: Callable[[], Any]  # a binary stream; zipfile and pathlib have different types
+    # A binary stream; zipfile and pathlib have different types. Of a TABLE, a `pyarrow.Table`.
+    open: Callable[[], Any]
 
 
 class Package(Closing):
@@ -50,11 +54,14 @@ class Package(Closing):
         files: By name, in lower case and without suffix, such as "users".
         others: Names of what looks like data and cannot be read, and of packages inside a zip.
         is_alone: Whether it is a single file.
+        is_packed: Whether it may have a manifest, which tables have not.
         prefix: What was removed from the beginning of every name.
 
     Raises:
         ConfigError: It cannot be opened, or two files have the same name.
     """
+
+    is_packed = True
 
     def __init__(self, path: Path, *, is_prefixed: bool = True) -> None:
         self._zip: zipfile.ZipFile | None = None
@@ -109,6 +116,37 @@ class Package(Closing):
         """Close the zip."""
         if self._zip is not None:
             self._zip.close()
+
+
+class Tables(Package):
+    """Tables in place of files, by the names of the files: "users", "orgs" and so on.
+
+    Raises:
+        ConfigError: There is none, a name is there twice, or pyarrow is not installed.
+        TypeError: One of them is no table.
+    """
+
+    is_packed = False
+
+    def __init__(self, tables: Mapping[str, object]) -> None:
+        self._zip = None
+        self.path, self.prefix, self.others = Path("tables"), "", []
+        self.is_inside = self.is_alone = False
+        self.files = {}
+        for name, table in tables.items():
+            stem = name.lower().removesuffix(".csv")
+            if stem in self.files or stem == "manifest":
+                why = "is there twice" if stem in self.files else "tables have none; pass mode"
+                raise ConfigError(f"{shown(name)}: {why}")
+            # Read once: it is looked at several times, and a query may give other rows then.
+            whole = arrow_stream(table, shown(name)).read_all()
+            self.files[stem] = DataFile(shown(name), TABLE, partial(_same, whole))
+        if not self.files:
+            raise ConfigError("tables: there is none; pass one for users at least")
+
+
+def _same(table: Any) -> Any:
+    return table
 
 
 def _innermost(path: Path) -> Path:

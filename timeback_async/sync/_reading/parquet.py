@@ -1,46 +1,65 @@
-"""Read a Parquet file as rows of texts, as a CSV file would have them."""
+"""Read a Parquet file, or a table, as rows of texts, as a CSV file would have them."""
 
 import datetime
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..._tables import without_index
 from ...errors import ConfigError
-from .files import DataFile, reading
+from .files import TABLE, DataFile, reading
 
-__all__ = ["parquet_header", "parquet_rows"]
+__all__ = ["Odd", "header_of", "rows_of"]
 
 ROWS_AT_ONCE = 4096
 EXACT = 2**53  # a larger float may have lost digits of a whole number
 
 
-def parquet_header(file: DataFile) -> list[str]:
+class Odd(NamedTuple):
+    """A cell that has no text: its column, and the type that it has there."""
+
+    column: str
+    type: str
+
+
+def header_of(file: DataFile) -> list[str]:
     """Return the names of the columns.
 
     Raises:
         ConfigError: It is not Parquet, or pyarrow is missing.
     """
-    with _opened(file) as table:
-        return list(table.schema_arrow.names)
+    with _opened(file) as (schema, _):
+        return list(schema.names)
 
 
-def parquet_rows(file: DataFile) -> Iterator[list[str] | None]:
-    """Yield the rows; None for a row with a cell that has no text.
+def rows_of(file: DataFile) -> Iterator[list[str] | Odd]:
+    """Yield the rows; of a row with cells that have no text, the first of them.
 
     Raises:
         ConfigError: It is damaged.
     """
-    with _opened(file) as table:
-        for batch in table.iter_batches(ROWS_AT_ONCE):
+    with _opened(file) as (schema, batches):
+        for batch in batches:
             for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 texts = [_as_text(cell) for cell in cells]
                 found = [text for text in texts if text is not None]
-                yield found if len(found) == len(texts) else None
+                if len(found) == len(texts):
+                    yield found
+                else:
+                    place = texts.index(None)
+                    yield Odd(schema.names[place], str(schema.types[place]))
 
 
 @contextmanager
-def _opened(file: DataFile) -> Iterator[Any]:
+def _opened(file: DataFile) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """Yield the schema, and the batches of rows."""
+    if file.suffix == TABLE:
+        table = without_index(file.open())
+        yield table.schema, iter(table.to_batches(max_chunksize=ROWS_AT_ONCE))
+        return
     try:
         import pyarrow
         from pyarrow import parquet
@@ -50,7 +69,8 @@ def _opened(file: DataFile) -> Iterator[Any]:
         ) from None
     with reading(file) as stream:
         try:
-            yield parquet.ParquetFile(stream)
+            found = parquet.ParquetFile(stream)
+            yield found.schema_arrow, found.iter_batches(ROWS_AT_ONCE)
         except (pyarrow.ArrowException, OSError) as error:
             raise ConfigError(
                 f"{file.name}: is not Parquet ({type(error).__name__}); export it again"
@@ -70,8 +90,14 @@ def _as_text(value: Any) -> str | None:
             return ""
         case float() if value.is_integer() and abs(value) < EXACT:
             return str(int(value))
+        case Decimal() if value == value.to_integral_value():
+            return f"{value.to_integral_value():f}"
+        case datetime.datetime() if value.time() == datetime.time():  # pandas has no dates
+            return value.date().isoformat()
         case datetime.date():
             return value.isoformat()
+        case uuid.UUID():
+            return str(value)
         case list():
             texts = [text for each in value if (text := _as_text(each)) is not None]
             return ",".join(texts) if len(texts) == len(value) else None

@@ -2,17 +2,19 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
+from ..._tables import is_table
 from ..._version import __version__
 from ...errors import ConfigError
 from .columns import Columns, columns_of, standard_columns
 from .comparison import OWNERS
 from .database import writing
-from .files import DataFile, Package, packages_in, shown
+from .files import DataFile, Package, Tables, packages_in, shown
 from .findings import Finding, Findings
 from .json_lines import read_json_lines
 from .layout import ONEROSTER, TARGETS, FileLayout, Layout, layout_for
@@ -42,18 +44,25 @@ NOT_NEEDED = {
 
 
 def read_roster(
-    path: str | Path,
+    path: str | PathLike[str] | Mapping[str, object],
     options: ReadOptions | None = None,
     *,
     on_finding: Callable[[Finding], None] | None = None,
     since: Memory | None = None,
 ) -> Roster:
-    """Return the roster in a OneRoster package, a folder, or a CSV, JSON Lines or Parquet file.
+    """Return the roster in a OneRoster package, a folder, a CSV, JSON Lines or Parquet file.
+
+    Tables of a program or a database are read as such files are:
+
+        read_roster({"users": frame, "orgs": connection.sql("SELECT …")})
 
     It blocks: from an event loop, `await asyncio.to_thread(read_roster, path)`.
 
     Args:
-        path: A folder, a zip, or one file.
+        path: A folder, a zip, or one file. Or tables by the name of the file that each stands
+            for ("users", "orgs", "demographics", or one of the map): anything with
+            `__arrow_c_stream__`, of polars, pandas, DuckDB or pyarrow. Each is read into memory,
+            and its rows are numbered from 1.
         options: How to read it; None for the lenient defaults.
         on_finding: Called with every finding as it is found, in the thread that reads; also while
             the roster is planned. `Roster.findings` keeps at most 1,000 of each cause.
@@ -64,16 +73,27 @@ def read_roster(
     Raises:
         ConfigError: It cannot be read at all, an option is wrong, or it is `strict` and a file as
             a whole differs from the standard. Problems of single rows are in `findings`.
+        TypeError: It is none of these, such as a table without a name.
     """
+    if is_table(path) or not isinstance(path, str | PathLike | Mapping):
+        given = type(path).__name__
+        raise TypeError(f'pass a path, or tables by name: {{"users": …}}, not a {given}')
     loaded = (options or ReadOptions()).loaded()
-    roster = Roster(shown(Path(path).name), loaded, on_finding)
+    name = "tables" if isinstance(path, Mapping) else shown(Path(path).name)
+    roster = Roster(name, loaded, on_finding)
     try:
-        with writing(), Package(Path(path), is_prefixed=loaded.layout is None) as package:
+        with writing(), _package(path, loaded) as package:
             _Reader(roster, package, loaded, since).read()
     except BaseException:
         roster.close()
         raise
     return roster
+
+
+def _package(path: str | PathLike[str] | Mapping[str, object], options: LoadedOptions) -> Package:
+    if isinstance(path, Mapping):
+        return Tables(path)
+    return Package(Path(path), is_prefixed=options.layout is None)
 
 
 class _Reader:
@@ -123,7 +143,7 @@ class _Reader:
         by_target: dict[str, list[str]] = {}
         for stem in tables:
             by_target.setdefault(layout[stem].target, []).append(stem)
-        if layout is ONEROSTER and not self._package.is_alone:
+        if layout is ONEROSTER and self._package.is_packed and not self._package.is_alone:
             self._check_manifest(by_target)
         if "users" not in by_target and not self._may_lack_people(by_target):
             raise ConfigError(self._without_people(files, layout))
@@ -275,6 +295,8 @@ class _Reader:
             return "School Data Sync v1"
         if layout.get("users", FileLayout("")).columns:
             return "School Data Sync v2"
+        if not self._package.is_packed:
+            return "tables"
         if self._manifest is None:
             return "OneRoster without a manifest"
         return f"OneRoster {self._manifest.version or 'of no version'}"

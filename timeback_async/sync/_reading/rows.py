@@ -79,7 +79,7 @@ class Rows:
             self.read += 1
             row, number = None, width
             if isinstance(cells, Broken):
-                self._leave_out(cells.code, line)
+                self._leave_out(cells.code, line, cells.field, cells.detail)
             else:
                 number = len(cells)
                 row = self._row(line, cells, oddities)
@@ -139,12 +139,12 @@ class Rows:
             if meaning := meanings.get(text.lower(), text):
                 row[field] = meaning
 
-    def _leave_out(self, code: str, line: int, field: str = "") -> None:
+    def _leave_out(self, code: str, line: int, field: str = "", detail: str = "") -> None:
         if code == NO_RECORD:
             self.read -= 1
         else:
             self.broken += 1
-        self._findings.add(code, self.file, line, field)
+        self._findings.add(code, self.file, line, field, detail)
 
     def _mend(self, line: int, row: dict[str, str]) -> None:
         """Mend the cells of a row."""

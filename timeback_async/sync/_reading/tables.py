@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ...errors import ConfigError
 from .cells import is_no_record, is_plain, mended
-from .files import DataFile
-from .parquet import parquet_header, parquet_rows
+from .files import COLUMNAR, DataFile
+from .parquet import Odd, header_of, rows_of
 from .text import Text
 
 __all__ = ["NO_RECORD", "Broken", "Row", "Table", "Watch"]
@@ -29,9 +29,11 @@ _blank_after_quote = re.compile(r'"[ \t]+(?=[,;\t|\r\n]|\Z)').sub
 
 
 class Broken(NamedTuple):
-    """A row that cannot be read; `code` is that of its finding."""
+    """A row that cannot be read: the code of its finding, and its field and detail if known."""
 
     code: str
+    field: str = ""
+    detail: str = ""
 
 
 # A row: the line it begins on, from 1; its cells, not more than the header has; and the codes of
@@ -50,7 +52,7 @@ class Table:
         first: The number of the first line below the header; lines are counted from 1.
         wanted: For each line, from number 0 on, whether it has to be read; None for all of them.
         skipped: How many rows are on the others.
-        watch: Called with the lines that are read, a batch at a time; not of Parquet.
+        watch: Called with the lines that are read, a batch at a time; not of Parquet and tables.
     """
 
     def __init__(self, file: DataFile, encoding: str | None) -> None:
@@ -59,8 +61,8 @@ class Table:
         self.wanted: bytearray | None = None
         self.skipped = 0
         self.watch: Watch | None = None
-        if file.suffix == ".parquet":
-            self.header = parquet_header(file)
+        if file.suffix in COLUMNAR:
+            self.header = header_of(file)
             return
         self._text = Text(file, encoding)
         self.notes += self._text.notes
@@ -83,7 +85,7 @@ class Table:
 
     def rows(self) -> Iterator[Row]:
         """Yield every row that is wanted and not empty."""
-        return self._of_parquet() if self.file.suffix == ".parquet" else self._of_text()
+        return self._of_columns() if self.file.suffix in COLUMNAR else self._of_text()
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the lines below the header, some hundred at once, with the number of the first."""
@@ -116,10 +118,10 @@ class Table:
             if any(marks):
                 yield [*compress(numbers, marks)], [*compress(some, marks)]
 
-    def _of_parquet(self) -> Iterator[Row]:
-        for number, texts in enumerate(parquet_rows(self.file), 1):
-            if texts is None:
-                yield number, Broken("cell-type"), ()
+    def _of_columns(self) -> Iterator[Row]:
+        for number, texts in enumerate(rows_of(self.file), 1):
+            if isinstance(texts, Odd):
+                yield number, Broken("cell-type", texts.column, texts.type), ()
             elif any(texts):
                 yield number, texts, None if is_plain("".join(texts)) else ()
 

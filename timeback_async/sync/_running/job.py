@@ -18,6 +18,8 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..._bulk.ledger import Ledger
 from ..._bulk.run import Bulk
 from ..._report import Report
@@ -208,9 +210,9 @@ class SyncRun:
 
     def _note(self, change: Change, result: ItemResult) -> None:
         """Count a result, write it to the state, and report it to the caller."""
-        outcome = result.outcome
         if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
-            outcome = DELETED  # another client deleted it first
+            result = replace(result, outcome=DELETED, error=None)  # another client was first
+        outcome = result.outcome
         phase = self.report.phases[change.phase]
         phase.counts[outcome] += 1
         phase.ended = time.monotonic() - self._started
