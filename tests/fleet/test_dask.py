@@ -68,6 +68,7 @@ def test_people_are_sent_before_links(client: Client, server: MockServer, out: P
 
     assert report.ok
     assert adding_up(report)
+    report.raise_for_failures()
     assert len(server.agents) == 3
     assert [each.name for each in report.partitions if each.records] == [
         "people-00000", "people-00001", "links-00000", "links-00001", "links-00002",
@@ -292,7 +293,7 @@ def test_the_figures_of_a_report_are_json(client: Client, server: MockServer, ou
     assert facts["partitions"][0]["counts"]["failed"] == 2
     assert repr(report).startswith("<FleetReport 2 records: 2 failed; 1 of 1 partitions")
     assert report.rate == 0.0
-    assert report.unknown == 0
+    assert (report.failed, report.unknown) == (2, 0)
 
 
 # -- a cluster that gives up
@@ -345,6 +346,22 @@ def test_a_partition_that_was_finished_before_its_worker_died_is_finished(
 
     assert report.ok
     assert report.saved == 3
+
+
+def test_a_partition_whose_sending_had_begun_has_no_other_try(
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result_of = _cluster._result_of
+
+    def deadly(future: Any) -> Any:
+        result = result_of(future)
+        return KilledWorker("x", None, 3) if isinstance(result, tuple) else result
+
+    monkeypatch.setattr(_cluster, "_result_of", deadly)
+    report = send_partitions(client, Fleet(), people=[[student()]], out=out)
+
+    assert report.ok
+    assert [each.tries for each in report.partitions] == [1]
 
 
 def test_an_error_of_a_worker_is_told_without_its_words(

@@ -27,8 +27,8 @@ from tornado.iostream import IOStream
 
 from timeback_async.dask import Fleet, FleetReport, send_partitions
 
-SIZE = 50
-KILLS = amount(2, long=6)
+SIZE = 40
+KILLS = amount(1, long=6)
 SECRET, NAME = "secret-canary", "Name-Canary"
 QUICK = {
     "distributed.deploy.lost-worker-timeout": "5m",
@@ -173,12 +173,12 @@ def test_a_killed_worker_costs_at_most_what_it_was_sending(
     killer = kill_while_sending(cluster, tmp_path, KILLS)
 
     with Client(cluster) as client:
-        report = send_partitions(client, Fleet(lanes=2), **families(10 * SIZE), out=tmp_path)
+        report = send_partitions(client, Fleet(lanes=2), **families(6 * SIZE), out=tmp_path)
 
     killer.join()
     twice = sent_twice(stored, report)
     assert report.ok
-    assert report.saved == 30 * SIZE
+    assert report.saved == 18 * SIZE
     assert sum(twice.values()) <= KILLS * SIZE
     assert not [each.name for each in report.partitions if twice[each.name] and each.tries < 2]
     assert 0 < stored.peak_in_flight <= 16
@@ -189,7 +189,7 @@ import sys
 from dask.distributed import Client
 from tests.fleet.test_processes import Fleet, families, send_partitions
 with Client(sys.argv[1]) as client:
-    send_partitions(client, Fleet(lanes=2), **families(500), out=sys.argv[2])
+    send_partitions(client, Fleet(lanes=2), **families(240), out=sys.argv[2])
 """
 
 
@@ -203,7 +203,7 @@ def test_a_client_that_was_killed_goes_on_where_it_was(
         first.kill()
 
     with Client(cluster) as client:
-        report = send_partitions(client, Fleet(lanes=2), **families(500), out=tmp_path)
+        report = send_partitions(client, Fleet(lanes=2), **families(240), out=tmp_path)
 
     twice = sent_twice(stored, report)
     assert report.ok

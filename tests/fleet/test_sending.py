@@ -109,14 +109,14 @@ def test_outcomes_of_other_records_are_not_taken_for_these(
 def test_a_partition_that_was_cut_short_is_sent_again(server: MockServer, tmp_path: Path) -> None:
     wrong = server.config(client_secret="wrong")
 
-    stopped = send_part("people-00000", students(3), str(tmp_path), wrong)
-    whole = send_part("people-00000", students(3), str(tmp_path), server.config())
+    stopped = send_part("people-00000", students(100), str(tmp_path), wrong)
+    whole = send_part("people-00000", students(100), str(tmp_path), server.config())
 
     assert not stopped.ok
     assert "invalid_client" in stopped.stopped
-    assert stopped.counts[Outcome.NOT_SENT] == 3
+    assert stopped.counts[Outcome.NOT_SENT] == stopped.records == 100
     assert whole.ok
-    assert (whole.tries, whole.repeated) == (2, 3)
+    assert (whole.tries, whole.repeated) == (2, 100)
 
 
 def test_half_a_file_of_outcomes_is_none(server: MockServer, tmp_path: Path) -> None:

@@ -53,9 +53,6 @@ class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
         if self._lane is not None:
             await anyio.to_thread.run_sync(self._lane.close)
 
-    def __repr__(self) -> str:
-        return f"<lanes {self._lanes}>"
-
 
 def lane_here(fleet: str) -> Lane:
     """Return the session of this worker. For a task."""
