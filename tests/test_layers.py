@@ -56,12 +56,18 @@ WINGS = [
         "sync_report", "job",
     ]),
     ("sync", [""]),
+    ("fleet", [
+        "_tables", "_outcomes", "_partition", "_folder", "_lane", "_sending", "_report",
+        "_district", "_districts", "",
+    ]),
+    ("dask", ["_fleet", "_cluster", "_partitions", "_districts", ""]),
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
         "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
         "_progress",
         "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_upsert_batch", "_upsert_run", "_demo", "_sync", "_upsert", "_app", "",
+        "_sync_run", "_fleet_run", "_upsert_batch", "_upsert_run", "_demo", "_fleet", "_sync",
+        "_upsert", "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]
@@ -243,7 +249,7 @@ def test_a_session_has_a_method_for_each_operation(method: str) -> None:
     assert callable(getattr(timeback_async.TimebackSession, method))
 
 
-@pytest.mark.parametrize("module", ["", ".errors", ".models", ".sync", ".testing"])
+@pytest.mark.parametrize("module", ["", ".errors", ".fleet", ".models", ".sync", ".testing"])
 def test_every_name_a_module_offers_is_there(module: str) -> None:
     offered = importlib.import_module(f"timeback_async{module}")
 

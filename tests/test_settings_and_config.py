@@ -395,3 +395,24 @@ def test_the_token_endpoint_is_under_the_base_unless_it_is_given(
     settings: dict[str, str], endpoint: str
 ) -> None:
     assert config(**settings).token_endpoint == endpoint
+
+
+# -- several processes
+
+
+def test_shares_add_up_to_the_whole() -> None:
+    whole = config(max_in_flight=64, max_rate=300.0, attempt_timeout=7)
+
+    share = whole.share(3)
+
+    assert (share.max_in_flight, share.max_rate) == (21, 100.0)
+    assert whole.share(1) == whole
+    assert config(max_in_flight=64).share(64).max_in_flight == 1
+    assert config().share(4).max_rate is None
+    assert msgspec.structs.replace(share, max_in_flight=64, max_rate=300.0) == whole
+
+
+@pytest.mark.parametrize("parts", [0, -1, 2.0, True, 65, "2"])
+def test_a_share_of_less_than_one_request_is_refused(parts: Any) -> None:
+    with pytest.raises(ConfigError, match=r"share: must be|max_in_flight: 64 cannot be divided"):
+        config(max_in_flight=64).share(parts)

@@ -6,6 +6,7 @@ Begin with `TimebackSession`. `timeback_async.errors` has every error, and
 A record passes through the folders in this order; each imports only from those below it:
 
     cli/            the command
+    dask/, fleet/   many processes: the cluster, and one partition or district in one process
     sync/           rosters: `_reading` files, `_planning` changes, `_running` a plan
     testing/        the mock server, the pytest plugin
     _session        opens and closes everything, one short method for each operation

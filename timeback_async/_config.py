@@ -108,6 +108,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         url = self.token_url or self.base_url + TOKEN_PATH
         return url if urlsplit(url).path else url + "/"
 
+    def share(self, parts: int) -> Self:
+        """Return the settings of one of several processes that together keep to these limits.
+
+        `max_in_flight` and `max_rate` are divided: all processes together send what one may.
+
+        Args:
+            parts: The number of processes, 1 or more.
+
+        Raises:
+            ConfigError: `parts` is wrong, or less than one request would be left for a process.
+        """
+        if type(parts) is not int or parts < 1:
+            raise ConfigError("share: must be a whole number of processes, 1 or more")
+        if parts > self.max_in_flight:
+            raise ConfigError(
+                f"max_in_flight: {self.max_in_flight} cannot be divided among {parts} processes; "
+                "each needs at least 1"
+            )
+        rate = None if self.max_rate is None else self.max_rate / parts
+        in_flight = self.max_in_flight // parts
+        return msgspec.structs.replace(self, max_in_flight=in_flight, max_rate=rate)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **settings: Any) -> Self:
         """Return the settings from environment variables; keyword arguments override them.

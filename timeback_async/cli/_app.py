@@ -8,6 +8,7 @@ from .._version import __version__
 from ._agents import agents
 from ._check import check
 from ._demo import demo
+from ._fleet import fleet
 from ._mock_server import mock_server
 from ._state_commands import export, find, forget, show
 from ._sync import sync
@@ -36,6 +37,7 @@ state_app = typer.Typer(
 app.command()(demo)
 app.command()(upsert)
 app.command()(sync)
+app.command()(fleet)
 app.add_typer(state_app, name="state")
 state_app.command()(show)
 state_app.command()(find)

@@ -1,0 +1,139 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import feather, parquet
+
+from tests.support.records import link, student, user, wire_role, wire_student
+from timeback_async.errors import ConfigError, SourceError
+from timeback_async.fleet._partition import (
+    Private,
+    columns_of,
+    contents_of,
+    located,
+    records_of,
+)
+
+ADA = {name: value for name, value in wire_student().items() if name != "status"}
+ROWS: list[Mapping[str, Any]] = [ADA, ADA | {"sourcedId": "s-2", "email": "ada@example.com"}]
+SENT = [{"student": each} for each in ROWS]
+
+
+def test_records_of_an_iterable_are_as_they_are() -> None:
+    records = [student(), object()]
+
+    assert records_of(iter(records)) == records_of(Private(records)) == records
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".feather"])
+def test_a_file_has_a_record_a_row(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"part{suffix}"
+    table = pyarrow.Table.from_pylist([{"email": None, **row} for row in ROWS])
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(table, path)
+
+    assert records_of(path) == records_of(str(path)) == records_of(f"file://{path}") == SENT
+
+
+def test_columns_say_the_kind_of_a_row() -> None:
+    def kinds(*rows: Mapping[str, Any]) -> list[str]:
+        return [name for each in records_of(pyarrow.Table.from_pylist(rows)) for name in each]
+
+    assert kinds({"sourcedId": "s-1"}) == ["student"]
+    assert kinds({"sourcedId": "u-1", "roles": [wire_role()]}) == ["user"]
+    assert kinds({"studentId": "s-1", "userId": "u-1"}) == ["agent"]
+    assert kinds(
+        {"student": {"sourcedId": "s-1"}, "user": None},
+        {"student": None, "user": {"sourcedId": "u-1"}},
+    ) == ["student", "user"]
+
+
+def test_a_null_is_left_out_unless_it_is_required() -> None:
+    empty = {"username": None, "email": None, "demographics": {"birthDate": None}}
+    role = {"role": "parent", "beginDate": None}
+    row = empty | {"roles": None, "metadata": {"a": None, "b": [1]}}
+    schema = pyarrow.Table.from_pylist([row | {"roles": [role]}]).schema
+    students = pyarrow.Table.from_pylist([empty | {"metadata": {"a": None, "b": [1]}}])
+    users = pyarrow.Table.from_pylist([row | {"roles": [role]}], schema=schema)
+
+    assert records_of(students) == [{"student": {"username": None, "metadata": {"b": [1]}}}]
+    assert records_of(users) == [{"user": {"roles": [{"role": "parent"}], "metadata": {"b": [1]}}}]
+
+
+def test_a_row_with_two_envelopes_or_none_stays_invalid() -> None:
+    table = pyarrow.Table.from_pylist([{"student": ADA, "user": ADA}, {"student": None}])
+
+    contents = contents_of(records_of(table)).table
+
+    assert contents["kind"].to_pylist() == ["", ""]
+
+
+def test_the_index_of_a_dataframe_is_no_field() -> None:
+    table = pyarrow.Table.from_pylist([ADA | {"__index_level_0__": 7}])
+
+    assert records_of(table) == SENT[:1]
+
+
+@pytest.mark.parametrize("part", [7, b"x", {"student": {}}, student(), None])
+def test_what_is_no_partition_is_refused(part: object) -> None:
+    with pytest.raises(TypeError, match=f"not a {type(part).__name__}"):
+        records_of(part)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"Ada")
+
+    for name, why in (("a.parquet", "Arrow"), ("b.arrow", "NotFound"), ("c.csv", ".parquet")):
+        with pytest.raises(ConfigError, match=rf"{name}: .*{why}") as caught:
+            records_of(tmp_path / name)
+        assert "Ada" not in str(caught.value)
+
+
+def test_an_error_stands_for_what_could_not_be_read() -> None:
+    with pytest.raises(SourceError, match="gone"):
+        records_of(SourceError("gone"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_columns_are_read_without_the_rows(tmp_path: Path, suffix: str) -> None:
+    table = pyarrow.Table.from_pylist([{"studentId": "s-1", "userId": "u-1"}])
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(table, tmp_path / f"a{suffix}")
+
+    assert columns_of(str(tmp_path / f"a{suffix}")) == ["studentId", "userId"]
+
+
+def test_an_unknown_file_system_is_named() -> None:
+    with pytest.raises(ConfigError, match="nowhere://x: no such file system"):
+        located("nowhere://x")
+
+
+def test_contents_are_ids_and_nothing_personal() -> None:
+    contents = contents_of([student(), user(), link(), {"student": {"sourcedId": "s-9"}}, 7])
+
+    assert contents.table.to_pydict() == {
+        "index": [0, 1, 2, 3, 4],
+        "kind": ["student", "user", "agent", "student", ""],
+        "sourced_id": ["s-1", "u-1", link().agent_id, "s-9", None],
+        "student_id": [None, None, "s-1", None, None],
+        "user_id": [None, None, "u-1", None, None],
+    }
+
+
+def test_a_fingerprint_depends_on_what_is_sent_and_on_no_order() -> None:
+    one, two = student(), student("s-2")
+
+    def fingerprint(*records: object) -> str:
+        return contents_of(list(records)).fingerprint
+
+    assert fingerprint(one, two) == fingerprint(two, {"student": wire_student()})
+    assert fingerprint(one, two) != fingerprint(one)
+    assert fingerprint(one) != fingerprint(student(given_name="Augusta"))
+    assert fingerprint(link("s-1")) != fingerprint(link("s-2"))
+    assert fingerprint(student(given_name=7)) != fingerprint(student(family_name=7))
+
+
+def test_records_on_their_way_do_not_show() -> None:
+    assert repr(Private([student()])) == "Private(1 records)"

@@ -1,0 +1,175 @@
+"""The work of `fleet`: a cluster on this machine, for as long as the command."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from .._results import OK, Outcome
+from ..errors import ConfigError
+from ..sync import ReadOptions
+from ._exit import EXIT
+from ._options_words import named_by_flags
+from ._screen import (
+    MAX_FAILURE_ROWS,
+    FailureRow,
+    out,
+    print_failures,
+    print_json,
+    print_table,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from ..dask import DistrictsReport, FleetReport
+
+__all__ = ["run_fleet"]
+
+CLUSTER = {
+    # A worker that dies is replaced, however long that takes, and its lane is free again soon.
+    "distributed.deploy.lost-worker-timeout": "1h",
+    "distributed.scheduler.locks.lease-timeout": "5s",
+    "distributed.scheduler.locks.lease-validation-interval": "1s",
+    # Records do not go to the disk.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+}
+
+
+def run_fleet(
+    paths: Sequence[Path],
+    settings: dict[str, Any],
+    options: ReadOptions,
+    *,
+    workers: int,
+    lanes: int | None,
+    folder: str,
+    states: Path,
+    json: bool,
+) -> int:
+    """Send partitions or sync districts, print the report, and return the exit code.
+
+    Raises:
+        ConfigError: A setting or a path is wrong, or the extra `dask` is missing. Nothing was sent.
+    """
+    try:
+        from ..dask import Fleet, send_partitions, sync_districts
+    except ImportError as error:
+        raise ConfigError(str(error)) from None
+    people, links, districts = _by_kind(paths)
+    if not os.environ.get("TIMEBACK_TRANSPORT", "").strip():
+        settings["transport"] = "direct"
+    report: DistrictsReport | FleetReport
+    with named_by_flags(), _cluster(workers) as client:
+        fleet = Fleet(settings, lanes=lanes)
+        if districts:
+            report = sync_districts(
+                client, fleet, districts=districts, states=states, out=folder, options=options
+            )
+        else:
+            report = send_partitions(client, fleet, people=people, links=links, out=folder)
+    code = EXIT.OK if report.ok else EXIT.PARTIAL
+    if json:
+        print_json(report.as_dict() | {"exit": code})
+    else:
+        _print(report)
+        what = "a page of each district" if districts else "the outcomes"
+        out.print(f"{escape(folder)} holds {what}.")
+    return code
+
+
+def _by_kind(paths: Sequence[Path]) -> tuple[list[str], list[str], list[Path]]:
+    """Return the partitions of people, those of links, and the districts.
+
+    Raises:
+        ConfigError: There is neither, or there are both.
+    """
+    from ..fleet._partition import SUFFIXES, columns_of
+    from ..fleet._tables import kind_of
+
+    inside = [each for path in paths for each in _entries(path)]
+    files = [each for each in inside if each.suffix.lower() in SUFFIXES]
+    if not inside or (files and len(files) < len(inside)):
+        raise ConfigError("PATH: must be partitions or districts, not both and not neither")
+    if not files:
+        return [], [], inside
+    people: list[str] = []
+    links: list[str] = []
+    for file in files:
+        names = columns_of(str(file))
+        is_link = kind_of(names) == "agent" or names == ["agent"]
+        (links if is_link else people).append(str(file))
+    return people, links, []
+
+
+def _entries(path: Path) -> list[Path]:
+    """Return what is in a folder of partitions or districts; anything else as it is."""
+    if not path.is_dir() or any(path.glob("*.csv")):  # a package is a folder, too
+        return [path]
+    return sorted(each for each in path.iterdir() if each.name[0] not in "._")
+
+
+@contextmanager
+def _cluster(workers: int) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set(CLUSTER),
+        # Two threads each: one reads the next partition while the other sends.
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=2,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs="CRITICAL",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _print(report: "DistrictsReport | FleetReport") -> None:
+    from ..dask import FleetReport
+
+    if isinstance(report, FleetReport):
+        print_table(
+            "Partitions",
+            ("partition", "records", "saved", "tries", "s", ""),
+            (
+                (
+                    each.name, f"{each.records:,}", f"{each.counts[Outcome.SAVED]:,}",
+                    str(each.tries), f"{each.seconds:.1f}",
+                    each.stopped or ("sent before" if each.is_earlier else ""),
+                )
+                for each in report.partitions
+            ),
+        )  # fmt: skip
+        failures = report.failures()
+        if failures.num_rows:
+            shown = failures.slice(0, MAX_FAILURE_ROWS).to_pylist()
+            rows = [
+                FailureRow(
+                    row["partition"], row["kind"], row["sourced_id"], Outcome(row["outcome"]),
+                    row["error"],
+                )
+                for row in shown
+            ]  # fmt: skip
+            print_failures(rows, failures.num_rows - len(rows))
+    else:
+        print_table(
+            "Districts",
+            ("district", "planned", "done", "unchanged", "left out", "s", ""),
+            (
+                (
+                    printable(each.name), f"{each.planned:,}",
+                    f"{sum(each.counts.get(o, 0) for o in OK):,}", f"{each.unchanged:,}",
+                    f"{each.left_out:,}", f"{each.elapsed:.1f}", each.stopped,
+                )
+                for each in report.districts
+            ),
+        )  # fmt: skip
+    out.print(escape(str(report)))

@@ -1,0 +1,186 @@
+"""Run a task for each of many jobs on a Dask cluster: a session for each worker, one bound.
+
+Tasks raise nothing: an engine logs the arguments of what failed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+import anyio.to_thread
+import dask
+from dask.utils import parse_timedelta
+from distributed import Client, Future, Semaphore, WorkerPlugin, as_completed, get_worker
+from distributed.scheduler import KilledWorker
+
+from .._config import Config
+from ..errors import ConfigError, TimebackError
+from ..fleet._lane import Lane
+from ..fleet._partition import NotAPartitionError
+from ._fleet import Fleet, config_of
+
+__all__ = ["Cluster", "KilledWorker", "lane_here", "told"]
+
+MOST_LANES = 8  # by default: one session does what the network allows
+LOSSES = 10  # of records that were on their way to a worker that died
+LEASE_TIMEOUT = "distributed.scheduler.locks.lease-timeout"
+LEASE = 15.0  # s until the lane of a dead worker is free again; a live one renews it every 6 s
+
+
+class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
+    """The session of a worker, opened when it is first needed, closed when the worker ends."""
+
+    def __init__(self, settings: Config | Mapping[str, Any], lanes: int) -> None:
+        self._settings, self._lanes = settings, lanes
+
+    def setup(self, worker: Any) -> None:
+        self._opening = Lock()
+        self._lane: Lane | None = None
+
+    def config(self) -> Config:
+        return config_of(self._settings).share(self._lanes)
+
+    def lane(self) -> Lane:
+        with self._opening:
+            if self._lane is None:
+                self._lane = Lane(self.config())
+            return self._lane
+
+    async def teardown(self, worker: Any) -> None:
+        if self._lane is not None:
+            await anyio.to_thread.run_sync(self._lane.close)
+
+
+def lane_here(fleet: str) -> Lane:
+    """Return the session of this worker. For a task."""
+    lane: Lane = get_worker().plugins[fleet].lane()
+    return lane
+
+
+def told(error: BaseException) -> str:
+    """Return an error in words that are not personal. Those of others may be."""
+    if isinstance(error, KilledWorker):
+        return f"given up by the cluster: {error.allowed_failures + 1} workers died with it"
+    if isinstance(error, TimebackError | NotAPartitionError):
+        return str(error)
+    return f"failed on the cluster ({type(error).__name__})"
+
+
+class Cluster:
+    """The workers of a client, each with a session for a fleet.
+
+    Attributes:
+        client: The client.
+        name: Under which name a task finds the session of its worker.
+        leases: Held by a task while it sends.
+        lanes: How many tasks can hold one.
+        threads: Number of threads of all workers.
+
+    Raises:
+        ConfigError: A setting is missing or wrong on a worker, or the client cannot be used.
+    """
+
+    def __init__(self, client: Client, fleet: Fleet) -> None:
+        fleet.check(client)
+        self.client = client
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        self.lanes = fleet.lanes or min(MOST_LANES, max(1, len(workers)))
+        self.threads = max(1, sum(each["nthreads"] for each in workers.values()))
+        self.name = fleet.name(self.lanes)
+        checked = self._checked()
+        if not checked or None in checked:  # a second call goes on with the sessions of the first
+            client.register_plugin(Lanes(fleet.settings, self.lanes), self.name)
+        wrong = sorted({each for each in self._checked() if each})
+        if wrong:
+            raise ConfigError(f"on a worker: {'; '.join(wrong)}")
+        set_to = parse_timedelta(dask.config.get(LEASE_TIMEOUT))
+        with dask.config.set({LEASE_TIMEOUT: min(set_to, LEASE)}):
+            self.leases = Semaphore(self.lanes, self.name)
+            self.leases.register()
+
+    def _checked(self) -> list[str | None]:
+        return list(self.client.run(_check, self.name, on_error="ignore").values())
+
+    def each(
+        self,
+        names: Iterable[str],
+        most: int,
+        submit: Callable[[str], Future],
+        is_begun: Callable[[str], bool] = lambda name: False,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[str, Any]]:
+        """Run a task for each job, and yield its result or error.
+
+        The death of a worker counts against every task that it had. Tasks that are not submitted
+        yet cannot suffer from it; those that were given up without having begun have another try,
+        one at a time, so that one of them alone is to blame for the next death.
+
+        Args:
+            names: The jobs.
+            most: How many to submit at once.
+            submit: Submits the task of a job.
+            is_begun: Whether a job has begun to do what should not be done twice.
+            is_over: Whether no more is to be submitted.
+        """
+        killed = []
+        for name, result in self._at_once(names, most, submit, is_over):
+            if isinstance(result, KilledWorker) and most > 1 and not is_begun(name):
+                killed.append(name)
+            else:
+                yield name, result
+        if killed:
+            yield from self.each(killed, 1, submit, is_begun, is_over)
+
+    def _at_once(
+        self,
+        names: Iterable[str],
+        most: int,
+        submit: Callable[[str], Future],
+        is_over: Callable[[], bool],
+    ) -> Iterator[tuple[str, Any]]:
+        waiting, running, losses = iter(names), {}, Counter[str]()
+        completed = as_completed()
+
+        def start(name: str) -> None:
+            future = submit(name)
+            running[future] = name
+            completed.add(future)
+
+        for name in islice(waiting, most):
+            start(name)
+        for future in completed:
+            name, result = running.pop(future), _result_of(future)
+            if result is None and losses[name] < LOSSES:
+                losses[name] += 1
+                start(name)
+                continue
+            yield name, result or TimebackError("its records were lost, as workers died")
+            if not is_over():
+                for another in islice(waiting, 1):
+                    start(another)
+
+
+def _check(fleet: str, dask_worker: Any) -> str | None:
+    """Return what is wrong on a worker, or "". None: it does not know this fleet yet."""
+    if fleet not in dask_worker.plugins:
+        return None
+    try:
+        dask_worker.plugins[fleet].config()
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _result_of(future: Future) -> Any:
+    """Return a result or an error; None if it died with records that only its worker had."""
+    if future.status in ("finished", "error"):
+        try:
+            return future.result()
+        except CancelledError:
+            return None
+        except Exception as error:
+            return error
+    return None

@@ -1,0 +1,93 @@
+"""Sync many districts, each with a package and a state of its own, under one bound."""
+
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future, Semaphore, get_worker
+
+from ..errors import ConfigError
+from ..fleet import DistrictReport, DistrictsReport
+from ..fleet._district import sync_district
+from ..fleet._folder import Folder
+from ..sync import ReadOptions
+from ._cluster import Cluster, lane_here, told
+from ._fleet import Fleet
+
+__all__ = ["sync_districts"]
+
+
+def sync_districts(
+    client: Client,
+    fleet: Fleet,
+    *,
+    districts: Iterable[str | Path],
+    states: str | Path,
+    out: str | Path,
+    options: ReadOptions | None = None,
+    **comparing: Any,
+) -> DistrictsReport:
+    """Bring TimeBack up to date with many rosters, as `sync` does with one.
+
+    A single roster needs no fleet: one process sends as fast as the server allows. The same call
+    again continues from where this one ended, however it ended.
+
+    Args:
+        client: The cluster; a client that is not asynchronous.
+        fleet: The settings.
+        districts: The packages, each with its own people; the workers have to see the files.
+        states: Folder with a state for each, on a disk of the workers that can lock files.
+        out: Folder for the pages: one of each district, and `index.html` over all.
+        options: How the packages are read.
+        **comparing: Options of `timeback_async.sync.plan`.
+
+    Raises:
+        ConfigError: A setting is missing or wrong on a worker, a secret would travel unencrypted,
+            or two districts have the same name. Nothing was sent.
+    """
+    fleet.check(client)
+    began, paths = time.monotonic(), [Path(each).absolute() for each in districts]
+    by_name = {path.name: path for path in paths}
+    if len(by_name) < len(paths):
+        raise ConfigError("districts: two of them have the same name, which names their states")
+    folder, states = Folder(str(out)), Path(states).absolute()
+    folder.make()
+    states.mkdir(parents=True, exist_ok=True)
+    cluster = Cluster(client, fleet)
+
+    def submitted(name: str) -> Future:
+        state = states / f"{name}.db"
+        where = folder.url if "://" in folder.url else str(Path(folder.url).absolute())
+        return client.submit(
+            partial(_sync, options or ReadOptions(), comparing),
+            by_name[name], state, where, cluster.name, cluster.leases, pure=False,
+        )  # fmt: skip
+
+    reports = {}
+    for name, result in cluster.each(by_name, 2 * cluster.lanes, submitted):
+        is_told = isinstance(result, DistrictReport)
+        reports[name] = result if is_told else DistrictReport(name=name, stopped=told(result))
+    found = [reports[name] for name in by_name]
+    report = DistrictsReport(districts=found, elapsed=time.monotonic() - began)
+    folder.write("index.html", report.as_html().encode())
+    return report
+
+
+def _sync(
+    options: ReadOptions,
+    comparing: dict[str, Any],
+    path: Path,
+    state: Path,
+    out: str,
+    fleet: str,
+    leases: Semaphore,
+) -> DistrictReport:
+    worker = get_worker().address
+    try:
+        report = sync_district(path, state, lane_here(fleet), options, comparing, leases)
+        Folder(out).write(f"{path.name}.html", report.as_html().encode())
+        return DistrictReport.of(path.name, report, worker)
+    except Exception as error:
+        return DistrictReport(name=path.name, worker=worker, stopped=told(error))
