@@ -49,9 +49,10 @@ WINGS = [
         "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "page",
+        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame", "page",
         "sync_report", "job",
     ]),
+    ("sync._verifying", ["", "differing", "tables", "difference", "verify_report", "verification"]),
     ("sync", [""]),
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
@@ -230,6 +231,7 @@ def test_the_test_server_is_public(name: str) -> None:
         "upsert_many",
         "delete_many",
         "get_many_user_agents",
+        "get_many_users",
         "request",
         "check_token",
         "statistics",

@@ -23,12 +23,17 @@ from ._reading.roster import Roster
 from ._running.facts import Failure, PhaseReport
 from ._running.job import SyncRun, run
 from ._running.sync_report import SyncReport
+from ._verifying.difference import Compared, Difference
+from ._verifying.verification import Verification, verify
+from ._verifying.verify_report import VerifyReport
 
 __all__ = [
     "CODES",
     "PHASES",
     "Cause",
     "Change",
+    "Compared",
+    "Difference",
     "Entry",
     "Failure",
     "Finding",
@@ -44,7 +49,10 @@ __all__ = [
     "StateError",
     "SyncReport",
     "SyncRun",
+    "Verification",
+    "VerifyReport",
     "plan",
     "read_roster",
     "run",
+    "verify",
 ]
