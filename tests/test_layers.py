@@ -59,7 +59,8 @@ WINGS = [
         "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
         "_progress",
         "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_upsert_batch", "_upsert_run", "_demo", "_sync", "_upsert", "_app", "",
+        "_sync_run", "_upsert_batch", "_upsert_run", "_verify_screen", "_verify_run", "_demo", "_sync",
+        "_upsert", "_verify", "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]

@@ -12,6 +12,7 @@ from ._mock_server import mock_server
 from ._state_commands import export, find, forget, show
 from ._sync import sync
 from ._upsert import upsert
+from ._verify import verify
 
 __all__ = ["app"]
 
@@ -36,6 +37,7 @@ state_app = typer.Typer(
 app.command()(demo)
 app.command()(upsert)
 app.command()(sync)
+app.command()(verify)
 app.add_typer(state_app, name="state")
 state_app.command()(show)
 state_app.command()(find)

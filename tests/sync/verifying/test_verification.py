@@ -418,7 +418,7 @@ async def test_a_stop_ends_the_reading_of_links(server: MockServer, tmp_path: Pa
     own = School(server, tmp_path)
     own.write(*({"student": wire_student(f"s-{n}")} for n in range(300)))
     await own.sync()
-    own.settings = {"max_in_flight": 4, "max_rate": 500}  # so that some wait their turn
+    own.settings = {"max_in_flight": 4, "max_rate": 60}  # so that some wait their turn
     server.faults = Faults(latency=0.005)
     sent = server.requests
     kept: list[object] = []

@@ -42,6 +42,8 @@ DELETED = "tobedeleted"
 NOT_LOOKED_FOR = "Who is only at TimeBack was not looked for"
 # Called with each difference, and with what `upsert` would send to mend it, if there is anything.
 OnDifference = Callable[[Difference, Change | None], None]
+# Called with "people" or "links" for each person, and for each student whose links were read.
+OnCompared = Callable[[str], None]
 
 
 class Verification:
@@ -50,8 +52,6 @@ class Verification:
     Attributes:
         report: The results so far.
         error: What ended it early, or None.
-        done: How many people and students have been compared.
-        total: How many there are to compare: people, and students whose links are read.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Verification:
         sample: int | None,
         dry_run: bool,
         on_difference: OnDifference | None,
+        on_compared: OnCompared | None,
     ) -> None:
         if sample is not None and (type(sample) is not int or sample < 1):
             raise ConfigError("sample: must be a whole number, 1 or more")
@@ -74,13 +75,12 @@ class Verification:
             )
         self._session, self._roster = session, roster
         self._sample, self._dry_run = sample, dry_run
-        self._on_difference = on_difference
+        self._on_difference, self._on_compared = on_difference, on_compared or _ignored
         self._tables: VerifyTables
         self._listing: asyncio.Task[None] | None = None
         self._bulk: Bulk | None = None
         self._is_used = self._is_stopped = self._has_aliases = False
         self.error: TimebackError | None = None
-        self.done = self.total = 0
         reason = "" if one_way else _why_not_judged(roster)
         # Nobody else is listed where only some are looked up; their links are read all the same.
         self._judges_links = not one_way and not reason and _has_all_links(roster)
@@ -108,7 +108,7 @@ class Verification:
         self._is_used = True
         before = self._session.statistics()
         try:
-            await asyncio.to_thread(self._prepare)
+            await asyncio.to_thread(self.prepare)
             if not self._dry_run:
                 await self._compare()
         except TimebackError as error:
@@ -123,22 +123,25 @@ class Verification:
         log.info("%s in %.1f s", self.report, self.report.elapsed)
         return self.report
 
-    def _prepare(self) -> None:
-        """Count what there is to ask for."""
+    def prepare(self) -> dict[str, int]:
+        """Count what there is to ask for, and return the `planned` of the report; it blocks.
+
+        Awaiting the comparison does it otherwise.
+        """
+        if self.report.planned:
+            return self.report.planned
         with writing(), self._roster.database.lock:
             self._tables = tables = VerifyTables(self._roster.database)
-            people, pages = tables.number_of_people(), 0
             if self._sample is None:
-                pages = -(-people // MAX_PAGE) or 1
+                pages, looked_up = -(-tables.number_of_people() // MAX_PAGE) or 1, 0
             else:
                 tables.want_some(self._sample)
-                people = tables.number_wanted()
+                pages, looked_up = 0, tables.number_wanted()
             students = tables.ask_students(
                 all_of_them=self._judges_links, only_wanted=self._sample is not None
             )
-        looked_up = people if self._sample is not None else 0
         self.report.planned = {"pages": pages, "people": looked_up, "students": students}
-        self.total = people + students
+        return self.report.planned
 
     async def _compare(self) -> None:
         session, tables = self._session, self._tables
@@ -146,10 +149,12 @@ class Verification:
             if self._sample is None and not self._is_stopped:
                 await self._unless_stopped(self._compare_listed())
                 await asyncio.to_thread(tables.want_unseen)
-            await self._read(session.get_many_users(tables.wanted()), self._take_person)
+            lookups = session.get_many_users(tables.wanted())
+            await self._read(lookups, self._take_person, "people")
             if not self._is_stopped:
                 await self._report_strangers()
-            await self._read(session.get_many_user_agents(tables.asked()), self._take_links)
+            agents = session.get_many_user_agents(tables.asked())
+            await self._read(agents, self._take_links, "links")
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do some work, which `stop` ends at once."""
@@ -170,7 +175,7 @@ class Verification:
         report.token_requests = after.token_requests - before.token_requests
         report.elapsed = time.monotonic() - self._roster.started
 
-    async def _read(self, bulk: Bulk, take: Callable[[ItemResult], None]) -> None:
+    async def _read(self, bulk: Bulk, take: Callable[[ItemResult], None], what: str) -> None:
         """Take what a bulk run reads."""
         self._bulk = bulk
         if self._is_stopped:
@@ -178,8 +183,8 @@ class Verification:
         async with bulk as results:
             async for result in results:
                 if result.outcome is not Outcome.NOT_SENT:  # of whom nothing was asked
-                    self.done += 1
                     take(result)
+                    self._on_compared(what)
 
     # -- people
 
@@ -207,8 +212,8 @@ class Verification:
                     strangers.append((person.sourced_id, _kind(person)))
             elif own.body is not None and not own.is_seen:
                 known[own.id] = own._replace(is_seen=True)  # a list that moves may repeat somebody
-                self.done += 1
                 self._judge(own, person)
+                self._on_compared("people")
         self._tables.add_seen(known.values())
         self._tables.add_strangers(strangers)
 
@@ -342,6 +347,10 @@ class Verification:
             self._on_difference(difference, change)
 
 
+def _ignored(what: str) -> None:
+    """Take no notice."""
+
+
 def _kind(person: UserRecord) -> str:
     """Return what somebody is by the roles at TimeBack; only students can have none."""
     return "student" if not person.roles or is_student(person.roles) else "user"
@@ -373,6 +382,7 @@ def verify(
     sample: int | None = None,
     dry_run: bool = False,
     on_difference: OnDifference | None = None,
+    on_compared: OnCompared | None = None,
 ) -> Verification:
     """Compare what TimeBack has with a roster. `await` the comparison; its `stop()` ends it early.
 
@@ -394,6 +404,8 @@ def verify(
         dry_run: Whether to count the requests, and to send none.
         on_difference: Called with each difference, and with the change that mends it; None where
             there is no such change.
+        on_compared: Called with "people" for each person that was compared, and with "links" for
+            each student whose links were.
 
     Returns:
         The comparison. An error that ends it early (credentials, a server that stays down, a full
@@ -410,4 +422,5 @@ def verify(
         sample=sample,
         dry_run=dry_run,
         on_difference=on_difference,
+        on_compared=on_compared,
     )
