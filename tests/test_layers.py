@@ -53,14 +53,16 @@ WINGS = [
         "sync_report", "job",
     ]),
     ("sync._verifying", ["", "differing", "tables", "difference", "verify_report", "verification"]),
+    ("sync._exporting", ["", "listed", "export_report", "export"]),
     ("sync", [""]),
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
         "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
         "_progress",
         "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_upsert_batch", "_upsert_run", "_verify_screen", "_verify_run", "_demo", "_sync",
-        "_upsert", "_verify", "_app", "",
+        "_sync_run", "_upsert_batch", "_upsert_run", "_verify_screen", "_verify_run",
+        "_records_file", "_export_run", "_demo", "_sync", "_upsert", "_verify", "_export", "_app",
+        "",
     ]),
     ("", ["__init__", "__main__"]),
 ]

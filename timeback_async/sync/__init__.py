@@ -9,6 +9,8 @@ Reading and planning block: from an event loop, call them by `asyncio.to_thread`
 the outcome of each record, and hashes instead of its content; the next run continues from there.
 """
 
+from ._exporting.export import Export, export
+from ._exporting.export_report import ExportReport, Unread
 from ._planning.compare import plan
 from ._planning.entry import Entry
 from ._planning.keys import Ids
@@ -35,6 +37,8 @@ __all__ = [
     "Compared",
     "Difference",
     "Entry",
+    "Export",
+    "ExportReport",
     "Failure",
     "Finding",
     "Findings",
@@ -49,8 +53,10 @@ __all__ = [
     "StateError",
     "SyncReport",
     "SyncRun",
+    "Unread",
     "Verification",
     "VerifyReport",
+    "export",
     "plan",
     "read_roster",
     "run",

@@ -9,7 +9,10 @@ from typing import Any
 from ...errors import ConfigError
 from .files import DataFile, reading
 
-__all__ = ["parquet_header", "parquet_rows"]
+__all__ = ["RECORD_COLUMNS", "parquet_header", "parquet_records", "parquet_rows"]
+
+# Of a file of whole records: the last one holds the line of JSON Lines.
+RECORD_COLUMNS = ["kind", "sourcedId", "record"]
 
 ROWS_AT_ONCE = 4096
 EXACT = 2**53  # a larger float may have lost digits of a whole number
@@ -37,6 +40,18 @@ def parquet_rows(file: DataFile) -> Iterator[list[str] | None]:
                 texts = [_as_text(cell) for cell in cells]
                 found = [text for text in texts if text is not None]
                 yield found if len(found) == len(texts) else None
+
+
+def parquet_records(file: DataFile) -> Iterator[bytes]:
+    """Yield the lines of JSON Lines in a file of whole records.
+
+    Raises:
+        ConfigError: It is damaged.
+    """
+    with _opened(file) as table:
+        for batch in table.iter_batches(ROWS_AT_ONCE, columns=RECORD_COLUMNS[-1:]):
+            for line in batch.column(0).to_pylist():
+                yield b"" if line is None else str(line).encode()
 
 
 @contextmanager
