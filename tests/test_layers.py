@@ -58,11 +58,11 @@ WINGS = [
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
         "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
-        "_progress",
-        "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_upsert_batch", "_upsert_run", "_verify_screen", "_verify_run",
-        "_records_file", "_export_run", "_demo", "_sync", "_upsert", "_verify", "_export", "_app",
-        "",
+        "_progress", "_looking", "_link_keys", "_records_file",
+        "_agents", "_users", "_request", "_check", "_mock_server", "_run", "_state_commands",
+        "_sync_screen", "_verify_screen", "_demo_run", "_sync_run", "_upsert_batch", "_upsert_run",
+        "_verify_run", "_export_run", "_unlink_run", "_demo", "_sync", "_upsert", "_verify",
+        "_export", "_unlink", "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]

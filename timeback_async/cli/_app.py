@@ -10,10 +10,13 @@ from ._check import check
 from ._demo import demo
 from ._export import export
 from ._mock_server import mock_server
+from ._request import request
 from ._state_commands import export as export_state
 from ._state_commands import find, forget, show
 from ._sync import sync
+from ._unlink import unlink
 from ._upsert import upsert
+from ._users import orgs, user, users
 from ._verify import verify
 
 __all__ = ["app"]
@@ -46,7 +49,12 @@ state_app.command()(show)
 state_app.command()(find)
 state_app.command()(forget)
 state_app.command("export")(export_state)
+app.command()(user)
+app.command()(users)
+app.command()(orgs)
 app.command()(agents)
+app.command()(unlink)
+app.command()(request)
 app.command()(check)
 app.command("mock-server")(mock_server)
 

@@ -457,6 +457,31 @@ async def test_it_can_be_cancelled(synced: School) -> None:
     assert kept[0].report.stopped == "cancelled"
 
 
+async def test_a_session_that_is_closed_meanwhile_ends_it_with_what_it_found(
+    server: MockServer, tmp_path: Path
+) -> None:
+    own = School(server, tmp_path)
+    own.write(*({"student": wire_student(f"s-{n}")} for n in range(150)))
+    await own.sync()
+    session = await TimebackSession(server.config()).open()
+    with read_roster(own.path) as roster:
+        comparison = verify(session, roster)
+        listed = _api.RosteringApi._list
+
+        def closing(self: Any, *given: Any) -> tuple[int, object]:
+            closed.append(asyncio.get_running_loop().create_task(session.aclose()))
+            return listed(self, *given)
+
+        closed: list[asyncio.Task[None]] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_api.RosteringApi, "_list", closing)
+            report = await comparison
+        await asyncio.gather(*closed)
+
+    assert "closed" in report.stopped
+    assert report.requests == 0
+
+
 async def test_it_is_awaited_once(synced: School) -> None:
     kept: list[Verification] = []
     await synced.verify(at=kept.append)

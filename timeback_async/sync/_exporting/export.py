@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ..._bulk.source import aclose_generator
 from ..._results import ItemResult
 from ..._session import TimebackSession
+from ..._statistics import Statistics
 from ..._wire.validate import checked
 from ...errors import NotFoundError, RecordError, SessionError, TimebackError
 from ...models import AgentLink, AgentRecord, Student, User, UserRecord
@@ -57,12 +58,16 @@ class Export:
             report.stopped = str(error)
             raise
         finally:
-            after = session.statistics()
-            report.requests = after.attempts - before.attempts
-            report.retries = after.retries - before.retries
-            report.throttled = after.throttled - before.throttled
-            report.token_requests = after.token_requests - before.token_requests
             report.elapsed = loop.time() - started
+            with suppress(SessionError):  # it was closed meanwhile; the records still count
+                self._add_up(before, session.statistics())
+
+    def _add_up(self, before: Statistics, after: Statistics) -> None:
+        report = self.report
+        report.requests = after.attempts - before.attempts
+        report.retries = after.retries - before.retries
+        report.throttled = after.throttled - before.throttled
+        report.token_requests = after.token_requests - before.token_requests
 
     async def _people(self, listed: Listed) -> AsyncGenerator[Record, None]:
         config = self._session.config

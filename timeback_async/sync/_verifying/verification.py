@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -119,7 +120,9 @@ class Verification:
             self.report.stopped = self.report.stopped or "cancelled"
             raise
         finally:
-            self._add_up(before, self._session.statistics())
+            self.report.elapsed = time.monotonic() - self._roster.started
+            with suppress(SessionError):  # it was closed meanwhile; the results still count
+                self._add_up(before, self._session.statistics())
         log.info("%s in %.1f s", self.report, self.report.elapsed)
         return self.report
 
@@ -173,7 +176,6 @@ class Verification:
         report.retries = after.retries - before.retries
         report.throttled = after.throttled - before.throttled
         report.token_requests = after.token_requests - before.token_requests
-        report.elapsed = time.monotonic() - self._roster.started
 
     async def _read(self, bulk: Bulk, take: Callable[[ItemResult], None], what: str) -> None:
         """Take what a bulk run reads."""
