@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.command import interrupt, run, when, words
 from tests.support.records import wire_agent, wire_student, wire_user
+from timeback_async.cli import _users
 from timeback_async.testing import Faults, MockServer
 
 PERSONAL: dict[str, Any] = {
@@ -214,6 +215,17 @@ def test_what_came_before_an_error_is_printed(server: MockServer, form: str) -> 
         told = json.loads(done.stdout)
         assert (told["ok"], told["exit"]) == (False, 2)
         assert "HTTP 400" in told["error"]
+
+
+def test_what_waits_to_be_printed_is_printed_before_an_error(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_users, "AT_ONCE", 1000)
+    server.students.update({f"s-{n:03}": wire_student(f"s-{n:03}") for n in range(150)})
+    when(lambda: server.requests == 1, lambda: setattr(server, "faults", Faults(statuses={400: 1})))
+    server.faults = Faults(latency=0.2)
+
+    assert run("users").stdout.count("s-") == 100
 
 
 def test_ctrl_c_ends_a_list_in_order(server: MockServer) -> None:

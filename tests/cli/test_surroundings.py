@@ -94,6 +94,13 @@ def test_missing_settings_are_one_clear_line(school: MockServer, command: list[s
     assert school.token_requests == 0
 
 
+@pytest.mark.parametrize("command", LISTED_AS_JSON, ids=[each[0] for each in LISTED_AS_JSON])
+def test_a_program_is_told_of_missing_settings(school: MockServer, command: list[str]) -> None:
+    done = run(*command, "--json", TIMEBACK_CLIENT_ID="")
+
+    assert json.loads(done.stdout)["exit"] == done.exit_code == 2
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
 def test_a_refused_connection_is_one_clear_line(
     server: MockServer, monkeypatch: pytest.MonkeyPatch, command: list[str]

@@ -193,6 +193,17 @@ def test_ctrl_c_finishes_what_is_in_flight(school: MockServer) -> None:
     assert len(lines(Path("f.jsonl"))) == 500 - told["deleted"]
 
 
+def test_what_ctrl_c_leaves_is_counted_on_the_screen(school: MockServer) -> None:
+    path = write(*(link("s-1", f"u-{n}") for n in range(500)))
+    school.faults = Faults(latency=0.02)
+    when(lambda: school.requests > 10, interrupt)
+
+    done = run("unlink", path, "--max-in-flight", 4)
+
+    assert done.exit_code == 75
+    assert "not reached" in done.stdout
+
+
 def test_a_second_ctrl_c_cancels(school: MockServer) -> None:
     path = write(link("s-1", "u-1"), link("s-1", "u-2"))
     school.faults = Faults(latency=1.0)
