@@ -27,6 +27,7 @@ BENCHMARKS = {
     "goodput": "goodput:run",
     "roster": "roster:run",
     "night": "night:run",
+    "verify": "verify:run",
 }
 # Those whose ratios have an aim.
 REACH = ("upsert", "upsert-https", "latency", "scale", "start", "night")

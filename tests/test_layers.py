@@ -52,9 +52,11 @@ WINGS = [
         "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "page",
+        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame", "page",
         "sync_report", "job",
     ]),
+    ("sync._verifying", ["", "differing", "tables", "difference", "verify_report", "verification"]),
+    ("sync._exporting", ["", "listed", "export_report", "export"]),
     ("sync", [""]),
     ("fleet", [
         "_tables", "_outcomes", "_partition", "_folder", "_lane", "_sending", "_report",
@@ -64,10 +66,11 @@ WINGS = [
     ("cli", [
         "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
         "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
-        "_progress",
-        "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_fleet_run", "_upsert_batch", "_upsert_run", "_demo", "_fleet", "_sync",
-        "_upsert", "_app", "",
+        "_progress", "_looking", "_link_keys", "_records_file",
+        "_agents", "_users", "_request", "_check", "_mock_server", "_run", "_state_commands",
+        "_sync_screen", "_verify_screen", "_demo_run", "_sync_run", "_fleet_run", "_upsert_batch",
+        "_upsert_run", "_verify_run", "_export_run", "_unlink_run", "_demo", "_fleet", "_sync",
+        "_upsert", "_verify", "_export", "_unlink", "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]
@@ -240,6 +243,7 @@ def test_the_test_server_is_public(name: str) -> None:
         "upsert_many",
         "delete_many",
         "get_many_user_agents",
+        "get_many_users",
         "request",
         "check_token",
         "statistics",

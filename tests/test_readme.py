@@ -15,7 +15,7 @@ import anyio
 import pytest
 from msgspec import UNSET
 
-from timeback_async import Demographics, Student
+from timeback_async import Demographics, OrgRef, Student, TimebackSession
 from timeback_async.sync import ReadOptions, read_roster
 from timeback_async.sync._reading import layout
 from timeback_async.testing import MockServer
@@ -67,7 +67,7 @@ async def test_the_bulk_example_saves_a_school_twice(timeback_server: MockServer
 async def test_the_nightly_example_brings_a_roster_up_to_date(
     timeback_server: MockServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = [code for code in EXAMPLES if "read_roster" in code]
+    (code,) = [code for code in EXAMPLES if "def nightly" in code]
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 - our own README
     users = tmp_path / "users.csv"
@@ -85,6 +85,38 @@ async def test_the_nightly_example_brings_a_roster_up_to_date(
         "1 changes: 1 saved; 0 unchanged",
         "0 changes: nothing sent; 1 unchanged",
     ]
+
+
+async def test_the_example_of_looking_compares_and_copies(
+    timeback_server: MockServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [code for code in EXAMPLES if "def compare" in code]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own README
+    users = tmp_path / "users.csv"
+    users.write_text(
+        "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,grades\n"
+        "s-1,true,org-1,student,ada,Ada,Byron,05\n"
+        "s-2,true,org-1,student,bo,Bo,Li,05\n"
+    )
+    config = timeback_server.config()
+    async with TimebackSession(config) as session:
+        await session.upsert_student(
+            Student(
+                sourced_id="s-1", username="other", given_name="Ada", family_name="Byron",
+                grades=["5"], primary_org=OrgRef("org-1"),
+            )
+        )  # fmt: skip
+        await names["compare"](users, config)
+        async with MockServer() as other, TimebackSession(other.config()) as target:
+            await names["copy"](session, target)
+            copied = dict(other.students)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "different student s-1 ('username',)",
+        "missing student s-2 ()",
+    ]
+    assert copied.keys() == {"s-1"}
 
 
 def examples_of_maps() -> Iterator[str]:

@@ -404,6 +404,7 @@ EVERYTHING: list[Any] = [
     pytest.param(lambda t: t.upsert_many([]), id="upsert_many"),
     pytest.param(lambda t: t.delete_many([]), id="delete_many"),
     pytest.param(lambda t: t.get_many_user_agents([]), id="get_many_user_agents"),
+    pytest.param(lambda t: t.get_many_users([]), id="get_many_users"),
 ]
 
 

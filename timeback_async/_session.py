@@ -452,6 +452,26 @@ class TimebackSession:
             stop_after_failures=stop_after_failures,
         )
 
+    def get_many_users(
+        self,
+        user_ids: Records,
+        *,
+        in_flight: int | None = None,
+        ordered: bool = False,
+        stop_after_failures: int | None = None,
+    ) -> Bulk:
+        """Read many users or students by their ids: each result has a `UserRecord` as `value`.
+
+        The rest is as for `upsert_many`.
+        """
+        return self._bulk(
+            codec.fetch_user,
+            user_ids,
+            in_flight,
+            ordered=ordered,
+            stop_after_failures=stop_after_failures,
+        )
+
     # -- shared
 
     def _opened(self) -> RequestPool:

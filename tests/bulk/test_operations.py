@@ -53,6 +53,17 @@ async def test_the_agents_of_many_are_fetched(
     assert [result.outcome for result in results[2:]] == [Outcome.FETCHED, FAILED, INVALID]
 
 
+async def test_many_users_are_fetched(timeback_session: TimebackSession) -> None:
+    await timeback_session.upsert_many([student("s-0"), user("u-1")])
+    bulk = timeback_session.get_many_users(["s-0", "u-1", "gone", 3], ordered=True)
+
+    results = await collect(bulk)
+
+    assert [result.value.sourced_id for result in results[:2]] == ["s-0", "u-1"]
+    assert [result.sourced_id for result in results] == ["s-0", "u-1", "gone", ""]
+    assert [result.outcome for result in results[2:]] == [FAILED, INVALID]
+
+
 @simulated
 async def test_one_link_is_never_deleted_twice_at_a_time() -> None:
     rig = storing()

@@ -520,7 +520,7 @@ def test_help_imports_no_commands_work() -> None:
 import sys
 before = set(sys.modules)  # a measurement of coverage brings some of its own
 from timeback_async.cli import main
-for command in [], ["sync"], ["upsert"], ["state"], ["mock-server"]:
+for command in [], ["sync"], ["upsert"], ["state"], ["mock-server"], ["verify"], ["users"]:
     sys.argv = ["timeback-async", *command, "--help"]
     try:
         main()
@@ -535,7 +535,7 @@ for command in [], ["sync"], ["upsert"], ["state"], ["mock-server"]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     helps = done.stdout.split("all told")[:-1]
-    assert len(helps) == 5
+    assert len(helps) == 7
     for number, each in enumerate(helps):
         shown, _, imported = each.partition("exit: 0 imported:")
         modules = set(imported.split())

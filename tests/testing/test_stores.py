@@ -131,6 +131,17 @@ def test_a_person_is_a_user_or_a_student() -> None:
     assert stores.person("nobody") is None
 
 
+def test_a_person_is_kept_once_as_last_sent() -> None:
+    stores = Stores()
+
+    stores.put_user(wire_user("x-1"))
+    stores.put_student(wire_student("x-1"))
+    assert (list(stores.students), list(stores.users)) == (["x-1"], [])
+
+    stores.put_user(wire_user("x-1"))
+    assert (list(stores.students), list(stores.users)) == ([], ["x-1"])
+
+
 def test_the_agents_of_a_student_carry_their_ids() -> None:
     stores = Stores()
     stores.agents = {("s-1", "a-1"): wire_agent("u-1"), ("s-2", "a-1"): wire_agent("u-2")}

@@ -113,6 +113,17 @@ async def test_a_roster_twice(timeback_server: MockServer, tmp_path: Path) -> No
     assert second == []
 
 
+async def test_what_timeback_has(timeback_session: TimebackSession, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(USERS)
+    await user_code.many_at_once(timeback_session)
+
+    found, ids = await user_code.looked_at(timeback_session, tmp_path / "users.csv")
+
+    assert "different student s-1" in found
+    assert "only_there user p-2" in found
+    assert sorted(ids) == [f"{kind}-{number}" for kind in "ps" for number in range(4)]
+
+
 async def test_a_server_of_ones_own() -> None:
     requests, student = await user_code.against_a_server_of_ones_own()
 

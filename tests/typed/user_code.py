@@ -49,6 +49,10 @@ from timeback_async.errors import (
 from timeback_async.sync import (
     Cause,
     Change,
+    Compared,
+    Difference,
+    Export,
+    ExportReport,
     Failure,
     Finding,
     Plan,
@@ -58,9 +62,13 @@ from timeback_async.sync import (
     State,
     SyncReport,
     SyncRun,
+    Verification,
+    VerifyReport,
+    export,
     plan,
     read_roster,
     run,
+    verify,
 )
 from timeback_async.testing import Faults, MockServer, Throttle
 
@@ -215,6 +223,7 @@ async def many_one_by_one(timeback: TimebackSession) -> tuple[list[str], Report]
 
 
 async def read_and_delete_many(timeback: TimebackSession) -> tuple[Report, Report]:
+    assert_type(await timeback.get_many_users(["s-1"]), Report)
     read = await timeback.get_many_user_agents(f"s-{number}" for number in range(4))
     keys = [AgentKey("s-1", AgentLink("s-1", "p-1", "parent").agent_id)]
     return read, await timeback.delete_many(keys, dry_run=True)
@@ -290,6 +299,32 @@ async def nightly(path: Path, database: Path, config: Config) -> tuple[list[str]
     assert_type(report.as_html(), str)
     report.raise_for_failures()
     return sorted(sent), report
+
+
+async def looked_at(timeback: TimebackSession, path: Path) -> tuple[list[str], list[str]]:
+    """Return what is not the same at TimeBack, and the ids of everybody there."""
+    found: list[str] = []
+
+    def take(difference: Difference, mending: Change | None) -> None:
+        found.append(f"{difference.what} {difference.kind} {difference.who}")
+
+    with read_roster(path, ReadOptions(mode="bulk")) as roster:
+        comparison = verify(timeback, roster, one_way=False, sample=None, on_difference=take)
+        assert_type(comparison, Verification)
+        report = await comparison
+    assert_type(report, VerifyReport)
+    assert_type(report.people, Compared)
+    assert_type(report.differences, list[Difference])
+    exported = export(timeback)
+    assert_type(exported, Export)
+    ids: list[str] = []
+    async with aclosing(aiter(exported)) as records:
+        async for record in records:
+            assert_type(record, Student | User | AgentLink)
+            if not isinstance(record, AgentLink):
+                ids.append(record.sourced_id)
+    assert_type(exported.report, ExportReport)
+    return found, ids
 
 
 async def against_a_server_of_ones_own() -> tuple[int, Mapping[str, Any]]:

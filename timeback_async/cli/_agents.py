@@ -4,10 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .._session import TimebackSession
 from ._exit import EXIT, exit_with_async
 from ._options import AsJson
-from ._settings import config_from_env
 
 __all__ = ["agents"]
 
@@ -20,18 +18,16 @@ def agents(
 
 
 async def _agents(user_id: str, json: bool) -> int:
-    from ._screen import print_json, print_table
+    from ._looking import link_as_dict, looking, refused_as_json
+    from ._screen import print_json, print_table, printable
 
-    async with TimebackSession(config_from_env()) as session:
-        found = await session.get_user_agents(user_id)
-    rows = [
-        (agent.user.sourced_id if agent.user else "", agent.relationship_type or "",
-         agent.agent_id or "")
-        for agent in found
-    ]  # fmt: skip
+    with refused_as_json("json" if json else "table"):
+        async with looking() as session:
+            found = await session.get_user_agents(user_id)
+    links = [link_as_dict(agent) for agent in found]
     if json:
-        names = ("userId", "relationshipType", "agentId")
-        print_json({"agents": [dict(zip(names, row, strict=True)) for row in rows]})
+        print_json({"agents": links})
     else:
-        print_table(f"Agents of {user_id}", ("user", "relationship", "agent id"), rows)
+        rows = [list(map(printable, link.values())) for link in links]
+        print_table(f"Agents of {printable(user_id)}", ("user", "relationship", "agent id"), rows)
     return EXIT.OK

@@ -8,11 +8,17 @@ from .._version import __version__
 from ._agents import agents
 from ._check import check
 from ._demo import demo
+from ._export import export
 from ._fleet import fleet
 from ._mock_server import mock_server
-from ._state_commands import export, find, forget, show
+from ._request import request
+from ._state_commands import export as export_state
+from ._state_commands import find, forget, show
 from ._sync import sync
+from ._unlink import unlink
 from ._upsert import upsert
+from ._users import orgs, user, users
+from ._verify import verify
 
 __all__ = ["app"]
 
@@ -38,12 +44,19 @@ app.command()(demo)
 app.command()(upsert)
 app.command()(sync)
 app.command()(fleet)
+app.command()(verify)
+app.command()(export)
 app.add_typer(state_app, name="state")
 state_app.command()(show)
 state_app.command()(find)
 state_app.command()(forget)
-state_app.command()(export)
+state_app.command("export")(export_state)
+app.command()(user)
+app.command()(users)
+app.command()(orgs)
 app.command()(agents)
+app.command()(unlink)
+app.command()(request)
 app.command()(check)
 app.command("mock-server")(mock_server)
 

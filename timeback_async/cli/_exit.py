@@ -12,7 +12,7 @@ import typer
 
 from ..errors import NotFoundError, TimebackError
 
-__all__ = ["EXIT", "exit_with", "exit_with_async", "run_async"]
+__all__ = ["EXIT", "exit_code_of", "exit_with", "exit_with_async", "run_async"]
 
 T = TypeVar("T")
 
@@ -42,10 +42,15 @@ def exit_with(command: Callable[[], int]) -> NoReturn:
         from ._screen import print_error
 
         print_error(error)
-        code = EXIT.PARTIAL if isinstance(error, NotFoundError) else EXIT.NOTHING_SENT
+        code = exit_code_of(error)
     except KeyboardInterrupt:
         code = EXIT.INTERRUPTED
     raise typer.Exit(code)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a command that an error has ended."""
+    return EXIT.PARTIAL if isinstance(error, NotFoundError) else EXIT.NOTHING_SENT
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:

@@ -79,14 +79,16 @@ def print_report(report: Report, unread: int = 0, elapsed: float | None = None) 
         out.print(f"[yellow]Stopped before the end:[/] {why}; {unread:,} records were never read.")
 
 
-def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], console: Console = out
+) -> None:
     """Print plain text as a table under a title; long cells are folded."""
     table = Table(title=escape(title), title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    out.print(table)
+    console.print(table)
 
 
 def print_error(error: object) -> None:

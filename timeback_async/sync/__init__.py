@@ -9,6 +9,8 @@ Reading and planning block: from an event loop, call them by `asyncio.to_thread`
 the outcome of each record, and hashes instead of its content; the next run continues from there.
 """
 
+from ._exporting.export import Export, export
+from ._exporting.export_report import ExportReport, Unread
 from ._planning.compare import plan
 from ._planning.entry import Entry
 from ._planning.keys import Ids
@@ -23,13 +25,20 @@ from ._reading.roster import Roster
 from ._running.facts import Failure, PhaseReport
 from ._running.job import SyncRun, run
 from ._running.sync_report import SyncReport
+from ._verifying.difference import Compared, Difference
+from ._verifying.verification import Verification, verify
+from ._verifying.verify_report import VerifyReport
 
 __all__ = [
     "CODES",
     "PHASES",
     "Cause",
     "Change",
+    "Compared",
+    "Difference",
     "Entry",
+    "Export",
+    "ExportReport",
     "Failure",
     "Finding",
     "Findings",
@@ -44,7 +53,12 @@ __all__ = [
     "StateError",
     "SyncReport",
     "SyncRun",
+    "Unread",
+    "Verification",
+    "VerifyReport",
+    "export",
     "plan",
     "read_roster",
     "run",
+    "verify",
 ]

@@ -70,7 +70,7 @@ class RosteringApi:
     def _put_student(self, body: bytes) -> tuple[int, object]:
         student = _envelope(body, "student")
         _refuse(student_problems(student))
-        self._stores.students[student["sourcedId"]] = student
+        self._stores.put_student(student)
         if not self.answer_bodies:
             return 204, None
         org = student["primaryOrg"]
@@ -82,7 +82,7 @@ class RosteringApi:
         _refuse(user_problems(user))
         if user["sourcedId"] != user_id:
             raise Refusal(400, "sourcedId: differs from the one in the path")
-        self._stores.users[user_id] = user
+        self._stores.put_user(user)
         return 201, {"user": _dated(user)} if self.answer_bodies else None
 
     def _put_agent(self, student_id: str, agent_id: str, body: bytes) -> tuple[int, object]:

@@ -37,6 +37,16 @@ class Stores:
             "org-2": _org("org-2", "Second School", "school", "org-district"),
         }
 
+    def put_student(self, student: Json) -> None:
+        """Keep a student; who was a user until now is one no longer."""
+        self.users.pop(student["sourcedId"], None)
+        self.students[student["sourcedId"]] = student
+
+    def put_user(self, user: Json) -> None:
+        """Keep a user; who was a student until now is one no longer."""
+        self.students.pop(user["sourcedId"], None)
+        self.users[user["sourcedId"]] = user
+
     def person(self, sourced_id: str) -> Json | None:
         """Return the user or student with this id, or None."""
         return self.users.get(sourced_id) or self.students.get(sourced_id)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tests.support.records import wire_student, wire_user
 from tests.support.rosters import opened
@@ -21,6 +23,26 @@ def read(path: Path, *lines: object, end: str = "\n") -> Roster:
     file = path / "a.jsonl"
     file.write_text("".join(text + end for text in texts), "utf-8")
     return opened(file)
+
+
+def test_records_in_parquet_are_those_lines(tmp_path: Path) -> None:
+    lines = [json.dumps({"student": wire_student()}), None, json.dumps({"agent": LINK}), "broken"]
+    columns = {"kind": ["student", None, "agent", ""], "sourcedId": ["s-1", "", "s-1", ""]}
+    parquet.write_table(pyarrow.table(columns | {"record": lines}), tmp_path / "a.parquet")
+
+    roster = opened(tmp_path / "a.parquet")
+
+    assert roster.format == "records in Parquet"
+    assert [type(record) for record in roster.records()] == [Student, AgentLink]
+    assert places(roster) == [("a.parquet", 1), ("a.parquet", 3)]
+    assert [row[:2] for row in roster.left_out()] == [("a.parquet", 4)]
+
+
+def test_another_parquet_is_a_table(tmp_path: Path) -> None:
+    columns = {"kind": ["student"], "record": ["{}"], "sourcedId": ["s-1"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+
+    assert opened(tmp_path / "a.parquet").format != "records in Parquet"
 
 
 def failure(file: object = "users.csv", line: object = 7, **more: object) -> dict[str, object]:

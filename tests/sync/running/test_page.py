@@ -20,7 +20,8 @@ from timeback_async import Outcome
 from timeback_async._trace import Trace
 from timeback_async.sync import PHASES, Findings, PhaseReport, SyncReport
 from timeback_async.sync._running.facts import Failure
-from timeback_async.sync._running.page import EXAMPLES_SHOWN, page
+from timeback_async.sync._running.frame import EXAMPLES_SHOWN
+from timeback_async.sync._running.page import page
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://elsewhere.invalid/x onerror=alert(2)>"
 PUNCTUATION = "a & b $headline &lt;"

@@ -5,7 +5,7 @@ all. A record keeps these for as long as it fails, however often its failures ar
 """
 
 from base64 import b64decode, b64encode
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from ...models.kinds import KINDS
 from .codes import CODES
 from .files import DataFile, reading, shown
 from .gaps import NONE, Fragment, Gaps, OpenLink, Roleless
+from .parquet import records_of
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
@@ -31,10 +32,11 @@ MOST_LINES, MOST_OF_A_NAME, MOST_OF_A_REASON = 2**53, 255, 1000
 
 
 def read_json_lines(roster: Roster, file: DataFile, mode: str) -> None:
-    """Bring the records of a file into a roster."""
+    """Bring the records of a file into a roster; in Parquet, each line is a cell."""
     source = Source(RECORDS, mode, has_agents=True)
     roster.sources[file.name] = source
-    with reading(file) as lines:
+    is_table = file.suffix == ".parquet"
+    with nullcontext(records_of(file)) if is_table else reading(file) as lines:
         for number, line in enumerate(lines, 1):
             if text := line.removeprefix(b"\xef\xbb\xbf").strip():
                 source.rows += 1

@@ -12,7 +12,10 @@ from ..._tables import without_index
 from ...errors import ConfigError
 from .files import TABLE, DataFile, reading
 
-__all__ = ["Odd", "header_of", "rows_of"]
+__all__ = ["RECORD_COLUMNS", "Odd", "header_of", "records_of", "rows_of"]
+
+# Of a file of whole records: the last one holds the line of JSON Lines.
+RECORD_COLUMNS = ["kind", "sourcedId", "record"]
 
 ROWS_AT_ONCE = 4096
 EXACT = 2**53  # a larger float may have lost digits of a whole number
@@ -51,6 +54,18 @@ def rows_of(file: DataFile) -> Iterator[list[str] | Odd]:
                 else:
                     place = texts.index(None)
                     yield Odd(schema.names[place], str(schema.types[place]))
+
+
+def records_of(file: DataFile) -> Iterator[bytes]:
+    """Yield the lines of JSON Lines in a file of whole records.
+
+    Raises:
+        ConfigError: It is damaged.
+    """
+    with _opened(file) as (_, batches):
+        for batch in batches:
+            for line in batch.column(RECORD_COLUMNS[-1]).to_pylist():
+                yield b"" if line is None else str(line).encode()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from .manifest import Manifest
 from .memory import Memory
 from .night import Night
 from .options import LoadedOptions, ReadOptions
+from .parquet import RECORD_COLUMNS, header_of
 from .relatives import gives_role
 from .roster import Roster
 from .rows import Rows
@@ -111,8 +112,8 @@ class _Reader:
         files = self._package.files
         if self._package.is_inside:
             self._report("package-inside", detail=shown(self._package.path.name))
-        if self._package.is_alone and next(iter(files.values())).suffix in (".jsonl", ".ndjson"):
-            self._roster.format = "JSON Lines"
+        if form := self._form_of_records(files):
+            self._roster.format = form
             read_json_lines(self._roster, next(iter(files.values())), self._options.mode or "delta")
         else:
             self._read_tables(files)
@@ -127,6 +128,16 @@ class _Reader:
             number = len(refused) - MAX_REFUSALS_SHOWN
             more = f"; and {number} more" if number > 0 else ""
             raise ConfigError(f"differs from the standard: {some}{more}")
+
+    def _form_of_records(self, files: dict[str, DataFile]) -> str:
+        """Return the form of a file of whole records; "" for anything else."""
+        if not self._package.is_alone:
+            return ""
+        file = next(iter(files.values()))
+        if file.suffix in (".jsonl", ".ndjson"):
+            return "JSON Lines"
+        is_exported = file.suffix == ".parquet" and header_of(file) == RECORD_COLUMNS
+        return "records in Parquet" if is_exported else ""
 
     def _loader(self) -> Loader:
         claims_bulk = self._manifest is not None and self._manifest.mode("users") == "bulk"

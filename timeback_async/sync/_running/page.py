@@ -1,27 +1,16 @@
 """Make a page of HTML from the facts of a run. It loads nothing and shows nothing personal."""
 
-import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from html import escape
-from importlib import resources
-from string import Template
 
 from ..._results import OK, Outcome
 from ..._trace import Slot
-from .._reading.codes import CODES
-from .._reading.findings import Cause
 from .facts import PhaseReport, RunFacts
+from .frame import EXAMPLES_SHOWN, framed, rows_table, when
 
 __all__ = ["page"]
 
-NOTHING_FOUND = (
-    '<tr class="none"><td colspan="3">Nothing that was left out, and nothing to check.</td></tr>'
-)
 SLOTS = 120
 WIDTH, HEIGHT, MARGIN = 800, 140, 40
-EXAMPLES_SHOWN = 200  # findings of one cause, and failures
-TILES = {"rows": "rows read", "repeated": "rows repeated", "left_out": "rows left out"}
 
 
 def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
@@ -31,14 +20,9 @@ def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
         report: The facts.
         translate: Applied to each advice.
     """
-    notes = [cause for cause in report.causes if cause.severity == "note"]
-    others = [cause for cause in report.causes if cause.severity != "note"]
     is_sent = not (report.dry_run or report.is_refused)
     mark, headline = _headline(report)
-    tiles: dict[str, float] = {
-        TILES.get(name, name): number for name, number in report.read.items()
-    }
-    tiles["unchanged"] = report.unchanged
+    tiles: dict[str, float] = {**report.read, "unchanged": report.unchanged}
     if is_sent:
         tiles |= {
             "requests": report.requests,
@@ -46,36 +30,24 @@ def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
             "throttled": report.throttled,
             "seconds": round(report.elapsed, 1),
         }
-    return _template().substitute(
-        roster=escape(report.roster),
-        mark=mark,
-        headline=headline,
-        facts=escape(", ".join(filter(None, (report.format, _to(report), _when(report))))),
-        summary=escape(_summary(report)),
-        tiles="".join(
-            f'<div class="tile"><b>{number:,}</b>{escape(name)}</div>'
-            for name, number in tiles.items()
-        ),
-        phases=_phases(report) if is_sent else _plan(report),
-        charts=f"<h2>Over time</h2>{_charts(report)}" if is_sent else "",
-        failures=_failures(report),
-        findings=_causes(others, translate) or NOTHING_FOUND,
-        notes=_notes(notes, translate),
+    return framed(
+        f"Roster sync of {report.roster}",
+        (mark, headline),
+        [report.format, _to(report), when(report.began)],
+        _summary(report),
+        tiles,
+        [
+            _phases(report) if is_sent else _plan(report),
+            _failures(report),
+            f"<h2>Over time</h2>{_charts(report)}" if is_sent else "",
+        ],
+        report.causes,
+        translate,
     )
-
-
-@cache
-def _template() -> Template:
-    text = resources.files(__package__).joinpath("page.html").read_text("utf-8")
-    return Template(text)
 
 
 def _to(report: RunFacts) -> str:
     return f"to {report.endpoint}" if report.endpoint else ""
-
-
-def _when(report: RunFacts) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.began))
 
 
 def _headline(report: RunFacts) -> tuple[str, str]:
@@ -161,17 +133,12 @@ def _failures(report: RunFacts) -> str:
     if not report.failures:
         return ""
     examples = report.examples(EXAMPLES_SHOWN)
-    rows = "".join(
-        f'<tr><td>{escape(each.where)}</td><td>{each.kind}</td><td class="id">{escape(each.who)}'
-        f"</td><td>{each.outcome.value.replace('_', ' ')}</td><td>{escape(each.reason)}</td></tr>"
+    rows = [
+        (each.where, each.kind, each.who, each.outcome.value.replace("_", " "), each.reason)
         for each in examples
-    )
-    more = report.more(len(examples))
-    rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
-    return (
-        '<h2>Not saved</h2><table class="narrow">'
-        "<thead><tr><th>where</th><th>kind</th><th>id</th>"
-        f"<th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>{rest}"
+    ]
+    return rows_table(
+        "Not saved", ("where", "kind", "id", "outcome", "reason"), rows, report.more(len(examples))
     )
 
 
@@ -204,35 +171,4 @@ def _chart(title: str, colour: str, slots: Sequence[Slot], value: Callable[[Slot
         f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         f'<text x="{MARGIN}" y="{HEIGHT - 4}">0 s</text>'
         f'<text x="{MARGIN + width}" y="{HEIGHT - 4}" text-anchor="end">{end:,.1f} s</text></svg>'
-    )
-
-
-def _causes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
-    return "".join(_cause(cause, translate) for cause in causes)
-
-
-def _notes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
-    """Return a table of notes, folded behind their number; "" if there are none."""
-    if not causes:
-        return ""
-    number = sum(cause.count for cause in causes)
-    return (
-        f'<details id="notes"><summary>{number:,} notes on what was understood all the same'
-        f'</summary><table class="findings"><tbody>{_causes(causes, translate)}</tbody></table>'
-        "</details>"
-    )
-
-
-def _cause(cause: Cause, translate: Callable[[str], str]) -> str:
-    what, advice = escape(str(cause)), escape(translate(CODES[cause.code].advice))
-    places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:EXAMPLES_SHOWN])
-    label, kind = ("accepted", "note") if cause.is_accepted else (cause.severity, cause.severity)
-    more = cause.count - min(EXAMPLES_SHOWN, len(cause.examples))
-    rest = f"<p>… and {more:,} more.</p>" if more else ""
-    return (
-        f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'
-        f'<td><span class="severity {kind}">{label}</span></td>'
-        f'<td class="number">{cause.count:,}</td><td>{what}. <em>What to do:</em> '
-        f"{advice}.<details><summary>where</summary>"
-        f"<ul>{places}</ul>{rest}</details></td></tr>"
     )

@@ -1,0 +1,181 @@
+"""Everything at TimeBack is read, each record once, in a form that can be sent back."""
+
+import copy
+import json
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.records import Json, wire_agent, wire_student, wire_user
+from tests.support.verifying import RECORDS, School
+from timeback_async import AgentLink, Student, TimebackSession, User
+from timeback_async.errors import AuthError, SessionError, TimebackError
+from timeback_async.sync import Export, ExportReport, export
+from timeback_async.testing import MockServer, _api
+from timeback_async.testing._answers import Refusal
+
+
+@pytest.fixture
+async def school(server: MockServer, tmp_path: Path) -> School:
+    own = School(server, tmp_path)
+    own.write(*RECORDS)
+    await own.sync()
+    return own
+
+
+async def exported(server: MockServer) -> tuple[list[Any], ExportReport]:
+    async with TimebackSession(server.config()) as session:
+        running = export(session)
+        return [record async for record in running], running.report
+
+
+async def test_every_person_and_every_link_comes_once_people_first(school: School) -> None:
+    records, report = await exported(school.server)
+
+    assert [type(each) for each in records] == [Student, Student, User, User, AgentLink, AgentLink]
+    assert (report.students, report.users, report.links, report.failed) == (2, 2, 2, 0)
+    assert report.requests == 3
+    assert report.ok
+    report.raise_for_failures()
+    assert str(report) == "2 students, 2 users and 2 links exported"
+    assert report.as_dict()["ok"] is True
+
+
+async def test_what_is_exported_can_be_sent_to_an_empty_server(school: School) -> None:
+    server = school.server
+    for each in (*server.students.values(), *server.users.values()):
+        each.pop("password", None)  # which no answer shows
+    stores = server.students, server.users, server.agents
+    before = copy.deepcopy(stores)
+
+    async with TimebackSession(server.config()) as session, MockServer() as other:
+        async with TimebackSession(other.config()) as target:
+            report = await target.upsert_many(export(session))
+
+        assert report.saved == 6
+        assert (other.students, other.users, other.agents) == before
+
+
+async def test_a_password_is_not_exported_even_if_it_is_shown(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_api, "_dated", lambda record: record)
+
+    records, _ = await exported(school.server)
+
+    assert school.server.students["s-1"]["password"] == "CanaryPassword"
+    assert "CanaryPassword" not in str([each.password for each in records[:4]])
+
+
+async def test_somebody_listed_twice_is_exported_once(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = _api.RosteringApi._list
+
+    def moving(self: Any, name: str, records: list[Json], query: str) -> tuple[int, object]:
+        return listed(self, name, [*records, *records[:2]], query)
+
+    monkeypatch.setattr(_api.RosteringApi, "_list", moving)
+
+    records, report = await exported(school.server)
+
+    assert len(records) == 6
+    assert report.students == 2
+
+
+async def test_what_cannot_be_sent_back_is_named_and_counted(school: School) -> None:
+    server = school.server
+    del server.students["s-2"]["givenName"]
+    server.users["u-2"]["roles"] = [{"role": "wizard"}]
+    server.agents["s-1", "odd"] = {"relationshipType": "parent"}
+    server.agents["s-1", "odder"] = wire_agent("u-1", relationshipType=None)
+
+    records, report = await exported(server)
+
+    assert len(records) == 4
+    assert [(each.kind, each.sourced_id) for each in report.failures] == [
+        ("student", "s-2"), ("user", "u-2"), ("agent", "s-1"), ("agent", "s-1"),
+    ]  # fmt: skip
+    assert report.failures[0].reason == "givenName: is missing in the record received"
+    assert not report.ok
+    with pytest.raises(TimebackError, match="the first: student s-2: givenName"):
+        report.raise_for_failures()
+
+
+async def test_a_student_whose_links_cannot_be_read_is_a_failure(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, own: str) -> Json:
+        raise Refusal(403 if own == "s-1" else 404, "not yours")
+
+    monkeypatch.setattr(_api.RosteringApi, "_existing", broken)
+
+    _, report = await exported(school.server)
+
+    assert report.links == 0
+    assert [(each.kind, each.sourced_id) for each in report.failures] == [("agent", "s-1")]
+    assert "HTTP 403" in report.failures[0].reason
+
+
+async def test_no_more_than_a_thousand_failures_are_kept(server: MockServer) -> None:
+    server.users.update({f"u-{n}": {"sourcedId": f"u-{n}"} for n in range(1010)})
+
+    _, report = await exported(server)
+
+    assert (report.failed, len(report.failures)) == (1010, 1000)
+
+
+async def test_an_error_ends_it_and_says_that_it_is_not_whole(school: School) -> None:
+    async with TimebackSession(school.server.config(client_secret="wrong")) as session:
+        running = export(session)
+        with pytest.raises(AuthError, match="invalid_client"):
+            [record async for record in running]
+
+    assert "invalid_client" in running.report.stopped
+    assert not running.report.ok
+
+
+@pytest.mark.parametrize("number", [1, 5])
+async def test_who_reads_no_further_leaves_nothing_behind(school: School, number: int) -> None:
+    async with TimebackSession(school.server.config()) as session:
+        running = export(session)
+        async with aclosing(aiter(running)) as records:
+            for _ in range(number):
+                await anext(records)
+
+        statistics = session.statistics()
+        assert (statistics.in_flight, statistics.waiting) == (0, 0)
+
+    assert running.report.stopped == "not read to its end"
+    assert running.report.requests > 0
+
+
+async def test_it_is_iterated_over_once(school: School) -> None:
+    async with TimebackSession(school.server.config()) as session:
+        running: Export = export(session)
+        [record async for record in running]
+
+        with pytest.raises(SessionError, match="iterated over once"):
+            [record async for record in running]
+
+
+async def test_it_pages(server: MockServer) -> None:
+    server.students.update({f"s-{n}": wire_student(f"s-{n}") for n in range(700)})
+    server.users.update({f"u-{n}": wire_user(f"u-{n}") for n in range(50)})
+
+    records, report = await exported(server)
+
+    assert len(records) == 750
+    assert report.requests == 8 + 700
+
+
+async def test_its_report_is_json(school: School) -> None:
+    del school.server.students["s-2"]["givenName"]
+
+    _, report = await exported(school.server)
+
+    found = json.loads(json.dumps(report.as_dict()))
+    assert found["failures"][0]["sourced_id"] == "s-2"
+    assert (found["ok"], found["students"], found["stopped"]) == (False, 1, "")

@@ -1,0 +1,216 @@
+"""The work of `unlink`: delete links, and report."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .._bulk.ledger import Ledger
+from .._bulk.run import Bulk
+from .._results import ItemResult, Outcome
+from .._session import TimebackSession
+from ..errors import NotFoundError, TimebackError
+from ._exit import EXIT, exit_code_of
+from ._link_keys import Entry, Place, between, check_file, failure_line, in_file
+from ._private_file import PrivateFile
+from ._screen import (
+    COLOURS,
+    MAX_FAILURE_ROWS,
+    FailureRow,
+    err,
+    out,
+    print_error,
+    print_failures,
+    print_json,
+)
+from ._settings import config_from_env
+from ._signals import interruptible
+
+__all__ = ["run_unlink"]
+
+LOSS = "; the file does not hold every failure"
+
+
+async def run_unlink(
+    what: str,
+    user: str | None,
+    settings: dict[str, Any],
+    failures: Path | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Find the links, delete them and report; return the exit code.
+
+    Raises:
+        TimebackError: Nothing was deleted.
+    """
+    if dry_run and user is None:  # then nothing is asked, either
+        settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
+    task = asyncio.current_task()
+    assert task is not None
+    deletion = _Deletion()
+
+    def stop() -> None:
+        if not deletion.stop():
+            task.cancel()
+
+    with ExitStack() as opened:
+        over = opened.enter_context(interruptible(stop, err.print))
+        try:
+            config = config_from_env(**settings)
+            if user is None:
+                check_file(Path(what))
+            if failures is not None:
+                deletion.file = opened.enter_context(PrivateFile.opened(failures, LOSS))
+            async with TimebackSession(config) as session:
+                entries: Callable[[], Iterable[Entry]] = partial(in_file, Path(what))
+                if user is not None:
+                    found = await between(session, what, user)
+                    entries = partial(iter, found)
+                await deletion.carry_out(session, entries, dry_run=dry_run)
+            over()
+        except asyncio.CancelledError:  # interrupted before anything was sent
+            _refused("interrupted", EXIT.INTERRUPTED, as_json)
+            return EXIT.INTERRUPTED
+        except TimebackError as error:
+            _refused(str(error), exit_code_of(error), as_json)
+            raise
+        code = _exit_code(deletion)
+        if as_json:
+            print_json(_figures(deletion, code) | {"dry_run": dry_run})
+        elif deletion.error is None or deletion.requests:  # otherwise the error says it all
+            _print(deletion, failures, dry_run=dry_run)
+        if deletion.error is not None:
+            print_error(deletion.error)
+    return code
+
+
+class _Deletion:
+    """Deletes links, counts what became of them, and keeps those that were not deleted.
+
+    Attributes:
+        file: Takes the failures; None for no file.
+        error: What ended it early, or None.
+        is_stopped: Whether Ctrl-C or SIGTERM ended it.
+        counts: How many links have each outcome.
+        requests: How many requests were sent for them.
+        rows: The first 20 that were not deleted.
+        failed: How many were not, of those that it came to.
+        unread: How many it did not come to.
+    """
+
+    def __init__(self) -> None:
+        self._bulk: Bulk | None = None
+        self.file: PrivateFile | None = None
+        self.error: TimebackError | None = None
+        self.is_stopped = False
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.rows: list[FailureRow] = []
+        self.requests = self.failed = self.unread = 0
+
+    @property
+    def links(self) -> int:
+        """How many links it came to."""
+        return sum(self.counts.values())
+
+    def stop(self) -> bool:
+        """Begin nothing new; return whether anything has begun."""
+        if self._bulk is None:
+            return False
+        self.is_stopped = True
+        self._bulk.stop("interrupted")
+        return True
+
+    async def carry_out(
+        self, session: TimebackSession, entries: Callable[[], Iterable[Entry]], *, dry_run: bool
+    ) -> None:
+        """Delete links.
+
+        Args:
+            session: The client, open.
+            entries: Returns the links, each time it is called.
+            dry_run: Whether to check them alone.
+        """
+        ledger: Ledger[Place] = Ledger(self._take)
+        self._bulk = bulk = session.delete_many(ledger.records(entries()), dry_run=dry_run)
+        try:
+            await ledger.settle(bulk)
+        except TimebackError as error:
+            self.error = error
+        except asyncio.CancelledError:  # a second Ctrl-C; the report shows it
+            self.is_stopped = True
+        self.requests = bulk.report.attempts
+        if self.is_stopped or self.error is not None:
+            why = self.error or TimebackError("interrupted before its turn")
+            for place, _ in islice(entries(), bulk.report.submitted, None):
+                self.unread += 1
+                self._keep(place, Outcome.NOT_SENT, why)
+
+    def _take(self, place: Place, result: ItemResult) -> None:
+        """Take a result; a link that another client has deleted is deleted."""
+        is_gone = isinstance(result.error, NotFoundError)
+        outcome = Outcome.DELETED if is_gone else result.outcome
+        self.counts[outcome] += 1
+        if result.error is not None and not is_gone:
+            self.failed += 1
+            self._keep(place, outcome, result.error)
+
+    def _keep(self, place: Place, outcome: Outcome, why: Exception) -> None:
+        if len(self.rows) < MAX_FAILURE_ROWS:
+            self.rows.append(FailureRow(place.where, "agent", place.who, outcome, str(why)))
+        if self.file is not None:
+            self.file.write(failure_line(place, outcome, why))
+
+
+def _refused(reason: str, code: int, as_json: bool) -> None:
+    """Tell a program why nothing was deleted."""
+    if as_json:
+        print_json({"ok": False, "error": reason, "exit": code})
+
+
+def _exit_code(deletion: _Deletion) -> int:
+    if deletion.is_stopped:
+        return EXIT.INTERRUPTED
+    if deletion.error is not None:
+        return EXIT.PARTIAL if deletion.requests else EXIT.NOTHING_SENT
+    is_whole = deletion.file is None or not deletion.file.is_full
+    return EXIT.OK if deletion.links and not deletion.failed and is_whole else EXIT.PARTIAL
+
+
+def _figures(deletion: _Deletion, code: int) -> dict[str, Any]:
+    return {
+        "ok": code == EXIT.OK,
+        "links": deletion.links,
+        **{outcome.value: number for outcome, number in deletion.counts.items()},
+        "not_reached": deletion.unread,
+        "requests": deletion.requests,
+        "failures": [row.as_dict() for row in deletion.rows],
+        "error": str(deletion.error or ""),
+        "exit": code,
+    }
+
+
+def _print(deletion: _Deletion, failures: Path | None, *, dry_run: bool) -> None:
+    ended = [
+        f"[{COLOURS[outcome]}]{number:,} {_words(outcome, dry_run)}[/]"
+        for outcome, number in deletion.counts.items()
+        if number
+    ]
+    if deletion.unread:
+        ended.append(f"[yellow]{deletion.unread:,} not reached[/]")
+    out.print(f"{deletion.links:,} links: {', '.join(ended) or 'there is none'}")
+    if deletion.rows:
+        print_failures(deletion.rows, deletion.failed + deletion.unread - len(deletion.rows))
+        if deletion.file is not None and not deletion.file.is_full:
+            out.print(f"{failures} holds all of them.", markup=False, soft_wrap=True)
+    if dry_run:
+        out.print("Dry run: nothing was deleted.")
+
+
+def _words(outcome: Outcome, dry_run: bool) -> str:
+    is_valid = dry_run and outcome is Outcome.NOT_SENT
+    return "would be deleted" if is_valid else outcome.value.replace("_", " ")

@@ -1,0 +1,137 @@
+"""`user`, `users` and `orgs`: what TimeBack says of one person, of many, and of organisations."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .._session import TimebackSession
+from ..errors import BadRequestError, NotFoundError, TimebackError
+from ._exit import EXIT, exit_code_of, exit_with_async
+from ._options import AsJson
+
+if TYPE_CHECKING:
+    from ..models import OrgRecord, UserRecord
+    from ._looking import Form
+
+__all__ = ["orgs", "user", "users"]
+
+USER_COLUMNS = ("sourcedId", "status", "enabledUser", "primaryOrg", "roles", "grades")
+PERSONAL_COLUMNS = ("username", "givenName", "familyName", "email")
+ORG_COLUMNS = ("sourcedId", "type", "status", "name", "parent")
+AT_ONCE = 100  # as many as a page has
+
+AsLines = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines, a record on each.")]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="TEXT",
+        help="Such as \"status='active'\"; two can be joined by AND or OR.",
+    ),
+]
+ShowPersonal = Annotated[
+    bool, typer.Option("--show-personal", help="Show names and other personal values, too.")
+]
+
+
+def user(
+    user_id: Annotated[str, typer.Argument(help="sourcedId of a student or another user.")],
+    show_personal: ShowPersonal = False,
+    json: AsJson = False,
+) -> None:
+    """Show what TimeBack has of one person, and the people linked to them.
+
+    Exit code 1 if there is no such person.
+    """
+    exit_with_async(_user(user_id, show_personal, json))
+
+
+def users(
+    filter: Filter = None,
+    fields: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="The fields to ask for, with commas.")
+    ] = None,
+    show_personal: ShowPersonal = False,
+    json: AsJson = False,
+    jsonl: AsLines = False,
+) -> None:
+    """List students and other users: ids, roles and status, as they come."""
+    from ._looking import PERSONAL, form_of
+
+    named = [name.strip() for name in (fields or "").split(",") if name.strip()]
+    hidden = [name for name in named if name in PERSONAL]
+    if hidden and not show_personal:
+        raise typer.BadParameter(f"{', '.join(hidden)}: personal; add --show-personal")
+    columns = USER_COLUMNS + (PERSONAL_COLUMNS if show_personal else ())
+    if named:
+        columns = ("sourcedId", *(name for name in named if name != "sourcedId"))
+    asked = partial(TimebackSession.list_users, filter=filter, fields=named or None)
+    form = form_of(as_json=json, as_lines=jsonl)
+    exit_with_async(_listed("users", asked, columns, form, show_personal))
+
+
+def orgs(filter: Filter = None, json: AsJson = False, jsonl: AsLines = False) -> None:
+    """List organisations: ids, types and names, as they come."""
+    from ._looking import form_of
+
+    asked = partial(TimebackSession.list_orgs, filter=filter)
+    form = form_of(as_json=json, as_lines=jsonl)
+    exit_with_async(_listed("orgs", asked, ORG_COLUMNS, form, True))
+
+
+async def _user(user_id: str, show_personal: bool, as_json: bool) -> int:
+    from ._looking import as_dict, cell, link_as_dict, looking, refused_as_json
+    from ._screen import out, print_json, print_table, printable
+
+    with refused_as_json("json" if as_json else "table"):
+        async with looking() as session:
+            record = await session.get_user(user_id)
+            links = []
+            # Of whom a server has links only for students, it may say so by an error.
+            with suppress(NotFoundError, BadRequestError):
+                links = [link_as_dict(each) for each in await session.get_user_agents(user_id)]
+    person = as_dict(record, is_personal_shown=show_personal)
+    if as_json:
+        print_json({"ok": True, "user": person, "agents": links, "error": "", "exit": EXIT.OK})
+        return EXIT.OK
+    width = max(map(len, person))
+    for name, value in person.items():
+        out.print(f"{name:<{width}}  {cell(value)}", markup=False, soft_wrap=True)
+    rows = [list(map(printable, link.values())) for link in links]
+    print_table(f"Agents of {printable(user_id)}", ("user", "relationship", "agent id"), rows)
+    return EXIT.OK
+
+
+async def _listed(
+    name: str,
+    asked: "Callable[[TimebackSession], AsyncIterator[UserRecord] | AsyncIterator[OrgRecord]]",
+    columns: Sequence[str],
+    form: "Form",
+    show_personal: bool,
+) -> int:
+    """Print records as they come; what came before an error, or before Ctrl-C, is printed."""
+    from ._looking import Listing, as_dict, looking
+
+    listing = Listing(name, columns, form)
+    some: list[dict[str, Any]] = []
+    try:
+        async with looking() as session:
+            async for record in asked(session):
+                some.append(as_dict(record, is_personal_shown=show_personal))
+                if len(some) == AT_ONCE:
+                    listing.add(some)
+                    some.clear()
+    except (TimebackError, asyncio.CancelledError) as error:
+        if some:
+            listing.add(some)
+        is_over = isinstance(error, asyncio.CancelledError)
+        code = EXIT.INTERRUPTED if is_over else exit_code_of(error)
+        listing.end("interrupted" if is_over else str(error), code)
+        raise
+    listing.add(some)
+    listing.end()
+    return EXIT.OK

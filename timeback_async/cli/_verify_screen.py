@@ -1,0 +1,94 @@
+"""The output of `verify` at its end: counts and differences, with ids but no values."""
+
+from pathlib import Path
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from ..sync import VerifyReport
+from ._screen import MAX_FAILURE_ROWS, out, print_table, printable
+from ._sync_screen import print_causes, print_read
+
+__all__ = ["print_verify_report"]
+
+COLOURS = {
+    "same": "green", "missing": "red", "different": "red", "only_there": "yellow",
+    "unknown": "yellow",
+}  # fmt: skip
+
+
+def print_verify_report(report: VerifyReport, kept: Path | None) -> None:
+    """Print what was compared, or what a dry run would ask for.
+
+    Args:
+        report: The report.
+        kept: The file with what mends the differences; None if there is no such file.
+    """
+    print_read(report.format, report.read)
+    if report.dry_run:
+        needed = sum(report.planned.values())
+        out.print(
+            f"{needed:,} requests or more: {report.planned['pages']:,} pages of users, "
+            f"{report.planned['people']:,} people, the links of {report.planned['students']:,} "
+            "students. Whoever is not listed is looked up, too."
+        )
+    else:
+        out.print(_counts(report))
+        out.print(
+            f"{report.requests:,} requests ({report.retries:,} retries, {report.throttled:,} "
+            f"throttled), {report.token_requests} for tokens; {report.elapsed:.1f} s"
+        )
+    if report.not_judged:
+        out.print(f"{escape(report.not_judged)}.")
+    if report.causes:
+        print_causes(report.causes)
+    if report.differences:
+        _print_differences(report, kept)
+    if report.dry_run:
+        out.print("Dry run: all files were read, nothing was sent.")
+    elif report.stopped:
+        out.print(f"[yellow]Stopped before the end:[/] {escape(report.stopped)}.")
+    elif report.ok:
+        out.print("[green]TimeBack has what the files say.[/]")
+
+
+def _counts(report: VerifyReport) -> Table:
+    """Return what came of people and links."""
+    table = Table()
+    table.add_column("")
+    table.add_column("result", overflow="fold")
+    for noun, each in (("people", report.people), ("links", report.links)):
+        found = [
+            f"[{COLOURS[what]}]{number:,} {_words(what)}[/]"
+            for what, number in msgspec.structs.asdict(each).items()
+            if number
+        ]
+        table.add_row(noun, ", ".join(found) or "none")
+    return table
+
+
+def _print_differences(report: VerifyReport, kept: Path | None) -> None:
+    some = report.differences[:MAX_FAILURE_ROWS]
+    print_table(
+        "Differences",
+        ("where", "kind", "id", "what", "fields"),
+        (
+            (each.where, each.kind, printable(each.who), _words(each.what), each.why)
+            for each in some
+        ),
+    )
+    if report.number > len(some):
+        out.print(f"… and {report.number - len(some):,} more; --report and --json list more.")
+    if not any(each.missing or each.different for each in (report.people, report.links)):
+        return
+    if kept is None:
+        out.print("--failures OUT.jsonl writes down what mends them, for `upsert`.")
+    else:
+        out.print(
+            f"`timeback-async upsert {escape(str(kept))}` mends what is missing or different."
+        )
+
+
+def _words(what: str) -> str:
+    return {"only_there": "only at TimeBack"}.get(what, what)

@@ -1,0 +1,1 @@
+"""Read everything that TimeBack has, in the form in which it can be sent back."""

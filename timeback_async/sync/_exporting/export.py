@@ -1,0 +1,163 @@
+"""Read every user and every link at TimeBack, people first, as records that can be sent back."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from ..._bulk.source import aclose_generator
+from ..._results import ItemResult
+from ..._session import TimebackSession
+from ..._statistics import Statistics
+from ..._wire.validate import checked
+from ...errors import NotFoundError, RecordError, SessionError, TimebackError
+from ...models import AgentLink, AgentRecord, Student, User, UserRecord
+from .._reading.database import writing
+from .._reading.terms import is_student
+from .._running.filling import as_sent
+from .export_report import MAX_KEPT_FAILURES, ExportReport, Unread
+from .listed import Listed
+
+__all__ = ["Export", "export"]
+
+Record = Student | User | AgentLink
+
+
+class Export:
+    """Everything at TimeBack: iterate over it, once.
+
+    Attributes:
+        report: What was exported so far.
+    """
+
+    def __init__(self, session: TimebackSession) -> None:
+        self._session = session
+        self._is_used = False
+        self.report = ExportReport(endpoint=session.config.base_url)
+
+    def __aiter__(self) -> AsyncGenerator[Record, None]:  # noqa: PYI058 - for `aclosing`
+        return self._records()
+
+    async def _records(self) -> AsyncGenerator[Record, None]:
+        if self._is_used:
+            raise SessionError("an export can be iterated over once; create a new one")
+        self._is_used = True
+        self.report.stopped = "not read to its end"
+        report, loop, session = self.report, asyncio.get_running_loop(), self._session
+        before, started = session.statistics(), loop.time()
+        try:
+            with writing(), Listed() as listed:
+                for part in (self._people(listed), self._links(listed)):
+                    async with aclosing(part):  # of whoever reads no further, nothing goes on
+                        async for record in part:
+                            yield record
+            report.stopped = ""
+        except TimebackError as error:
+            report.stopped = str(error)
+            raise
+        finally:
+            report.elapsed = loop.time() - started
+            with suppress(SessionError):  # it was closed meanwhile; the records still count
+                self._add_up(before, session.statistics())
+
+    def _add_up(self, before: Statistics, after: Statistics) -> None:
+        report = self.report
+        report.requests = after.attempts - before.attempts
+        report.retries = after.retries - before.retries
+        report.throttled = after.throttled - before.throttled
+        report.token_requests = after.token_requests - before.token_requests
+
+    async def _people(self, listed: Listed) -> AsyncGenerator[Record, None]:
+        config = self._session.config
+        people = self._session.list_users(deadline=config.deadline + config.retry.patience)
+        try:
+            async for person in people:
+                learns = not person.roles or is_student(person.roles)  # only students can have none
+                if not listed.is_new(person.sourced_id, is_student=learns):
+                    continue  # a list that moves while it is read may repeat somebody
+                try:
+                    record = _sendable(person, is_a_student=learns)
+                except RecordError as error:
+                    self._fail("student" if learns else "user", person.sourced_id, error)
+                    continue
+                self.report.students += learns
+                self.report.users += not learns
+                yield record
+        finally:
+            await aclose_generator(people)
+
+    async def _links(self, listed: Listed) -> AsyncGenerator[Record, None]:
+        async with self._session.get_many_user_agents(listed.students()) as results:
+            async for result in results:
+                for record in self._agents(result):
+                    try:
+                        link = _sendable_link(result.sourced_id, record)
+                    except RecordError as error:
+                        self._fail("agent", result.sourced_id, error)
+                        continue
+                    self.report.links += 1
+                    yield link
+
+    def _agents(self, result: ItemResult) -> list[AgentRecord]:
+        """Return the links of one student; none of one who was deleted meanwhile."""
+        if result.ok:
+            agents: list[AgentRecord] = result.value
+            return agents
+        if not isinstance(result.error, NotFoundError):
+            self._fail("agent", result.sourced_id, result.error)
+        return []
+
+    def _fail(self, kind: str, sourced_id: str, error: object) -> None:
+        self.report.failed += 1
+        if len(self.report.failures) < MAX_KEPT_FAILURES:
+            self.report.failures.append(Unread(kind, sourced_id, str(error)))
+
+
+def _sendable(person: UserRecord, *, is_a_student: bool) -> Student | User:
+    """Return a person in the form in which they are sent.
+
+    Without the password: what an answer shows of it may be a mask.
+
+    Raises:
+        RecordError: A required value is missing at TimeBack, or a value cannot be sent.
+    """
+    record = replace(as_sent(person, is_student=is_a_student), password=UNSET)
+    valid: Student | User = checked(record, type(record))[0]
+    return valid
+
+
+def _sendable_link(student: str, record: AgentRecord) -> AgentLink:
+    """Return a link of a student in the form in which it is sent.
+
+    Raises:
+        RecordError: TimeBack does not say who is linked, or how.
+    """
+    user = record.user.sourced_id if record.user else ""
+    link = AgentLink(student, user, record.relationship_type or "", record.agent_id or "")
+    valid: AgentLink = checked(link, AgentLink)[0]
+    return valid
+
+
+def export(session: TimebackSession) -> Export:
+    """Return every user and every link at TimeBack, as records that `upsert_many` takes.
+
+        async for record in export(session):
+            ...
+
+    People come before links. It takes a request for each 100 people, and one for each student.
+    Memory does not grow with their number. Passwords are not among the values, and neither is
+    anything else that answers do not show, such as birth dates where TimeBack hides them.
+
+    The `report` of what this returns has the figures, and says which records TimeBack has in a
+    form that cannot be sent back.
+
+    Args:
+        session: The client, open.
+
+    Raises (from the iteration):
+        TimebackError: TimeBack could not be asked; what was exported until then is not whole.
+        SessionError: It is iterated over a second time.
+    """
+    return Export(session)

@@ -1,0 +1,1 @@
+"""Compare what TimeBack has with what the files say."""
