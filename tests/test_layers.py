@@ -54,11 +54,12 @@ WINGS = [
     ]),
     ("sync", [""]),
     ("cli", [
-        "_logs", "_made_up_school", "_options", "_options_words", "_settings", "_screen",
-        "_signals", "_chart", "_exit", "_private_file", "_findings_file", "_output_files",
-        "_progress",
-        "_agents", "_check", "_mock_server", "_run", "_state_commands", "_sync_screen", "_demo_run",
-        "_sync_run", "_upsert_batch", "_upsert_run", "_demo", "_sync", "_upsert", "_app", "",
+        "_made_up_school", "_options", "_options_words", "_settings", "_screen", "_logs",
+        "_signals", "_chart", "_exit", "_command", "_private_file",
+        "_findings_file", "_output_files", "_progress",
+        "_agents", "_check", "_mock_server", "_run", "_state_commands", "_report_screen", "_job",
+        "_demo_run", "_sync_run", "_upsert_batch", "_upsert_run", "_demo", "_sync", "_upsert",
+        "_app", "",
     ]),
     ("", ["__init__", "__main__"]),
 ]

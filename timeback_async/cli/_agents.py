@@ -15,7 +15,10 @@ __all__ = ["agents"]
 def agents(
     user_id: Annotated[str, typer.Argument(help="sourcedId of a student.")], json: AsJson = False
 ) -> None:
-    """List the ids of the people linked to a student."""
+    """List the ids of the people linked to a student.
+
+    Example: timeback-async agents s-1 --json
+    """
     exit_with_async(_agents(user_id, json))
 
 
@@ -31,7 +34,8 @@ async def _agents(user_id: str, json: bool) -> int:
     ]  # fmt: skip
     if json:
         names = ("userId", "relationshipType", "agentId")
-        print_json({"agents": [dict(zip(names, row, strict=True)) for row in rows]})
+        people = [dict(zip(names, row, strict=True)) for row in rows]
+        print_json({"ok": True, "agents": people, "exit": EXIT.OK})
     else:
         print_table(f"Agents of {user_id}", ("user", "relationship", "agent id"), rows)
     return EXIT.OK

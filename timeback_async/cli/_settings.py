@@ -4,19 +4,31 @@ import os
 from typing import Any
 
 from .._config import Config
+from ..errors import ConfigError
 
 __all__ = ["config_from_env"]
 
 
-def config_from_env(**settings: Any) -> Config:
+def config_from_env(**options: Any) -> Config:
     """Return what `Config.from_env` does; "direct" sends where TIMEBACK_TRANSPORT does not say.
 
     Args:
-        **settings: Fields of `Config`.
+        **options: Fields of `Config` that options of the command set.
 
     Raises:
-        ConfigError: Variables are missing or wrong; the message names each.
+        ConfigError: Variables or options are missing or wrong; the message names each, an option
+            by its flag.
     """
+    settings = dict(options)
     if not os.environ.get("TIMEBACK_TRANSPORT", "").strip():
-        settings.setdefault("transport", "direct")
-    return Config.from_env(**settings)
+        settings["transport"] = "direct"
+    try:
+        return Config.from_env(**settings)
+    except ConfigError as error:
+        error.args = tuple(_by_flag(line, options) for line in error.args)
+        raise
+
+
+def _by_flag(line: str, options: dict[str, Any]) -> str:
+    name, colon, rule = line.partition(":")
+    return f"--{name.replace('_', '-')}{colon}{rule}" if name in options else line
