@@ -76,7 +76,7 @@ def is_alive(process: int) -> bool:
 
 def until(condition: Callable[[], T]) -> T:
     """Wait until something holds, and return it; a test that waits for ever is ended by pytest."""
-    for _ in range(250):
+    for _ in range(3000):
         if found := condition():
             return found
         time.sleep(0.02)

@@ -95,6 +95,7 @@ class Meter:
             auto_refresh=False,
             disable=show is not Show.BARS,
             speed_estimate_period=SPEED_OF,
+            transient=True,  # the report follows
         )
         self._tasks = {
             phase: self._bars.add_task(phase, total=total, start=False)

@@ -143,7 +143,7 @@ def _phases(report: SyncReport) -> Table:
         ]
         if phase.not_reached:
             rest = ("green", "valid") if report.dry_run else ("yellow", "not reached")
-            ended.insert(0, _coloured(phase.not_reached, *rest))
+            ended.append(_coloured(phase.not_reached, *rest))
         table.add_row(name, f"{phase.planned:,}", ", ".join(ended))
     if report.is_resumable:
         table.add_row("unchanged", f"{report.unchanged:,}", "not sent")

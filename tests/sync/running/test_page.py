@@ -581,3 +581,17 @@ def test_in_a_browser_a_page_that_asks_for_something_is_caught(opened: Opened) -
 
     assert noted["asked"] == ["http://elsewhere.invalid/x"]
     assert [line.split()[1] for line in asked] == [b"http://elsewhere.invalid/x"]
+
+
+@pytest.mark.parametrize("name", ["ok", "bad", "look", "calm"])
+def test_white_text_can_be_read_on_every_colour(name: str) -> None:
+    found = re.search(rf"--{name}: #(\w\w)(\w\w)(\w\w);", page(report()))
+    assert found is not None
+    parts = [int(each, 16) / 255 for each in found.groups()]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    ]
+    red, green, blue = linear
+
+    # WCAG 2.2, success criterion 1.4.3
+    assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) >= 4.5
