@@ -359,11 +359,11 @@ def test_all_that_is_missing_or_wrong_is_named_in_one_error() -> None:
     assert "TIMEBACK_CLIENT_SECRET: is not set" in text
     assert f"TIMEBACK_ENVIRONMENT: must be one of {', '.join(ENVIRONMENTS)}" in text
     assert "TIMEBACK_MAX_IN_FLIGHT: must be a number" in text
-    assert "max_rate: Expected" in text
+    assert "TIMEBACK_MAX_RATE: Expected" in text
 
 
 def test_a_wrong_url_in_the_environment_is_named_even_when_the_credentials_are_missing() -> None:
-    with pytest.raises(ConfigError, match=r"TIMEBACK_CLIENT_ID: is not set; .*base_url: "):
+    with pytest.raises(ConfigError, match=r"TIMEBACK_CLIENT_ID: is not set; .*TIMEBACK_BASE_URL: "):
         Config.from_env({"TIMEBACK_BASE_URL": "nowhere"})
 
 

@@ -99,7 +99,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             if self.scopes == ():
                 wrong.append("scopes: name at least one, or None for the scope of each operation")
         if wrong:
-            raise ConfigError("; ".join(wrong))
+            raise ConfigError(*wrong)
         force_setattr(self, "base_url", self.base_url.rstrip("/"))
 
     @property
@@ -146,17 +146,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: Variables are missing or wrong; the message names each. See `Config`.
         """
-        wrong = []
+        wrong: list[str] = []
+        variables: dict[str, str] = {}
         for name, convert in _VARIABLES.items():
-            text = environ.get(f"TIMEBACK_{name.upper()}", "").strip()
+            variable = f"TIMEBACK_{name.upper()}"
+            text = environ.get(variable, "").strip()
             if name in settings or not text:
                 continue
+            variables[name] = variable
             try:
                 settings[name] = convert(text)
             except KeyError:
                 wrong.append(f"TIMEBACK_{name.upper()}: must be true or false")
             except ValueError:
-                wrong.append(f"TIMEBACK_{name.upper()}: must be a number")
+                wrong.append(f"{variable}: must be a number")
         environment = environ.get("TIMEBACK_ENVIRONMENT", "").strip()
         if environment and "base_url" not in settings:
             if environment in ENVIRONMENTS:
@@ -170,9 +173,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         try:
             config = cls(**settings)
         except ConfigError as error:
-            wrong.append(str(error))
+            for line in error.args:
+                name, colon, rule = line.partition(":")
+                wrong.append(variables.get(name, name) + colon + rule)
         if wrong:
-            raise ConfigError("; ".join(wrong))
+            raise ConfigError(*wrong)
         return config
 
     def _check_url(self, name: str, url: str) -> list[str]:

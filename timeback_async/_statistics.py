@@ -70,6 +70,10 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         mode: How the window finds its size: "open", "limited" or "dry".
         round_trip: Smoothed seconds from a request to its answer; 0 before the first answer.
         gate: Seconds until the gate opens again after a long `Retry-After`; 0 when it is open.
+        down_for: Seconds for which nothing has come through, or nobody has got a token that calls
+            wait for; 0 while requests come through.
+        failure: What the last of these attempts or token requests raised; None while `down_for`
+            is 0.
         attempts: Requests sent, without those for tokens.
         retries: Those of them that were not the first of their call.
         throttled: Answers that were 429, or 503 with `Retry-After`.
@@ -83,6 +87,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     mode: WindowMode
     round_trip: float
     gate: float
+    down_for: float
+    failure: Exception | None
     attempts: int
     retries: int
     throttled: int

@@ -62,7 +62,10 @@ class TimebackError(Exception):
 
 
 class ConfigError(TimebackError):
-    """A setting or an argument is missing or wrong. The message names it and the rule."""
+    """Settings or arguments are missing or wrong: `args` has a line for each, "name: rule"."""
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.args))
 
 
 class SessionError(TimebackError):

@@ -79,18 +79,12 @@ def test_all_saved_is_exit_code_0_and_json_for_a_machine(
     assert server.peak_in_flight <= 2
 
 
-def test_json_names_each_failure(server: MockServer, people: Path) -> None:
+def test_json_names_each_row_that_is_left_out(server: MockServer, people: Path) -> None:
     report = json.loads(run("upsert", people, "--json", "--max-rate", 1000).stdout)
 
-    assert report["failures"] == [
-        {
-            "where": "users.csv:4",
-            "kind": "",
-            "id": "",
-            "outcome": "invalid",
-            "reason": "enabledUser: a value is not valid (must be true or false)",
-        }
-    ]
+    assert report["failures"] == []  # of a record; the row is a finding
+    (finding,) = [each for each in report["findings"] if each["severity"] == "error"]
+    assert finding["first"].startswith("users.csv:4: enabledUser: a value is not valid")
 
 
 def test_a_dry_run_checks_everything_and_needs_no_credentials(
@@ -143,7 +137,8 @@ def test_what_was_never_read_is_in_the_failures_too(server: MockServer, tmp_path
     again = run("upsert", out)
 
     assert (refused.exit_code, again.exit_code) == (2, 0)
-    assert f"{out} holds all of them." in refused.stdout.replace("\n", "")
+    assert f"{out} holds all that was not sent." in refused.stdout
+    assert len(refused.output.splitlines()) == 2
     assert len(server.students) == 500
 
 
@@ -161,7 +156,9 @@ def test_more_failures_than_fit_on_a_screen_are_counted(server: MockServer, tmp_
     [
         (["gone.jsonl"], {}, "gone.jsonl"),
         (["{file}"], {"TIMEBACK_CLIENT_ID": ""}, "TIMEBACK_CLIENT_ID"),
-        (["{file}", "--max-rate", "0"], {}, "max_rate"),
+        (["{file}"], {"TIMEBACK_TRANSPORT": "x"}, "TIMEBACK_TRANSPORT: "),
+        (["{file}"], {"TIMEBACK_MAX_IN_FLIGHT": "0"}, "TIMEBACK_MAX_IN_FLIGHT: "),
+        (["{file}", "--max-rate", "0"], {}, "--max-rate: "),
         (["{file}", "--failures", "{file}"], {}, "must not be one of the files read"),
         (["{file}", "--failures", "{dir}/no/such"], {}, "No such file"),
     ],
@@ -199,7 +196,7 @@ def test_a_run_that_ends_early_after_some_records_is_exit_code_1(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def records(batch: Any) -> Iterator[Any]:
-        yield next(batch.places()), student()
+        yield next(batch.changes()), student()
         raise ValueError("canary")
 
     monkeypatch.setattr(_upsert_batch.Batch, "as_read", records)
@@ -235,7 +232,7 @@ def test_an_interrupted_run_says_how_much_it_never_read(server: MockServer, tmp_
     done = run("upsert", student_file(tmp_path / "a.jsonl", 2000), "--max-in-flight", 4)
 
     assert done.exit_code == 75
-    assert f"{2000 - len(server.students):,} records were never read" in done.stdout
+    assert f"{2000 - len(server.students):,} not reached" in done.stdout
 
 
 def test_the_second_ctrl_c_cancels_what_is_in_flight(server: MockServer, tmp_path: Path) -> None:
@@ -367,14 +364,14 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
     done = run("demo", "--records", 5000)
 
     assert done.exit_code == 75
-    assert "never read" in done.stdout
-    assert "The run ended early: interrupted" in done.stdout
+    assert "not reached" in done.stdout
+    assert "The run ended early: interrupted" in done.stderr
 
 
 @pytest.mark.usefixtures("server_within")
 def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
     def entries(school: Any) -> Iterator[Any]:
-        yield _demo_run._Line(1), school[0][0]
+        yield 1, school[0][0]
         raise ValueError
 
     monkeypatch.setattr(_demo_run, "_entries", entries)
@@ -382,7 +379,7 @@ def test_the_demonstration_says_when_it_ended_early(monkeypatch: pytest.MonkeyPa
     done = run("demo", "--records", 50)
 
     assert done.exit_code == 1
-    assert "The run ended early" in done.stdout
+    assert "The run ended early" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["demo", "mock-server"])

@@ -106,3 +106,18 @@ def test_anything_else_about_trust_is_refused_by_name() -> None:
 
     with pytest.raises(ConfigError, match="TIMEBACK_TRUST_ENV: must be true or false"):
         Config.from_env(environ)
+
+
+def test_what_is_wrong_is_named_by_its_variable_or_its_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TIMEBACK_TRANSPORT", "pigeons")
+    monkeypatch.setenv("TIMEBACK_BASE_URL", "nowhere")
+
+    with pytest.raises(ConfigError) as caught:
+        config_from_env(max_in_flight=0)
+
+    # What has a wrong type or range comes first, and hides wrong texts.
+    assert [line.partition(":")[0] for line in caught.value.args] == [
+        "--max-in-flight", "TIMEBACK_TRANSPORT"
+    ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_dry_run_looks_the_links_up_and_deletes_none(school: MockServer) -> No
     done = run("unlink", "s-1", "u-1", "--dry-run")
 
     assert done.exit_code == 0
-    assert "1 links: 1 would be deleted" in done.stdout
+    assert "1 link: 1 would be deleted" in done.stdout
     assert "nothing was deleted" in done.stdout
     assert held(school) == ALL
 
@@ -247,7 +247,7 @@ def test_ctrl_c_before_anything_was_sent_deletes_nothing(
         (["s-1"], "must be a .jsonl file of links"),
         (["links.jsonl", "--failures", "links.jsonl"], "must not be one of the files read"),
         (["links.jsonl", "--failures", "no/such/f.jsonl"], "No such file"),
-        (["links.jsonl", "--max-rate", "0"], "max_rate"),
+        (["links.jsonl", "--max-rate", "0"], "--max-rate"),
     ],
 )
 def test_what_cannot_begin_is_exit_code_2_and_deletes_nothing(

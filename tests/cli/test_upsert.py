@@ -19,7 +19,7 @@ from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text, school, zipped
 from timeback_async import Student, TimebackSession, User
 from timeback_async._wire import validate
-from timeback_async.cli import _upsert_batch, _upsert_run
+from timeback_async.cli import _upsert_batch
 from timeback_async.cli._run import Run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import LeftOut
@@ -156,7 +156,7 @@ def test_a_dry_run_looks_nothing_up_and_needs_no_credentials(server: MockServer)
 
     report = figures(delta, "--dry-run", TIMEBACK_CLIENT_ID="", TIMEBACK_CLIENT_SECRET="")
 
-    assert (report["exit"], report["planned"], report["not_sent"]) == (0, 1, 1)
+    assert (report["exit"], report["planned"], report["valid"]) == (0, 1, 1)
     assert server.requests == server.token_requests == 0
 
 
@@ -379,36 +379,16 @@ def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
     assert server.requests == 0
 
 
-def test_a_row_that_is_left_out_keeps_its_reason_where_the_run_does_not_come_to_it(
-    server: MockServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopped: list[Run[Any]] = []
-
-    class Stopped(Run[Any]):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self.stop()
-            stopped.append(self)
-
-    monkeypatch.setattr(_upsert_run, "Run", Stopped)
-
-    done = run("upsert", family(child("s-1", givenName="")), "--failures", "failures.jsonl")
-
-    (kept,) = lines(Path("failures.jsonl"))
-    assert (done.exit_code, stopped[0].unread) == (75, 1)
-    assert kept["_failure"]["reason"] == "a required value is blank"
-
-
 async def test_a_run_that_is_stopped_before_it_begins_sends_nothing(
     timeback_server: MockServer, timeback_session: TimebackSession
 ) -> None:
-    places = [LeftOut("a.csv", line, "", "") for line in range(1, 4)]
-    run: Run[LeftOut] = Run(timeback_session)
+    run: Run[str] = Run(timeback_session)
 
     run.stop()
-    code = await run(lambda: places, ((place, {}) for place in places), visible=False)
+    report = await run(((place, {}) for place in "abc"), total=3)
 
-    assert (code, run.unread) == (75, 3)
+    assert (run.interrupted, report.submitted) == (True, 0)
+    assert [place for place, _ in run.unread("abc", report)] == ["a", "b", "c"]
     assert timeback_server.requests == 0
 
 

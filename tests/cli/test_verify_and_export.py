@@ -253,17 +253,20 @@ def test_ctrl_c_ends_a_comparison_with_what_it_found(
 def test_ctrl_c_while_the_files_are_read_compares_nothing(
     server: MockServer, roster: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    sent = server.requests
+    sent, read = server.requests, []
 
     def interrupted(*reading: Any, **how: Any) -> Any:
         interrupt()
         time.sleep(0.05)
-        return read_roster(*reading, **how)
+        read.append(read_roster(*reading, **how))
+        return read[-1]
 
     monkeypatch.setattr(_verify_run, "read_roster", interrupted)
 
     done = run("verify", roster, *arguments)
 
+    for each in read:  # which nobody has taken
+        each.close()
     assert done.exit_code == 75
     assert server.requests == sent
 

@@ -55,7 +55,7 @@ def test_each_district_has_its_own_state_and_page(
     assert str(again).startswith("2 of 2 districts are ok; nothing sent; 0 requests")
     page = (tmp_path / "out/index.html").read_text()
     assert 'href="east.html"' in page
-    assert "Roster sync of east" in (tmp_path / "out/east.html").read_text()
+    assert "<title>east: Done, " in (tmp_path / "out/east.html").read_text()
     assert first.as_dict()["districts"][0]["name"] == "east"
     first.raise_for_failures()
 

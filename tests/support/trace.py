@@ -16,6 +16,7 @@ class Clock:
 def statistics(throttled: int = 0, window: float = 4.0) -> Callable[[], Statistics]:
     now = Statistics(
         in_flight=0, waiting=0, window=window, mode=WindowMode.OPEN, round_trip=0.5, gate=0.0,
+        down_for=0.0, failure=None,
         attempts=0, retries=0, throttled=throttled, token_requests=0, latency=Latency(),
     )  # fmt: skip
     return lambda: now

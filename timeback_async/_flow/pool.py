@@ -43,10 +43,12 @@ __all__ = ["RequestPool"]
 log = logging.getLogger("timeback_async.pool")
 
 REASONS = {
-    WindowMode.OPEN: "the server is back, the window grows with every answer",
+    WindowMode.OPEN: "it grows with every answer",
     WindowMode.LIMITED: "it was cut below what was too much, and grows with time",
     WindowMode.DRY: "nothing comes through, one probe is sent at a time",
 }
+# An outage is over when requests come through this many seconds later: some end for one answer.
+LOOK_AGAIN = 1.0
 
 
 class RequestPool:
@@ -87,6 +89,8 @@ class RequestPool:
         self._identities = Identities()
         self._failure: Exception | None = None  # the last one that was the server's
         self._failed_at = -inf
+        self._outage: asyncio.TimerHandle | None = None  # looks whether it is over
+        self._outage_since = -inf
         self._closing = asyncio.Event()
         self.on_close: set[Callable[[], None]] = set()
         self._prefix = os.urandom(6).hex()  # request ids of one session begin alike
@@ -167,6 +171,9 @@ class RequestPool:
     def statistics(self) -> Statistics:
         """Return what the pool has done so far, and what it is doing now."""
         window, now = self._window, self._loop.time()
+        down_for, failure = self.down_for(), self._failure
+        if (waiting := self.tokens.down()) and waiting[0] >= down_for:
+            down_for, failure = waiting
         return Statistics(
             in_flight=window.in_flight,
             waiting=self._admission.waiting,
@@ -174,6 +181,8 @@ class RequestPool:
             mode=window.mode,
             round_trip=window.round_trip,
             gate=max(0.0, window.gate - now),
+            down_for=down_for,
+            failure=failure if down_for else None,
             attempts=self._attempts,
             retries=self._repeated,
             throttled=self._retries.throttled,
@@ -189,6 +198,9 @@ class RequestPool:
         """End the wait of every call, and refuse calls that come later."""
         self._closing.set()
         self._admission.close()
+        if self._outage is not None:
+            self._outage.cancel()
+            self._look_again()
         for session_closed in list(self.on_close):
             session_closed()
 
@@ -380,8 +392,9 @@ class RequestPool:
             assert isinstance(error, ApiError)
             # A longer wait than our patience ends the call; other calls wait no longer than that.
             asked = min(error.retry_after or 0.0, self._config.retry.patience)
-            self._window.throttled(asked, now)
             self._failure, self._failed_at = error, now
+            self._window.throttled(asked, now)
+            self._note_outage(error)
         elif call.answered is not None and (
             getattr(error, "misdirected", False) or not getattr(error, "retryable", False)
         ):
@@ -391,6 +404,26 @@ class RequestPool:
         ):
             self._failure, self._failed_at = error, now
             self._window.failed(now)
+            self._note_outage(error)
+
+    def _note_outage(self, error: Exception) -> None:
+        """Log once that nothing comes through, and once when something does."""
+        if self._outage is None and self._window.dry_since < inf and not self._admission.is_closed:
+            self._outage_since = self._window.dry_since
+            log.warning(
+                "TimeBack does not answer (%s): waiting for it, for at most %g s",
+                error,
+                self._config.retry.patience,
+            )
+            self._outage = self._loop.call_later(LOOK_AGAIN, self._look_again)
+
+    def _look_again(self) -> None:
+        if self._window.dry_since == inf:
+            self._outage = None
+            passed = self._loop.time() - self._outage_since
+            log.info("TimeBack answers again, after %.0f s", passed)
+        elif not self._admission.is_closed:
+            self._outage = self._loop.call_later(LOOK_AGAIN, self._look_again)
 
     async def _pause(self, delay: float) -> None:
         # Not `wait_for`: on Python 3.11 it swallows a cancellation that comes just then.
@@ -410,4 +443,4 @@ def _window_of(config: Config) -> Window:
 
 
 def _log_mode(mode: WindowMode) -> None:
-    log.info("the window is %s: %s", mode, REASONS[mode])
+    log.debug("the window is %s: %s", mode, REASONS[mode])

@@ -186,6 +186,17 @@ class TokenStore:
         held = self._held.get(self._only_key or scope)
         return None if held is None or held.failure is None else copied(held.failure)
 
+    def down(self) -> tuple[float, Exception] | None:
+        """Return for how long callers have waited for a token in vain, and the last failure.
+
+        None while nobody waits, or no fetch has failed.
+        """
+        now, found = self._loop.time(), None
+        for held in self._held.values():
+            if held.is_wanted and held.failing_since is not None and held.failure is not None:
+                found = now - held.failing_since, held.failure
+        return found
+
     def is_gone(self, scope: str) -> bool:
         """Return whether there is no token for longer than `retry.patience`, or never was one."""
         since = self._held[self._only_key or scope].failing_since
@@ -268,6 +279,8 @@ class TokenStore:
             except (TransportError, ApiError) as failure:
                 failures += 1
                 held.failure = without_frames(failure)
+                if held.failing_since is None:
+                    held.failing_since = self._loop.time()
                 delay = FETCH_POLICY.pause(failure, failures)
                 most = self._most_attempts if held.is_wanted else 1
                 if isinstance(failure, TransportError) and not failure.retryable:

@@ -13,20 +13,22 @@ __all__ = ["agents"]
 def agents(
     user_id: Annotated[str, typer.Argument(help="sourcedId of a student.")], json: AsJson = False
 ) -> None:
-    """List the ids of the people linked to a student."""
+    """List the ids of the people linked to a student.
+
+    Example: timeback-async agents s-1 --json
+    """
     exit_with_async(_agents(user_id, json))
 
 
 async def _agents(user_id: str, json: bool) -> int:
-    from ._looking import link_as_dict, looking, refused_as_json
+    from ._looking import link_as_dict, looking
     from ._screen import print_json, print_table, printable
 
-    with refused_as_json("json" if json else "table"):
-        async with looking() as session:
-            found = await session.get_user_agents(user_id)
+    async with looking() as session:
+        found = await session.get_user_agents(user_id)
     links = [link_as_dict(agent) for agent in found]
     if json:
-        print_json({"agents": links})
+        print_json({"ok": True, "agents": links, "error": "", "exit": EXIT.OK})
     else:
         rows = [list(map(printable, link.values())) for link in links]
         print_table(f"Agents of {printable(user_id)}", ("user", "relationship", "agent id"), rows)

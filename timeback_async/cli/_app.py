@@ -7,6 +7,7 @@ import typer
 from .._version import __version__
 from ._agents import agents
 from ._check import check
+from ._command import Commands
 from ._demo import demo
 from ._export import export
 from ._fleet import fleet
@@ -22,23 +23,13 @@ from ._verify import verify
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    # Plain help: rich would add a third of the CPU that importing the library takes.
-    rich_markup_mode=None,
-    add_completion=False,
-    # A traceback with local variables would show records.
-    pretty_exceptions_enable=False,
+app = Commands(
     help="Put students, users and their links into TimeBack.\n\n"
     "Settings come from TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, and TIMEBACK_BASE_URL or "
     "TIMEBACK_ENVIRONMENT. Exit codes: 0 success, 1 some records not saved, 2 nothing was "
-    "sent, 75 interrupted.",
+    "sent, 75 interrupted.\n\nExample: timeback-async demo",
 )
-state_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Show, search or edit the state that `sync` keeps.",
-)
+state_app = Commands(help="Show, search or edit the state that `sync` keeps.")
 
 app.command()(demo)
 app.command()(upsert)
@@ -63,7 +54,7 @@ app.command("mock-server")(mock_server)
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("-V", "--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         print(__version__)

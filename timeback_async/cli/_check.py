@@ -10,6 +10,8 @@ from .._session import TimebackSession
 from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 from ._exit import EXIT, exit_with_async
+from ._options import AsJson
+from ._options_words import as_flags
 from ._settings import config_from_env, proxies_of
 
 __all__ = ["CheckResult", "check", "results"]
@@ -17,29 +19,40 @@ __all__ = ["CheckResult", "check", "results"]
 DRAFT = "An app in draft gets no roster scopes in production: ask TimeBack to approve it."
 
 
-def check() -> None:
+def check(json: AsJson = False) -> None:
     """Check the address, the credentials and the scopes.
 
     Requests one token per scope and reads organisations. Nothing is changed at TimeBack.
+
+    Example: timeback-async check
     """
-    exit_with_async(_check())
+    exit_with_async(_check(json))
 
 
-async def _check() -> int:
+async def _check(json: bool) -> int:
     from rich.markup import escape
 
-    from ._screen import out
+    from ._screen import out, print_json
 
     config = config_from_env()
+    proxies = proxies_of(config)
     out.print(f"TimeBack at {config.base_url}", soft_wrap=True)
-    for proxy, variable in proxies_of(config).items():
+    for proxy, variable in proxies.items():
         out.print(f"through the proxy {proxy} ({variable})", soft_wrap=True)
-    ok = True
+    found = []
     async for result in results(config):
-        ok = ok and result.ok
+        found.append(result)
         mark = "[green]ok[/]  " if result.ok else "[red]fail[/]"
         out.print(f"{mark} {result.what}: {escape(result.explanation)}", soft_wrap=True)
-    return EXIT.OK if ok else EXIT.NOTHING_SENT
+    ok = all(each.ok for each in found)
+    code = EXIT.OK if ok else EXIT.NOTHING_SENT
+    if json:
+        error = next((each.explanation for each in found if not each.ok), "")
+        checks = [msgspec.structs.asdict(each) for each in found]
+        print_json(
+            {"ok": ok, "checks": checks, "proxies": list(proxies), "error": error, "exit": code}
+        )
+    return code
 
 
 class CheckResult(msgspec.Struct, frozen=True):
@@ -79,13 +92,15 @@ async def results(config: Config) -> AsyncIterator[CheckResult]:
                 count += 1
                 break
         except TimebackError as error:
-            yield CheckResult("read organisations", False, _explanation(error, config))
+            yield CheckResult(
+                "read organisations", False, _explanation(error, config, has_token=True)
+            )
         else:
             words = "works" if count else "works, but there are none: is this the right app?"
             yield CheckResult("read organisations", True, words)
 
 
-def _explanation(error: TimebackError, config: Config) -> str:
+def _explanation(error: TimebackError, config: Config, *, has_token: bool = False) -> str:
     connect = error.__cause__ if isinstance(error.__cause__, ConnectError) else error
     if isinstance(connect, ConnectError):
         variables = ", ".join(dict.fromkeys(proxies_of(config).values()))
@@ -104,4 +119,6 @@ def _explanation(error: TimebackError, config: Config) -> str:
         return "the credentials were rejected: check TIMEBACK_CLIENT_ID and TIMEBACK_CLIENT_SECRET"
     if isinstance(error, ForbiddenError):
         return f"not allowed. {DRAFT}"
-    return str(error)
+    if isinstance(error, AuthError) and error.status == 401 and has_token:
+        return f"the new token is not accepted there: check the address ({config.base_url})"
+    return as_flags(str(error))

@@ -4,24 +4,36 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from .._config import Config
+from .._report import Report
+from .._results import ItemResult
 from .._session import TimebackSession
 from ..models import AgentLink, Student, User, UserRef
 from ._chart import print_chart
 from ._exit import EXIT
 from ._made_up_school import made_up_school
+from ._progress import Show
 from ._run import Run
-from ._screen import err, out, print_failures, print_report
+from ._screen import (
+    MAX_FAILURE_ROWS,
+    FailureRow,
+    err,
+    out,
+    print_error,
+    print_failures,
+    print_json,
+    print_report,
+)
 from ._signals import interruptible
 
 __all__ = ["demonstrate"]
 
 
-async def demonstrate(records: int, seed: int, faults: str) -> int:
+async def demonstrate(records: int, seed: int, faults: str, json: bool) -> int:
     """Run the demonstration and return the exit code: 0 when everything arrived."""
     out.print(
         f"Starting a mock TimeBack server in a separate process (faults: {faults}) and sending a "
@@ -29,42 +41,50 @@ async def demonstrate(records: int, seed: int, faults: str) -> int:
     )
     school = list(made_up_school(records, seed))
     out.print(f"Broken on purpose: {', '.join(why for _, why in school if why) or 'nothing'}.\n")
+    failures: dict[int, FailureRow] = {}
+
+    def take(line: int, result: ItemResult) -> None:
+        if result.error is not None and len(failures) < MAX_FAILURE_ROWS:
+            failures[line] = FailureRow(
+                f"school:{line}", result.kind, result.sourced_id, result.outcome, str(result.error)
+            )
+
     async with _server(faults, seed) as settings:
         # At the end one answer holds the whole school.
         config = Config(**settings, transport="direct", max_response_bytes=1 << 30)
         async with TimebackSession(config) as session:
-            run: Run[_Line] = Run(session)
+            run = Run(session, take)
             with interruptible(run.stop, err.print):
-                code = await run(
-                    lambda: (line for line, _ in _entries(school)),
-                    _entries(school),
-                    total=len(school),
+                report = await run(
+                    _entries(school), total=len(school), show=Show.of(json=json, log_format=None)
                 )
-            assert run.report is not None
-            print_report(run.report, run.unread)
+            ended = "interrupted" if run.interrupted else str(run.error or "")
+            print_report(report, len(school) - report.submitted if ended else 0)
             print_chart(run.trace)
-            if code == EXIT.INTERRUPTED or run.error is not None:
-                out.print(f"[red]The run ended early:[/] {run.error or 'interrupted'}")
+            figures = report.as_dict() | {"error": ended}
+            if ended:
+                code = EXIT.INTERRUPTED if run.interrupted else EXIT.PARTIAL
+                if json:
+                    print_json(figures | {"ok": False, "exit": code})
+                print_error(f"The run ended early: {ended}")
                 return code
-            print_failures(row for _, row in sorted(run.failures.items()))
+            print_failures(row for _, row in sorted(failures.items()))
             response = await session.request("GET", "/_mock/state")
-    return _prove(school, run, msgspec.json.decode(response.body))
+    difference = _prove(school, report, msgspec.json.decode(response.body))
+    code = EXIT.PARTIAL if difference else EXIT.OK
+    if json:  # what is broken on purpose is not saved, and that is right
+        print_json(figures | {"ok": not difference, "error": difference, "exit": code})
+    return code
 
 
-class _Line(NamedTuple):
-    """Where a record stands in the made-up school."""
-
-    line: int
-    file: str = "school"
-
-
-def _entries(school: list[tuple[Any, str]]) -> Iterator[tuple[_Line, Any]]:
+def _entries(school: list[tuple[Any, str]]) -> Iterator[tuple[int, Any]]:
+    """Yield each record with its line in the made-up school."""
     for number, (record, _) in enumerate(school, 1):
-        yield _Line(number), record
+        yield number, record
 
 
-def _prove(school: list[tuple[Any, str]], run: Run[_Line], state: dict[str, Any]) -> int:
-    """Compare the server's records with those sent, member by member; return the exit code."""
+def _prove(school: list[tuple[Any, str]], report: Report, state: dict[str, Any]) -> str:
+    """Compare the server's records with those sent, member by member; return what differs."""
     students: dict[str, Any] = {}
     users: dict[str, Any] = {}
     agents: list[Any] = []
@@ -83,8 +103,7 @@ def _prove(school: list[tuple[Any, str]], run: Run[_Line], state: dict[str, Any]
         and state["users"] == users
         and sorted(state["agents"], key=str) == sorted(agents, key=str)
     )
-    assert run.report is not None
-    same_requests = state["requests"] == run.report.attempts
+    same_requests = state["requests"] == report.attempts
     if proven and same_requests:
         out.print(
             f"\n[bold green]Proven:[/] the server holds {len(students):,} students, {len(users):,} "
@@ -92,21 +111,25 @@ def _prove(school: list[tuple[Any, str]], run: Run[_Line], state: dict[str, Any]
             f"else.\nIt counted {state['requests']:,} requests, as many as the report, and "
             f"{state['token_requests']} token requests (one of them to read these figures)."
         )
-        return EXIT.OK
+        return ""
     difference = "count of requests differs" if proven else "records differ from those sent"
     out.print(f"\n[bold red]Not proven:[/] the server's {difference}.")
-    return EXIT.PARTIAL
+    return difference
 
 
 @asynccontextmanager
 async def _server(faults: str, seed: int) -> AsyncIterator[dict[str, Any]]:
     """Run `mock-server` in a separate process and yield the settings for its clients."""
-    arguments = ("mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json")
+    arguments = (
+        "mock-server", "--port", "0", "--faults", faults, "--seed", str(seed), "--json",
+        "--while-stdin",  # so it ends with this process, however that ends
+    )  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "timeback_async",
         *arguments,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C must not end it: requests in flight need it
     )

@@ -4,17 +4,22 @@ Every command file imports this module, so it imports nothing that `--help` does
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from ..errors import NotFoundError, TimebackError
 
-__all__ = ["EXIT", "exit_code_of", "exit_with", "exit_with_async", "run_async"]
+__all__ = [
+    "EXIT", "ending", "exit_code_of", "exit_with", "exit_with_async", "run_async", "say_in_json",
+]  # fmt: skip
 
 T = TypeVar("T")
+
+log = logging.getLogger("timeback_async.sync")
 
 
 class EXIT:
@@ -32,25 +37,63 @@ def exit_with_async(main: Coroutine[Any, Any, int]) -> NoReturn:
 
 
 def exit_with(command: Callable[[], int]) -> NoReturn:
-    """Run a command, and exit with the code that it returns.
+    """Run a command, and exit with the code that it returns."""
+    raise typer.Exit(command())
 
-    An error of the library is printed as one line, without a traceback.
+
+@contextmanager
+def ending(*, json: bool, is_logged: bool) -> Iterator[None]:
+    """Say why the block raised, and exit with the code for that.
+
+    An error of the library is one line on stderr, or in the log; with `json` also one object on
+    stdout, with "ok", "error" and "exit". A defect is the object and its traceback.
     """
     try:
-        code = command()
+        yield
+    except (typer.Exit, typer.Abort, OSError):
+        raise
     except TimebackError as error:
-        from ._screen import print_error
-
-        print_error(error)
         code = exit_code_of(error)
+        _say(error, code, json=json, is_logged=is_logged)
     except KeyboardInterrupt:
         code = EXIT.INTERRUPTED
+        if json:
+            say_in_json("interrupted", code)
+    except Exception as error:
+        if json:  # a usage error, or a defect
+            usage: Callable[[], str] | None = getattr(error, "format_message", None)
+            words = usage() if usage else f"a defect: {type(error).__name__}"
+            say_in_json(words, getattr(error, "exit_code", EXIT.PARTIAL))
+        raise
+    else:
+        return
     raise typer.Exit(code)
 
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of a command that an error has ended."""
     return EXIT.PARTIAL if isinstance(error, NotFoundError) else EXIT.NOTHING_SENT
+
+
+def _say(error: TimebackError, code: int, *, json: bool, is_logged: bool) -> None:
+    from ._options_words import as_flags
+    from ._screen import print_error
+
+    words = as_flags(str(error))
+    if json:
+        say_in_json(words, code)
+    if is_logged:
+        fields = {"ok": False, "exit": code, "stopped": words}
+        log.error("%s", words, extra={"fields": fields})
+    else:
+        print_error(words)
+
+
+def say_in_json(words: str, code: int) -> None:
+    """Print the object of a command that came to nothing."""
+    from ._screen import print_json
+
+    print_json({"ok": False, "error": words, "stopped": words, "exit": code})
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:

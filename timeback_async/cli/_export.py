@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._exit import exit_with_async
-from ._options import AsJson, MaxInFlight, MaxRate, given
+from ._options import AsJson, MaxInFlight, MaxRate, Panel, given
 
 __all__ = ["export"]
 
@@ -16,7 +16,8 @@ def export(
         Path | None,
         typer.Option(
             help="The .jsonl or .parquet file to write; readable by you alone. Without it, JSON "
-            "Lines go to the standard output, unless that is a screen."
+            "Lines go to the standard output, unless that is a screen.",
+            rich_help_panel=Panel.OUTPUT,
         ),
     ] = None,
     max_in_flight: MaxInFlight = None,
@@ -27,6 +28,8 @@ def export(
 
     A backup before a risky run. What answers do not show is not in it: passwords, and mostly
     birth dates and pronouns.
+
+    Example: timeback-async export --out backup.jsonl
     """
     if out is None and json:
         raise typer.BadParameter("--json needs --out: both would go to the standard output")

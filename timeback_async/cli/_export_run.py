@@ -5,20 +5,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from ..errors import TimebackError
 from ..sync import Export, ExportReport, export
 from ._exit import EXIT
-from ._progress import Meter
+from ._progress import Show, working
 from ._records_file import Records, RecordsFile, standard_output
 from ._screen import MAX_FAILURE_ROWS, err, out, print_error, print_json, print_table, printable
 from ._settings import config_from_env
 from ._signals import interruptible
 
 __all__ = ["run_export"]
-
-ONE_MORE = ItemResult(index=0, kind="", sourced_id="", outcome=Outcome.FETCHED)
 
 
 async def run_export(path: Path | None, settings: dict[str, Any], *, as_json: bool) -> int:
@@ -36,26 +33,23 @@ async def run_export(path: Path | None, settings: dict[str, Any], *, as_json: bo
 
     with ExitStack() as opened:
         over = opened.enter_context(interruptible(stop, lambda _: err.print("Stopping.")))
-        try:
-            config = config_from_env(**settings)
-            file: RecordsFile | None = None
-            if path is not None:
-                file = opened.enter_context(RecordsFile.opened(path))
-            records: Records = standard_output() if file is None else file
-            async with TimebackSession(config) as session:
-                exported = export(session)
-                with Meter.shown(None, path is not None and not as_json, session.statistics) as bar:
-                    try:
-                        await _write(exported, records, file, bar)
-                    except TimebackError as ended:
-                        error = ended
-                    except asyncio.CancelledError:
-                        exported.report.stopped = "interrupted"
-            over()
-        except TimebackError as refusal:
-            if as_json:
-                print_json({"ok": False, "error": str(refusal), "exit": EXIT.NOTHING_SENT})
-            raise
+        config = config_from_env(**settings)
+        file: RecordsFile | None = None
+        if path is not None:
+            file = opened.enter_context(RecordsFile.opened(path))
+        records: Records = standard_output() if file is None else file
+        # How much there is, nobody knows before the end.
+        show = Show.of(json=as_json or file is None, log_format=None)
+        async with TimebackSession(config) as session:
+            exported = export(session)
+            with working("reading TimeBack", show):
+                try:
+                    await _write(exported, records, file)
+                except TimebackError as ended:
+                    error = ended
+                except asyncio.CancelledError:
+                    exported.report.stopped = "interrupted"
+        over()
     report = exported.report
     code = _exit_code(report, error)
     if as_json:
@@ -67,10 +61,9 @@ async def run_export(path: Path | None, settings: dict[str, Any], *, as_json: bo
     return code
 
 
-async def _write(exported: Export, records: Records, file: RecordsFile | None, bar: Meter) -> None:
+async def _write(exported: Export, records: Records, file: RecordsFile | None) -> None:
     async for record in exported:
         records.add(record)
-        bar.count(ONE_MORE)
         if file is not None and file.is_full:
             break
     else:
@@ -89,6 +82,8 @@ def _exit_code(report: ExportReport, error: TimebackError | None) -> int:
 
 def _print(report: ExportReport, file: RecordsFile | None) -> None:
     """Print what was exported: on stderr where the records went to stdout."""
+    if out.quiet:
+        return
     console = err if file is None else out
     console.print(f"{report}; {report.requests:,} requests, {report.elapsed:.1f} s", markup=False)
     if report.failures:

@@ -18,6 +18,7 @@ from ._options import (
     MaxRate,
     Mode,
     OrgMap,
+    Panel,
     Relationship,
     Strict,
     Today,
@@ -37,21 +38,30 @@ def fleet(
             "folder of either.",
         ),
     ],
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 2,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Processes on this machine.", rich_help_panel=Panel.SENDING),
+    ] = 2,
     lanes: Annotated[
         int | None,
-        typer.Option(min=1, help="How many of them send at once.  [default: all, 8 at most]"),
+        typer.Option(
+            min=1,
+            help="How many of them send at once.  [default: all, 8 at most]",
+            rich_help_panel=Panel.SENDING,
+        ),
     ] = None,
     out: Annotated[
         str,
         typer.Option(
             help="Folder, or URL of an object store, for outcomes and pages. Use one per run of "
-            "partitions."
+            "partitions.",
+            rich_help_panel=Panel.OUTPUT,
         ),
     ] = "fleet-out",
-    states: Annotated[Path, typer.Option(help="Folder with the state of each district.")] = Path(
-        "fleet-states"
-    ),
+    states: Annotated[
+        Path,
+        typer.Option(help="Folder with the state of each district.", rich_help_panel=Panel.STATE),
+    ] = Path("fleet-states"),
     layout: Layout = None,
     org_map: OrgMap = None,
     default_org: DefaultOrg = None,
@@ -72,6 +82,8 @@ def fleet(
     All of them together keep to one --max-in-flight and --max-rate. The same command again
     continues where it ended. The options of reading are for districts. A single roster needs no
     fleet: see `sync`.
+
+    Example: timeback-async fleet partitions/ --workers 4 --max-rate 200
     """
     from ..sync import ReadOptions
     from ._fleet_run import run_fleet

@@ -73,7 +73,7 @@ def run_fleet(
             report = send_partitions(client, fleet, people=people, links=links, out=folder)
     code = EXIT.OK if report.ok else EXIT.PARTIAL
     if json:
-        print_json(report.as_dict() | {"exit": code})
+        print_json(report.as_dict() | {"error": "" if report.ok else str(report), "exit": code})
     else:
         _print(report)
         what = "a page of each district" if districts else "the outcomes"

@@ -1,8 +1,8 @@
 """What the commands that only look at TimeBack share: a session, and what may be shown."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -10,16 +10,12 @@ import typer
 
 from .._retry import RetryPolicy
 from .._session import TimebackSession
-from ..errors import TimebackError
 from ..models import AgentRecord, OrgRecord, UserRecord
-from ._exit import EXIT, exit_code_of
-from ._screen import err, out, print_json, printable
+from ._exit import EXIT
+from ._screen import err, out, printable
 from ._settings import config_from_env
 
-__all__ = [
-    "PERSONAL", "Listing", "as_dict", "cell", "form_of", "link_as_dict", "looking",
-    "refused_as_json",
-]  # fmt: skip
+__all__ = ["PERSONAL", "Listing", "as_dict", "cell", "form_of", "link_as_dict", "looking"]
 
 Form = Literal["table", "json", "jsonl"]
 
@@ -46,17 +42,6 @@ def form_of(*, as_json: bool, as_lines: bool) -> Form:
     if as_json and as_lines:
         raise typer.BadParameter("--json and --jsonl are two forms: choose one")
     return "json" if as_json else "jsonl" if as_lines else "table"
-
-
-@contextmanager
-def refused_as_json(form: Form) -> Iterator[None]:
-    """Tell a program why there is no answer; the error goes on to the screen."""
-    try:
-        yield
-    except TimebackError as error:
-        if form == "json":
-            print_json({"ok": False, "error": str(error), "exit": exit_code_of(error)})
-        raise
 
 
 # -- what of a record is shown
@@ -141,6 +126,8 @@ class Listing:
             self._print("".join(padded).rstrip())
 
     def _print(self, line: str) -> None:
+        if out.quiet:
+            return
         width = out.width if out.is_terminal else 0
         print(line if not 0 < width < len(line) else line[: width - 1] + "…")
 
@@ -154,5 +141,5 @@ class Listing:
         if self._form == "json":
             more = {"ok": code == EXIT.OK, "error": error, "exit": code}
             print("\n], " + json.dumps(more, ensure_ascii=False).removeprefix("{"))
-        elif self._form == "table" and code == EXIT.OK:
+        elif self._form == "table" and code == EXIT.OK and not out.quiet:
             err.print(f"{self.count:,} {self._name}")

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -27,24 +30,32 @@ def mock_server(
     token_lifetime: Annotated[
         float | None, typer.Option(min=0, help="Seconds for which a token is valid.")
     ] = None,
+    while_stdin: Annotated[
+        bool, typer.Option("--while-stdin", help="End when standard input does.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Run a TimeBack server in memory, for trying things out.
 
-    It listens on loopback and prints the settings for its clients.
+    It listens on loopback and prints the settings for its clients. It runs until Ctrl-C, so use
+    another terminal.
+
+    Example: timeback-async mock-server --port 8080 --faults some
     """
     changes = given(latency=latency, token_lifetime=token_lifetime)
-    exit_with_async(_mock_server(port, faults, seed, changes, json))
+    exit_with_async(_mock_server(port, faults, seed, changes, while_stdin, json))
 
 
 async def _mock_server(
-    port: int, faults: str, seed: int, changes: dict[str, float], json: bool
+    port: int, faults: str, seed: int, changes: dict[str, float], while_stdin: bool, json: bool
 ) -> int:
     from ..testing import Faults, MockServer
     from ._signals import on_signals
 
     stopped = asyncio.Event()
-    on_signals(stopped.set)
+    on_signals(lambda number: stopped.set())
+    if while_stdin:
+        _at_end_of_stdin(stopped.set)
     wanted = msgspec.structs.replace(Faults.preset(faults, seed), **changes)
     try:
         async with MockServer(port=port, faults=wanted) as server:
@@ -60,6 +71,19 @@ async def _mock_server(
             f"--port: cannot listen on {port}: {os.strerror(error.errno or 0)}"
         ) from None
     return EXIT.OK
+
+
+def _at_end_of_stdin(act: Callable[[], None]) -> None:
+    """Call `act` on this loop when standard input ends: whoever held its other end is gone."""
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def wait() -> None:
+        while os.read(stdin, 1024):  # not `sys.stdin`: its lock would hold up the end of Python
+            pass
+        with suppress(RuntimeError):  # the loop has ended before
+            loop.call_soon_threadsafe(act)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _print_settings(settings: dict[str, str], faults: str, json: bool) -> None:

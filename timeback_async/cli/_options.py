@@ -15,6 +15,7 @@ __all__ = [
     "AsJson",
     "DateFormat",
     "DefaultOrg",
+    "DryRun",
     "Encoding",
     "FaultsName",
     "FindingsPath",
@@ -26,7 +27,9 @@ __all__ = [
     "Mode",
     "OrgMap",
     "OutcomesPath",
+    "Panel",
     "Relationship",
+    "ReportPath",
     "Seed",
     "StatePath",
     "Strict",
@@ -43,19 +46,23 @@ FINDINGS_COLUMNS = (
     "severity", "accepted", "code", "file", "line", "field", "detail", "says", "advice"
 )  # fmt: skip
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+class Panel:
+    """The sections of a long `--help`."""
+
+    STATE = "State"
+    READING = "How files are read"
+    REMOVALS = "Who is no longer in the files"
+    SENDING = "Sending"
+    OUTPUT = "Output"
+
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON for a program to read.", rich_help_panel=Panel.OUTPUT),
+]
 FaultsName = Annotated[
     Literal["none", "some", "storm"], typer.Option("--faults", help="How often the server fails.")
-]
-LogFormatName = Annotated[
-    Literal["text", "json"] | None,
-    typer.Option("--log-format", help="Log lines on stderr instead of progress bars."),
-]
-MaxInFlight = Annotated[int | None, typer.Option(help="The most requests at once.")]
-MaxRate = Annotated[float | None, typer.Option(help="The most requests per second.")]
-Relationship = Annotated[
-    str | None,
-    typer.Option(help="Relationship type for agents who are not parent, guardian or relative."),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 StatePath = Annotated[Path, typer.Option("--state", help="The state file of `sync`.")]
@@ -66,22 +73,137 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-# -- what was found in the files
+# -- sending
 
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Check everything, and print what would be sent. Needs no credentials.",
+        rich_help_panel=Panel.SENDING,
+    ),
+]
+MaxInFlight = Annotated[
+    int | None, typer.Option(help="The most requests at once.", rich_help_panel=Panel.SENDING)
+]
+MaxRate = Annotated[
+    float | None,
+    typer.Option(help="The most requests per second.", rich_help_panel=Panel.SENDING),
+]
+
+# -- output
+
+LogFormatName = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option(
+        "--log-format",
+        help="Log lines on stderr instead of progress bars.",
+        rich_help_panel=Panel.OUTPUT,
+    ),
+]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", help="Write a report to this .html file.", rich_help_panel=Panel.OUTPUT
+    ),
+]
 FindingsPath = Annotated[
     Path | None,
     typer.Option(
         "--findings",
         help="Write every finding, one a line, to this .csv or .jsonl file: what was left out, "
         "what to check, and notes.",
+        rich_help_panel=Panel.OUTPUT,
     ),
 ]
+
+OutcomesPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--outcomes",
+        help="Write what became of every record, a row each, to this .parquet file.",
+        rich_help_panel=Panel.OUTPUT,
+    ),
+]
+
+# -- how files are read
+
 Accept = Annotated[
     list[str] | None,
     typer.Option(
         "--accept",
         metavar="CODE",
         help="Findings of this code are known: they do not make the exit code 1. Can be repeated.",
+        rich_help_panel=Panel.READING,
+    ),
+]
+Layout = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", help="TOML file that maps columns to fields.", rich_help_panel=Panel.READING
+    ),
+]
+OrgMap = Annotated[
+    Path | None,
+    typer.Option(
+        help='TOML file with lines "org in the file" = "org at TimeBack".',
+        rich_help_panel=Panel.READING,
+    ),
+]
+DefaultOrg = Annotated[
+    str | None,
+    typer.Option(
+        help="TimeBack's id of the org for people without one.", rich_help_panel=Panel.READING
+    ),
+]
+Grades = Annotated[
+    str,
+    typer.Option(
+        help='"ceds-to-timeback", "none", or a TOML file with lines "from" = "to".',
+        rich_help_panel=Panel.READING,
+    ),
+]
+Relationship = Annotated[
+    str | None,
+    typer.Option(
+        help="Relationship type for agents who are not parent, guardian or relative.",
+        rich_help_panel=Panel.READING,
+    ),
+]
+DateFormat = Annotated[
+    str | None,
+    typer.Option(
+        help="Format of dates in the files, such as %d/%m/%Y.", rich_help_panel=Panel.READING
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="Encoding of files that are not UTF-8, such as cp1252.",
+        rich_help_panel=Panel.READING,
+    ),
+]
+Mode = Annotated[
+    Literal["bulk", "delta"] | None,
+    typer.Option(
+        help="Whether files without a manifest are a full set (bulk) or changes (delta).",
+        rich_help_panel=Panel.READING,
+    ),
+]
+Today = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        help="The day that roles begin and end by.  [default: today]",
+        rich_help_panel=Panel.READING,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Reject files that do not follow OneRoster exactly.",
+        rich_help_panel=Panel.READING,
     ),
 ]
 
@@ -90,49 +212,6 @@ def accepted(codes: Iterable[str] | None) -> tuple[str, ...]:
     """Return the codes of `--accept`, which may hold several with commas between them."""
     parts = (part.strip() for text in codes or () for part in text.split(","))
     return tuple(part for part in parts if part)
-
-
-OutcomesPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--outcomes",
-        help="Write what became of every record, a row each, to this .parquet file.",
-    ),
-]
-
-# -- how files are read
-
-Layout = Annotated[
-    Path | None, typer.Option("--map", help="TOML file that maps columns to fields.")
-]
-OrgMap = Annotated[
-    Path | None, typer.Option(help='TOML file with lines "org in the file" = "org at TimeBack".')
-]
-DefaultOrg = Annotated[
-    str | None, typer.Option(help="TimeBack's id of the org for people without one.")
-]
-Grades = Annotated[
-    str, typer.Option(help='"ceds-to-timeback", "none", or a TOML file with lines "from" = "to".')
-]
-DateFormat = Annotated[
-    str | None, typer.Option(help="Format of dates in the files, such as %d/%m/%Y.")
-]
-Encoding = Annotated[
-    str | None, typer.Option(help="Encoding of files that are not UTF-8, such as cp1252.")
-]
-Mode = Annotated[
-    Literal["bulk", "delta"] | None,
-    typer.Option(help="Whether files without a manifest are a full set (bulk) or changes (delta)."),
-]
-Today = Annotated[
-    datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d"], help="The day that roles begin and end by.  [default: today]"
-    ),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Reject files that do not follow OneRoster exactly.")
-]
 
 
 def _is_findings(path: Path) -> bool:

@@ -1,6 +1,6 @@
-"""Translate the library's names of options into the command's flags.
+"""Translate the library's names of options and settings into the command's.
 
-The library writes an option as Python does; users of the command know it by its flag.
+The library writes them as Python does; users of the command know flags and variables.
 """
 
 import re
@@ -30,8 +30,14 @@ OPTIONS = {
     "allow_new_ids": "--allow-new-ids",
     "resend": "--resend",
 }
-_any = "|".join(OPTIONS)
-_compound = "|".join(name for name in OPTIONS if "_" in name)  # the others are English words, too
+# Settings that the library gives advice about, and their variables.
+VARIABLES = {
+    name: f"TIMEBACK_{name.upper()}"
+    for name in ("base_url", "token_url", "client_id", "client_secret")
+}
+NAMES = OPTIONS | VARIABLES
+_any = "|".join(NAMES)
+_compound = "|".join(name for name in NAMES if "_" in name)  # the others are English words, too
 _before, _after = r"(?<![\w./\\-])", r"(?![\w/\\-]|\.\w)"  # not a part of a file's name
 _option = re.compile(
     rf'{_before}(?:(?P<set>{_any})="(?P<value>[^"]*)"'
@@ -42,7 +48,7 @@ _option = re.compile(
 
 
 def as_flags(text: str) -> str:
-    """Return a message of the library with the command's flags in place of options.
+    """Return a message of the library with flags and variables in place of Python's names.
 
     Translates `mode="delta"`, `strict=True`, `default_org`, and an option with a colon at the
     beginning of the text. All other text stays as it is.
@@ -53,7 +59,7 @@ def as_flags(text: str) -> str:
 def _flag(match: re.Match[str]) -> str:
     name = match["set"] or match["on"] or match["alone"] or match["subject"]
     value = match["value"]
-    return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value}"
+    return NAMES[name] if value is None else f"{NAMES[name]} {value}"
 
 
 @contextmanager
@@ -62,5 +68,5 @@ def named_by_flags() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        error.args = (as_flags(str(error)),)
+        error.args = tuple(as_flags(str(line)) for line in error.args)
         raise

@@ -2,14 +2,18 @@
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from .._wire.codec import ROOT
+from .._wire.http import NOT_JSON
 from ..errors import ConfigError
 from ._exit import EXIT, exit_with_async
+from ._options import AsJson
 
 __all__ = ["request"]
 
@@ -32,27 +36,44 @@ def request(
         str | None,
         typer.Option(help="OAuth 2.0 scope.  [default: roster.readonly to read, else createput]"),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Send one request with a token, and print the answer as it is, whatever is in it.
 
     For what has no command. The status goes to stderr. Exit code 1 for "not found".
+
+    Example: timeback-async request GET "/users?limit=1"
     """
-    exit_with_async(_request(method, path, body, scope))
+    exit_with_async(_request(method, path, body, scope, json))
 
 
-async def _request(method: str, path: str, body: str | None, scope: str | None) -> int:
+async def _request(
+    method: str, path: str, body: str | None, scope: str | None, as_json: bool
+) -> int:
     from ._looking import looking
-    from ._screen import err
+    from ._screen import err, out, print_json
 
     content = None if body is None else _content(body)
     whole = path if _names_its_api(path) or not path.startswith("/") else ROOT + path
     async with looking() as session:
         answer = await session.request(method, whole, body=content, scope=scope)
-    err.print(f"HTTP {answer.status}")
+    if as_json:
+        facts = {"ok": True, "status": answer.status, "body": _in_json(answer.body)}
+        print_json(facts | {"error": "", "exit": EXIT.OK})
+        return EXIT.OK
+    if not out.quiet:
+        err.print(f"HTTP {answer.status}")
     sys.stdout.write(answer.body.decode(errors="replace"))
     if answer.body and not answer.body.endswith(b"\n"):
         sys.stdout.write("\n")
     return EXIT.OK
+
+
+def _in_json(body: bytes) -> Any:
+    """Return an answer as JSON types; as text where it is no JSON."""
+    with suppress(*NOT_JSON):
+        return msgspec.json.decode(body)
+    return body.decode(errors="replace")
 
 
 def _content(body: str) -> bytes:

@@ -15,6 +15,7 @@ __all__ = [
     "COLOURS",
     "MAX_FAILURE_ROWS",
     "FailureRow",
+    "counted",
     "err",
     "out",
     "print_error",
@@ -40,20 +41,24 @@ COLOURS = {
 }
 
 
-def print_report(report: Report, unread: int = 0, elapsed: float | None = None) -> None:
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its word: "1 link", "2 links"."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def print_report(report: Report, unread: int) -> None:
     """Print the figures of a bulk run as a table.
 
     Args:
         report: The report of the run.
         unread: Number of records that were never read.
-        elapsed: Seconds of all work, with that before the run; None for those of the run.
     """
     table = Table(title="Report", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("records read", f"{report.submitted:,}")
     if unread:
-        table.add_row("[yellow]never read[/]", f"{unread:,}")
+        table.add_row("[yellow]not reached[/]", f"{unread:,}")
     for outcome, number in report.counts.items():
         if number:
             label = f"[{COLOURS[outcome]}]{outcome.value.replace('_', ' ')}[/]"
@@ -63,20 +68,13 @@ def print_report(report: Report, unread: int = 0, elapsed: float | None = None) 
     table.add_row("retries", f"{report.retries:,}")
     table.add_row("throttled", f"{report.throttled:,}")
     table.add_row("token requests", f"{report.token_requests:,}")
-    if elapsed is not None:
-        table.add_row("seconds", f"{elapsed:.1f}")
-    table.add_row("seconds of sending", f"{report.elapsed:.1f}")
+    table.add_row("seconds", f"{report.elapsed:.1f}")
     table.add_row("records/s", f"{report.rate:,.0f}")
     if report.latency.p50 is not None:
         times = (report.latency.p50, report.latency.p95, report.latency.p99)
         shown = " / ".join(f"{(time or 0.0) * 1000:.0f}" for time in times)
         table.add_row("latency p50 / p95 / p99, ms", shown)
     out.print(table)
-    if report.dry_run:
-        out.print("Dry run: all records were checked, nothing was sent.")
-    if report.stopped or unread:
-        why = escape(report.stopped) or "interrupted"
-        out.print(f"[yellow]Stopped before the end:[/] {why}; {unread:,} records were never read.")
 
 
 def print_table(

@@ -12,24 +12,31 @@ from msgspec.structs import replace
 from .._config import Config
 from .._transport.base import origin_of
 from .._transport.proxy import address_of, named_proxy
+from ..errors import ConfigError
 
 __all__ = ["config_from_env", "proxies_of"]
 
 
-def config_from_env(**settings: Any) -> Config:
+def config_from_env(**options: Any) -> Config:
     """Return what `Config.from_env` does, with the environment's proxy and the best transport.
 
     TIMEBACK_TRUST_ENV and TIMEBACK_TRANSPORT decide where they are set.
 
     Args:
-        **settings: Fields of `Config`.
+        **options: Fields of `Config` that options of the command set.
 
     Raises:
-        ConfigError: Variables are missing or wrong; the message names each.
+        ConfigError: Variables or options are missing or wrong; the message names each, an option
+            by its flag.
     """
+    settings = dict(options)
     if not _is_set("TIMEBACK_TRUST_ENV"):
         settings.setdefault("trust_env", True)
-    config = Config.from_env(**settings)
+    try:
+        config = Config.from_env(**settings)
+    except ConfigError as error:
+        error.args = tuple(_by_flag(line, options) for line in error.args)
+        raise
     # "direct" knows no proxies. Whoever asks for it by name is told so, and not sent elsewhere.
     if _is_set("TIMEBACK_TRANSPORT") or "transport" in settings or proxies_of(config):
         return config
@@ -49,3 +56,8 @@ def proxies_of(config: Config) -> dict[str, str]:
 
 def _is_set(variable: str) -> bool:
     return bool(os.environ.get(variable, "").strip())
+
+
+def _by_flag(line: str, options: dict[str, Any]) -> str:
+    name, colon, rule = line.partition(":")
+    return f"--{name.replace('_', '-')}{colon}{rule}" if name in options else line

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 __all__ = ["interruptible", "on_signals"]
 
+AGAIN = {signal.SIGINT: "Ctrl-C again", signal.SIGTERM: "A second SIGTERM"}
 DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
 
 
@@ -27,16 +28,16 @@ def interruptible(
     assert task is not None
     drain: list[asyncio.TimerHandle] = []
 
-    def interrupt() -> None:
+    def interrupt(number: signal.Signals) -> None:
         if drain:
             task.cancel()
             return
         drain.append(loop.call_later(DRAIN, task.cancel))
-        say("Stopping: requests in flight are being finished. Press Ctrl-C again to cancel them.")
+        say(f"Stopping: requests in flight are being finished. {AGAIN[number]} cancels them.")
         stop()
 
     def over() -> None:
-        on_signals(lambda: None)
+        on_signals(lambda number: None)
         for timer in drain:
             timer.cancel()
 
@@ -49,12 +50,12 @@ def interruptible(
             on_signals(None)
 
 
-def on_signals(act: Callable[[], None] | None) -> None:
+def on_signals(act: Callable[[signal.Signals], None] | None) -> None:
     """Call `act` at Ctrl-C and SIGTERM; None restores what they did before."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in AGAIN:
         with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
             if act is None:
                 loop.remove_signal_handler(number)
             else:
-                loop.add_signal_handler(number, act)
+                loop.add_signal_handler(number, act, number)

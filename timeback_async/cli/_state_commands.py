@@ -20,6 +20,8 @@ def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
     """Print the number of records of each kind and outcome.
 
     Also prints the endpoint, and when the state was created and last used.
+
+    Example: timeback-async state show --state school.db
     """
     exit_with(lambda: _show(state, json))
 
@@ -35,6 +37,8 @@ def find(
     """Print what the state knows of people: when and how each was sent, and their links.
 
     Works although the state keeps hashes of ids. Exit code 1 if one of them is not known.
+
+    Example: timeback-async state find s-1 s-2
     """
     exit_with(lambda: _find(state, ids, json))
 
@@ -42,16 +46,22 @@ def find(
 def forget(
     sourced_ids: Annotated[list[str], typer.Argument(help="sourcedIds of people.")],
     state: StatePath = DEFAULT_STATE,
+    json: AsJson = False,
 ) -> None:
     """Remove people and their links from the state.
 
     Nothing changes at TimeBack. Exit code 1 if the state knows none of them.
+
+    Example: timeback-async state forget s-1
     """
-    exit_with(lambda: _forget(state, sourced_ids))
+    exit_with(lambda: _forget(state, sourced_ids, json))
 
 
 def export(state: StatePath = DEFAULT_STATE) -> None:
-    """Print every record of the state as JSON Lines."""
+    """Print every record of the state as JSON Lines.
+
+    Example: timeback-async state export > records.jsonl
+    """
     exit_with(lambda: _export(state))
 
 
@@ -69,7 +79,7 @@ def _show(path: Path, as_json: bool) -> int:
         counts = state.count()
     if as_json:
         found = [{"kind": k, "outcome": o, "count": n} for (k, o), n in counts.items()]
-        print_json(facts | {"records": found})
+        print_json({"ok": True, **facts, "records": found, "exit": EXIT.OK})
         return EXIT.OK
     for name, value in facts.items():
         out.print(f"{name.replace('_', ' ')}: {value or 'never'}", markup=False)
@@ -92,7 +102,9 @@ def _find(path: Path, ids: list[str], as_json: bool) -> int:
             records.append({"asked": each, "known": entry is not None, **known, "links": linked})
     code = EXIT.OK if all(each["known"] for each in records) else EXIT.PARTIAL
     if as_json:
-        print_json({"records": records})
+        ok = code == EXIT.OK
+        error = "" if ok else "the state does not know all of them"
+        print_json({"ok": ok, "records": records, "error": error, "exit": code})
         return code
     for record in records:
         out.print(_in_words(record), markup=False, soft_wrap=True)
@@ -124,14 +136,18 @@ def _as_dict(entry: "Entry") -> dict[str, Any]:
     return row | {"time": _when(entry.time)}
 
 
-def _forget(path: Path, sourced_ids: list[str]) -> int:
+def _forget(path: Path, sourced_ids: list[str], as_json: bool) -> int:
     from ..sync import State
-    from ._screen import out
+    from ._screen import counted, out, print_json
 
     with State(path, create=False) as state:
         count = state.forget(sourced_ids)
-    out.print(f"Removed {count:,} rows from the state. Nothing was changed at TimeBack.")
-    return EXIT.OK if count else EXIT.PARTIAL
+    code = EXIT.OK if count else EXIT.PARTIAL
+    out.print(f"Removed {counted(count, 'row')} from the state. Nothing was changed at TimeBack.")
+    if as_json:
+        error = "" if count else "the state knows none of them"
+        print_json({"ok": bool(count), "removed": count, "error": error, "exit": code})
+    return code
 
 
 def _export(path: Path) -> int:

@@ -12,6 +12,7 @@ from ._options import (
     AsJson,
     DateFormat,
     DefaultOrg,
+    DryRun,
     Encoding,
     FindingsPath,
     Grades,
@@ -22,7 +23,9 @@ from ._options import (
     Mode,
     OrgMap,
     OutcomesPath,
+    Panel,
     Relationship,
+    ReportPath,
     Strict,
     Today,
     accepted,
@@ -39,12 +42,26 @@ def sync(
         typer.Argument(help="OneRoster package (zip or folder), .csv, .jsonl or .parquet."),
     ],
     state: Annotated[
-        Path, typer.Option(help="File that remembers earlier runs. Use one per roster.")
+        Path,
+        typer.Option(
+            help="File that remembers earlier runs. Use one per roster.",
+            rich_help_panel=Panel.STATE,
+        ),
     ] = DEFAULT_STATE,
     state_ids: Annotated[
         Literal["hashed", "plain"] | None,
-        typer.Option(help="How a new state stores ids.  [default: hashed]"),
+        typer.Option(
+            help="How a new state stores ids.  [default: hashed]", rich_help_panel=Panel.STATE
+        ),
     ] = None,
+    resend: Annotated[
+        bool,
+        typer.Option(
+            "--resend",
+            help="Send all records, including those that have not changed.",
+            rich_help_panel=Panel.STATE,
+        ),
+    ] = False,
     layout: Layout = None,
     org_map: OrgMap = None,
     default_org: DefaultOrg = None,
@@ -59,15 +76,25 @@ def sync(
     deactivate_absent: Annotated[
         bool,
         typer.Option(
-            "--deactivate-absent", help="Deactivate people who are missing from a full file."
+            "--deactivate-absent",
+            help="Deactivate people who are missing from a full file.",
+            rich_help_panel=Panel.REMOVALS,
         ),
     ] = False,
     unlink_absent: Annotated[
         bool,
-        typer.Option("--unlink-absent", help="Delete links that are missing from a full file."),
+        typer.Option(
+            "--unlink-absent",
+            help="Delete links that are missing from a full file.",
+            rich_help_panel=Panel.REMOVALS,
+        ),
     ] = False,
     max_removals: Annotated[
-        str, typer.Option(help="Limit for removed people, and for removed links: N or P%.")
+        str,
+        typer.Option(
+            help="Limit for removed people, and for removed links: N or P%.",
+            rich_help_panel=Panel.REMOVALS,
+        ),
     ] = "5%",
     allow_new_ids: Annotated[
         bool,
@@ -75,17 +102,18 @@ def sync(
             "--allow-new-ids",
             help="Send a full file though most known people are absent and most of its people are "
             "new, as when ids have changed their form.",
+            rich_help_panel=Panel.REMOVALS,
         ),
     ] = False,
-    resend: Annotated[
-        bool,
-        typer.Option("--resend", help="Send all records, including those that have not changed."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, send nothing.")
-    ] = False,
+    dry_run: DryRun = False,
+    max_in_flight: MaxInFlight = None,
+    max_rate: MaxRate = None,
     failures: Annotated[
-        Path | None, typer.Option(help="Write the records that were not saved to this .jsonl file.")
+        Path | None,
+        typer.Option(
+            help="Write the records that were not saved to this .jsonl file.",
+            rich_help_panel=Panel.OUTPUT,
+        ),
     ] = None,
     outcomes: OutcomesPath = None,
     findings: FindingsPath = None,
@@ -93,19 +121,20 @@ def sync(
         Path | None,
         typer.Option(
             help="Write the whole plan, a change per line, to this .jsonl file, also if the plan "
-            "is refused."
+            "is refused.",
+            rich_help_panel=Panel.OUTPUT,
         ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
+    report: ReportPath = None,
     log_format: LogFormatName = None,
-    max_in_flight: MaxInFlight = None,
-    max_rate: MaxRate = None,
     json: AsJson = False,
 ) -> None:
     """Bring TimeBack up to date with a school's roster.
 
     Only new and changed records are sent. Run the same command every night, and again after a
     crash.
+
+    Example: timeback-async sync export.zip --dry-run --plan plan.jsonl
     """
     written = {
         "--state": state, "--failures": failures, "--outcomes": outcomes, "--findings": findings,
@@ -113,7 +142,8 @@ def sync(
     }  # fmt: skip
     check_files([path], written)
     from ..sync import ReadOptions
-    from ._sync_run import Comparing, Outputs, run_sync
+    from ._job import Outputs
+    from ._sync_run import Comparing, Sync
 
     options = ReadOptions(
         strict=strict,
@@ -128,14 +158,17 @@ def sync(
         accept=accepted(accept),
         today=today.date() if today else None,
     )
-    exit_with_async(
-        run_sync(
-            path,
-            state,
-            state_ids,
-            given(max_in_flight=max_in_flight, max_rate=max_rate),
-            options,
-            Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend),
-            Outputs(failures, outcomes, findings, plan, report, json, log_format, dry_run),
-        )
+    outputs = Outputs(
+        failures=failures, outcomes=outcomes, findings=findings, plan=plan, report=report,
+        json=json, log_format=log_format, dry_run=dry_run,
+    )  # fmt: skip
+    job = Sync(
+        path,
+        state,
+        state_ids,
+        given(max_in_flight=max_in_flight, max_rate=max_rate),
+        options,
+        Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend),
+        outputs,
     )
+    exit_with_async(job())

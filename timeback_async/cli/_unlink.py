@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._exit import exit_with_async
-from ._options import AsJson, MaxInFlight, MaxRate, check_files, given
+from ._options import AsJson, MaxInFlight, MaxRate, Panel, check_files, given
 
 __all__ = ["unlink"]
 
@@ -23,22 +23,28 @@ def unlink(
         str | None, typer.Argument(metavar="[USER]", help="sourcedId of the person linked.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, delete nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, delete nothing.", rich_help_panel=Panel.SENDING
+        ),
     ] = False,
+    max_in_flight: MaxInFlight = None,
+    max_rate: MaxRate = None,
     failures: Annotated[
         Path | None,
         typer.Option(
-            help="Write the links that were not deleted to this .jsonl file; `unlink` reads it."
+            help="Write the links that were not deleted to this .jsonl file; `unlink` reads it.",
+            rich_help_panel=Panel.OUTPUT,
         ),
     ] = None,
-    max_in_flight: MaxInFlight = None,
-    max_rate: MaxRate = None,
     json: AsJson = False,
 ) -> None:
     """Delete links: all of a student with one user, or those in a file. People stay.
 
     A file has a link on each line, as an export has them; its lines of people are passed over. A
     link that is not there any more counts as deleted.
+
+    Example: timeback-async unlink s-1 parent-1
     """
     if user is None:
         check_files([Path(what)], {"--failures": failures})

@@ -13,13 +13,14 @@ from .._bulk.run import Bulk
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from ..errors import NotFoundError, TimebackError
-from ._exit import EXIT, exit_code_of
+from ._exit import EXIT, say_in_json
 from ._link_keys import Entry, Place, between, check_file, failure_line, in_file
 from ._private_file import PrivateFile
 from ._screen import (
     COLOURS,
     MAX_FAILURE_ROWS,
     FailureRow,
+    counted,
     err,
     out,
     print_error,
@@ -74,11 +75,9 @@ async def run_unlink(
                 await deletion.carry_out(session, entries, dry_run=dry_run)
             over()
         except asyncio.CancelledError:  # interrupted before anything was sent
-            _refused("interrupted", EXIT.INTERRUPTED, as_json)
+            if as_json:
+                say_in_json("interrupted", EXIT.INTERRUPTED)
             return EXIT.INTERRUPTED
-        except TimebackError as error:
-            _refused(str(error), exit_code_of(error), as_json)
-            raise
         code = _exit_code(deletion)
         if as_json:
             print_json(_figures(deletion, code) | {"dry_run": dry_run})
@@ -166,12 +165,6 @@ class _Deletion:
             self.file.write(failure_line(place, outcome, why))
 
 
-def _refused(reason: str, code: int, as_json: bool) -> None:
-    """Tell a program why nothing was deleted."""
-    if as_json:
-        print_json({"ok": False, "error": reason, "exit": code})
-
-
 def _exit_code(deletion: _Deletion) -> int:
     if deletion.is_stopped:
         return EXIT.INTERRUPTED
@@ -202,7 +195,7 @@ def _print(deletion: _Deletion, failures: Path | None, *, dry_run: bool) -> None
     ]
     if deletion.unread:
         ended.append(f"[yellow]{deletion.unread:,} not reached[/]")
-    out.print(f"{deletion.links:,} links: {', '.join(ended) or 'there is none'}")
+    out.print(f"{counted(deletion.links, 'link')}: {', '.join(ended) or 'there is none'}")
     if deletion.rows:
         print_failures(deletion.rows, deletion.failed + deletion.unread - len(deletion.rows))
         if deletion.file is not None and not deletion.file.is_full:

@@ -1,6 +1,7 @@
 """What `upsert` sends: files read as `sync` reads them, compared with nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -9,73 +10,83 @@ from typing import Any
 
 from .._session import TimebackSession
 from .._wire.codec import Encoded
-from ..errors import RecordError
-from ..sync import Change, LeftOut, Plan, ReadOptions, Roster, State, plan, read_roster
+from ..sync import (
+    PHASES,
+    Change,
+    LeftOut,
+    PhaseReport,
+    Plan,
+    ReadOptions,
+    Roster,
+    State,
+    SyncReport,
+    plan,
+    read_roster,
+)
 from ..sync._running.completion import as_read, completed
 from ._findings_file import FindingsFile
 
 __all__ = ["Batch", "read_batch"]
 
-Pair = tuple[Change | LeftOut, object]
+Pair = tuple[Change, object]
 
 
 class Batch:
-    """What is sent: of all files the rows that are left out, then people, links and the deleted.
+    """What is sent: of all files people, then the deleted, then links.
 
     Attributes:
-        total: How many there are.
-        read: What was read, and what became of the rows; see `Roster.count`.
-        causes: What was found in all files, by cause.
-        severities: Number of findings of each severity.
-        unaccepted: Number of findings that left something out and are not accepted.
-        actions: Number of changes of each action.
         has_gaps: Whether the files leave something open that TimeBack may know.
     """
 
     def __init__(self, rosters: Sequence[Roster], plans: Sequence[Plan]) -> None:
-        self.rosters, self._plans = rosters, plans
-        self.total = sum(1 for _ in self._left_out()) + sum(each.total() for each in plans)
+        self._rosters, self._plans = rosters, plans
         self.has_gaps = any(each.has_gaps for each in plans)
+
+    def report(self, **facts: Any) -> SyncReport:
+        """Return the report before anything is sent; `facts` set more attributes."""
+        rosters, plans = self._rosters, self._plans
         findings = [roster.findings for roster in rosters]
-        self.causes = [cause for each in findings for cause in each.causes]
-        self.unaccepted = sum(each.unaccepted for each in findings)
-        self.read = _sum(roster.count._asdict() for roster in rosters)
-        self.severities = _sum(each.severities for each in findings)
-        self.actions = _sum(each.actions for each in plans)
+        return SyncReport(
+            roster=", ".join(roster.name for roster in rosters),
+            format=", ".join(dict.fromkeys(roster.format for roster in rosters)),
+            read=_sum(roster.count._asdict() for roster in rosters),
+            severities=_sum(each.severities for each in findings),
+            actions=_sum(each.actions for each in plans),
+            phases={phase: PhaseReport(sum(p.total(phase) for p in plans)) for phase in PHASES},
+            causes=[cause for each in findings for cause in each.causes],
+            unaccepted=sum(each.unaccepted for each in findings),
+            began=rosters[0].began,
+            **facts,
+        )
 
-    def places(self) -> Iterator[Change | LeftOut]:
-        """Yield where each of them stands."""
-        return chain(self._left_out(), self._changes())
+    def elapsed(self) -> float:
+        """Return the seconds since the first file began to be read."""
+        return time.monotonic() - self._rosters[0].started
 
-    def as_read(self) -> Iterator[Pair]:
-        """Yield each with its record as it is in the files."""
-        yield from self._refused()
-        for change, record in as_read(self._changes()):
-            if change.kind == "person":  # in a dry run: only TimeBack knows whether it is a student
-                record = Encoded("user", change.sourced_id, b"")
-            yield change, record
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield the rows that are left out."""
+        return chain.from_iterable(roster.left_out() for roster in self._rosters)
 
-    async def completed(self, session: TimebackSession) -> AsyncIterator[Pair]:
-        """Yield each with its record, what the files leave open looked up."""
-        for pair in self._refused():
-            yield pair
-        today, hash_of = self.rosters[0].today, self._plans[0].state.hash_of
-        async for change, record in completed(session, self._changes(), today, hash_of):
-            yield change, record
-
-    def _refused(self) -> Iterator[Pair]:
-        return ((row, RecordError(row.field, row.reason)) for row in self._left_out())
-
-    def _left_out(self) -> Iterator[LeftOut]:
-        return chain.from_iterable(roster.left_out() for roster in self.rosters)
-
-    def _changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[Change]:
+        """Yield everything that is sent."""
         # A later file has the last word on a person, also on one that an earlier file deletes.
         for each in self._plans:
             yield from each.changes("people")
             yield from each.changes("deactivations")
         for each in self._plans:
             yield from each.changes("links")
+
+    def as_read(self) -> Iterator[Pair]:
+        """Yield each with its record as it is in the files."""
+        for change, record in as_read(self.changes()):
+            if change.kind == "person":  # in a dry run: only TimeBack knows whether it is a student
+                record = Encoded("user", change.sourced_id, b"")
+            yield change, record
+
+    def completed(self, session: TimebackSession) -> AsyncIterator[Pair]:
+        """Yield each with its record, what the files leave open looked up."""
+        today, hash_of = self._rosters[0].today, self._plans[0].state.hash_of
+        return completed(session, self.changes(), today, hash_of)
 
 
 async def read_batch(
@@ -94,9 +105,9 @@ async def read_batch(
     return Batch(rosters, plans)
 
 
-def _sum(parts: Iterable[Mapping[Any, int]]) -> dict[str, int]:
+def _sum(parts: Iterable[Mapping[Any, int]]) -> dict[Any, int]:
     """Return the sum of numbers by name."""
-    total: dict[str, int] = {}
+    total: dict[Any, int] = {}
     for part in parts:
         for name, number in part.items():
             total[name] = total.get(name, 0) + number

@@ -11,7 +11,8 @@ import typer
 from .._session import TimebackSession
 from ..errors import BadRequestError, NotFoundError, TimebackError
 from ._exit import EXIT, exit_code_of, exit_with_async
-from ._options import AsJson
+from ._options import AsJson, Panel
+from ._options_words import as_flags
 
 if TYPE_CHECKING:
     from ..models import OrgRecord, UserRecord
@@ -24,7 +25,12 @@ PERSONAL_COLUMNS = ("username", "givenName", "familyName", "email")
 ORG_COLUMNS = ("sourcedId", "type", "status", "name", "parent")
 AT_ONCE = 100  # as many as a page has
 
-AsLines = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines, a record on each.")]
+AsLines = Annotated[
+    bool,
+    typer.Option(
+        "--jsonl", help="Print JSON Lines, a record on each.", rich_help_panel=Panel.OUTPUT
+    ),
+]
 Filter = Annotated[
     str | None,
     typer.Option(
@@ -34,7 +40,12 @@ Filter = Annotated[
     ),
 ]
 ShowPersonal = Annotated[
-    bool, typer.Option("--show-personal", help="Show names and other personal values, too.")
+    bool,
+    typer.Option(
+        "--show-personal",
+        help="Show names and other personal values, too.",
+        rich_help_panel=Panel.OUTPUT,
+    ),
 ]
 
 
@@ -46,6 +57,8 @@ def user(
     """Show what TimeBack has of one person, and the people linked to them.
 
     Exit code 1 if there is no such person.
+
+    Example: timeback-async user s-1
     """
     exit_with_async(_user(user_id, show_personal, json))
 
@@ -59,7 +72,10 @@ def users(
     json: AsJson = False,
     jsonl: AsLines = False,
 ) -> None:
-    """List students and other users: ids, roles and status, as they come."""
+    """List students and other users: ids, roles and status, as they come.
+
+    Example: timeback-async users --filter "status='active'" --jsonl
+    """
     from ._looking import PERSONAL, form_of
 
     named = [name.strip() for name in (fields or "").split(",") if name.strip()]
@@ -75,7 +91,10 @@ def users(
 
 
 def orgs(filter: Filter = None, json: AsJson = False, jsonl: AsLines = False) -> None:
-    """List organisations: ids, types and names, as they come."""
+    """List organisations: ids, types and names, as they come.
+
+    Example: timeback-async orgs --json
+    """
     from ._looking import form_of
 
     asked = partial(TimebackSession.list_orgs, filter=filter)
@@ -84,16 +103,15 @@ def orgs(filter: Filter = None, json: AsJson = False, jsonl: AsLines = False) ->
 
 
 async def _user(user_id: str, show_personal: bool, as_json: bool) -> int:
-    from ._looking import as_dict, cell, link_as_dict, looking, refused_as_json
+    from ._looking import as_dict, cell, link_as_dict, looking
     from ._screen import out, print_json, print_table, printable
 
-    with refused_as_json("json" if as_json else "table"):
-        async with looking() as session:
-            record = await session.get_user(user_id)
-            links = []
-            # Of whom a server has links only for students, it may say so by an error.
-            with suppress(NotFoundError, BadRequestError):
-                links = [link_as_dict(each) for each in await session.get_user_agents(user_id)]
+    async with looking() as session:
+        record = await session.get_user(user_id)
+        links = []
+        # Of whom a server has links only for students, it may say so by an error.
+        with suppress(NotFoundError, BadRequestError):
+            links = [link_as_dict(each) for each in await session.get_user_agents(user_id)]
     person = as_dict(record, is_personal_shown=show_personal)
     if as_json:
         print_json({"ok": True, "user": person, "agents": links, "error": "", "exit": EXIT.OK})
@@ -115,6 +133,7 @@ async def _listed(
 ) -> int:
     """Print records as they come; what came before an error, or before Ctrl-C, is printed."""
     from ._looking import Listing, as_dict, looking
+    from ._screen import print_error
 
     listing = Listing(name, columns, form)
     some: list[dict[str, Any]] = []
@@ -130,8 +149,11 @@ async def _listed(
             listing.add(some)
         is_over = isinstance(error, asyncio.CancelledError)
         code = EXIT.INTERRUPTED if is_over else exit_code_of(error)
-        listing.end("interrupted" if is_over else str(error), code)
-        raise
+        words = "interrupted" if is_over else as_flags(str(error))
+        listing.end(words, code)
+        if not is_over:
+            print_error(words)
+        return code
     listing.add(some)
     listing.end()
     return EXIT.OK

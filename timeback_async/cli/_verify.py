@@ -20,7 +20,9 @@ from ._options import (
     MaxRate,
     Mode,
     OrgMap,
+    Panel,
     Relationship,
+    ReportPath,
     Strict,
     Today,
     accepted,
@@ -58,26 +60,32 @@ def verify(
     strict: Strict = False,
     accept: Accept = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count the requests, send nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Count the requests, send nothing.", rich_help_panel=Panel.SENDING
+        ),
     ] = False,
+    max_in_flight: MaxInFlight = None,
+    max_rate: MaxRate = None,
     failures: Annotated[
         Path | None,
         typer.Option(
             help="Write what is missing or different at TimeBack to this .jsonl file; `upsert` "
-            "sends it."
+            "sends it.",
+            rich_help_panel=Panel.OUTPUT,
         ),
     ] = None,
     findings: FindingsPath = None,
-    report: Annotated[Path | None, typer.Option(help="Write a report to this .html file.")] = None,
+    report: ReportPath = None,
     log_format: LogFormatName = None,
-    max_in_flight: MaxInFlight = None,
-    max_rate: MaxRate = None,
     json: AsJson = False,
 ) -> None:
     """Compare what TimeBack has with a school's roster. Nothing is changed there.
 
     Prints ids and names of fields, never a value. Exit code 1 if anything is missing, different
     or only at TimeBack.
+
+    Example: timeback-async verify export.zip --report verify.html
     """
     check_files([path], {"--failures": failures, "--findings": findings, "--report": report})
     from ..sync import ReadOptions

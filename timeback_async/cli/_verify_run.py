@@ -12,13 +12,13 @@ from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from ..errors import TimebackError
 from ..sync import Change, Difference, ReadOptions, Verification, VerifyReport, read_roster, verify
-from ._exit import EXIT
+from ._exit import EXIT, say_in_json
 from ._findings_file import FindingsFile
-from ._logs import LogFormat, logged
-from ._options_words import as_flags, named_by_flags
+from ._logs import LogFormat
+from ._options_words import as_flags
 from ._output_files import Failures, ReportFile
-from ._progress import PhaseMeter
-from ._screen import err, print_error, print_json
+from ._progress import Meter, Show, working
+from ._screen import err, print_error, print_json, printable
 from ._settings import config_from_env
 from ._signals import interruptible
 from ._verify_screen import print_verify_report
@@ -26,6 +26,8 @@ from ._verify_screen import print_verify_report
 __all__ = ["Outputs", "run_verify"]
 
 log = logging.getLogger("timeback_async.sync")
+
+COMPARED = ItemResult(index=0, kind="", sourced_id="", outcome=Outcome.FETCHED)
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -66,16 +68,16 @@ async def run_verify(
             task.cancel()
 
     say = log.warning if outputs.log_format else err.print
+    show = Show.of(json=outputs.json, log_format=outputs.log_format)
     with ExitStack() as opened:
-        opened.enter_context(logged(outputs.log_format))
         try:
             over = opened.enter_context(interruptible(stop, say))
             page = opened.enter_context(ReportFile.opened(outputs.report))
             findings = opened.enter_context(FindingsFile.opened(outputs.findings))
             failures = opened.enter_context(Failures.opened(outputs.failures))
-            with named_by_flags():
-                config = config_from_env(**settings)
-                take = None if findings is None else findings.add
+            config = config_from_env(**settings)
+            take = None if findings is None else findings.add
+            with working(f"reading {printable(path.name)}", show):
                 roster = opened.enter_context(
                     await asyncio.to_thread(read_roster, path, options, on_finding=take)
                 )
@@ -89,25 +91,24 @@ async def run_verify(
                     sample=sample,
                     dry_run=outputs.dry_run,
                     on_difference=_writer(failures),
-                    on_compared=lambda what: meter.count(what),
+                    on_compared=lambda what: meter.count(what, COMPARED),
                 )
                 running.append(comparison)
                 planned = await asyncio.to_thread(comparison.prepare)
                 people = planned["people"] or roster.count.students + roster.count.users
                 bars = {"people": people, "links": planned["students"]}
-                visible = not (outputs.json or outputs.log_format or outputs.dry_run)
-                async with PhaseMeter.shown(bars, visible, session.statistics) as meter:
+                where = Show.NOWHERE if outputs.dry_run else show
+                async with Meter.shown(bars, where, session) as meter:
                     with suppress(asyncio.CancelledError):  # a second Ctrl-C
                         await comparison
                 over()
         except asyncio.CancelledError:  # interrupted before anything was sent
-            _refused("interrupted", EXIT.INTERRUPTED, outputs)
+            if outputs.json:
+                say_in_json("interrupted", EXIT.INTERRUPTED)
+            if outputs.log_format is not None:
+                fields = {"ok": False, "exit": EXIT.INTERRUPTED, "stopped": "interrupted"}
+                log.error("interrupted", extra={"fields": fields})  # noqa: TRY400 - no defect
             return EXIT.INTERRUPTED
-        except TimebackError as error:
-            _refused(str(error), EXIT.NOTHING_SENT, outputs)
-            if outputs.log_format is None:
-                raise
-            return EXIT.NOTHING_SENT
         if page is not None:
             page.write(comparison.report.as_html(as_flags))
         files = [file for file in (page, findings, failures) if file is not None]
@@ -144,20 +145,11 @@ def _exit_code(comparison: Verification, *, is_whole: bool) -> int:
     return EXIT.OK if is_ok else EXIT.PARTIAL
 
 
-def _refused(reason: str, code: int, outputs: Outputs) -> None:
-    """Tell a program and the log why nothing was compared."""
-    fields = {"ok": False, "exit": code, "stopped": reason}
-    if outputs.json:
-        print_json(fields | {"error": reason})
-    if outputs.log_format is not None:
-        log.error("%s", reason, extra={"fields": fields})
-
-
 def _report(comparison: Verification, code: int, kept: Path | None, outputs: Outputs) -> None:
     report: VerifyReport = comparison.report
     error = comparison.error
     if outputs.json:
-        print_json(report.as_dict() | {"error": str(error or ""), "exit": code})
+        print_json(report.as_dict() | {"error": as_flags(str(error or "")), "exit": code})
     elif error is None or report.requests:  # otherwise there is nothing but the error
         print_verify_report(report, kept)
     if outputs.log_format is None:

@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..sync import VerifyReport
+from ._report_screen import print_causes, print_read
 from ._screen import MAX_FAILURE_ROWS, out, print_table, printable
-from ._sync_screen import print_causes, print_read
 
 __all__ = ["print_verify_report"]
 
@@ -25,7 +25,7 @@ def print_verify_report(report: VerifyReport, kept: Path | None) -> None:
         report: The report.
         kept: The file with what mends the differences; None if there is no such file.
     """
-    print_read(report.format, report.read)
+    print_read(report)
     if report.dry_run:
         needed = sum(report.planned.values())
         out.print(

@@ -13,9 +13,7 @@ def test_who_is_absent_is_left_alone_and_mentioned(server: MockServer) -> None:
     done = sync(family(child("s-1"), adult("u-1")))
 
     assert done.exit_code == 0
-    assert "No longer in the files: 1 links, 1 students. They were not removed" in words(
-        done.stdout
-    )
+    assert "No longer in the files: 1 link, 1 student. They were not removed" in words(done.stdout)
     assert server.students["s-2"]["status"] == "active"
     assert len(server.agents) == 2
 

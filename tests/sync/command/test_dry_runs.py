@@ -115,7 +115,7 @@ def test_a_plan_that_is_refused_can_be_looked_at(
     assert len(removed) == len(set(ids) - set(left))
     assert f"{len(removed)} to deactivate" in done.stdout
     assert f"{len(removed)} to deactivate" in html
-    assert "refused" in html
+    assert "Refused" in html
     assert option in html
     assert server.requests == sent
 

@@ -20,7 +20,7 @@ def test_a_school_arrives_and_the_second_run_sends_nothing(server: MockServer) -
     assert (sorted(server.students), list(server.users)) == (["s-1", "s-2"], ["u-1"])
     assert len(server.agents) == 2
     assert server.requests == sent == 5
-    assert "2 students, 1 users, 2" in first.stdout
+    assert "2 students, 1 user, 2" in first.stdout
     assert re.search(r"people +│ +3 │ 3 saved", first.stdout)
     assert re.search(r"unchanged +│ +5 │ not sent", second.stdout)
 
@@ -114,8 +114,8 @@ def test_what_the_server_refuses_is_exit_code_1_and_sent_again_by_the_next_run(
         (["cut.zip"], {}, "cut.zip: is not a zip file, or is truncated"),
         (["family", "--state", "empty"], {}, "empty: is a folder; name a file"),
         (["family"], {"TIMEBACK_CLIENT_ID": ""}, "TIMEBACK_CLIENT_ID: is not set"),
-        (["family"], {"TIMEBACK_BASE_URL": "ftp://x"}, "base_url: must begin with https"),
-        (["family", "--max-rate", "0"], {}, "max_rate"),
+        (["family"], {"TIMEBACK_BASE_URL": "ftp://x"}, "TIMEBACK_BASE_URL: must begin with https"),
+        (["family", "--max-rate", "0"], {}, "--max-rate: "),
         (["family", "--max-removals", "many"], {}, "--max-removals: must be a number, or a share"),
         (["family", "--encoding", "utf-9"], {}, "--encoding: 'utf-9' is not known"),
         (["family", "--date-format", "%m/%Y"], {}, "--date-format: must contain %d, %m and %Y"),
@@ -149,7 +149,7 @@ def test_refused_credentials_are_exit_code_2_with_the_reason(server: MockServer)
     again = sync("family")
 
     assert done.exit_code == 2
-    assert "error: check client_id, client_secret" in done.stderr
+    assert "error: check TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET" in done.stderr
     assert server.token_requests == 2
     assert again.exit_code == 0
 

@@ -15,7 +15,7 @@ from timeback_async import Outcome, TimebackSession
 from timeback_async.errors import AuthError, ServerError, SessionError, TimebackError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import Change, State, StateError, SyncReport, SyncRun, plan, read_roster
-from timeback_async.sync._running import job as _job
+from timeback_async.sync._running import facts
 from timeback_async.testing import Faults, MockServer
 
 
@@ -713,7 +713,7 @@ async def test_a_report_counts_the_requests_of_every_phase(
 async def test_of_many_failures_the_first_are_kept_and_all_counted(
     district: District, server: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_job, "MAX_KEPT_FAILURES", 3)
+    monkeypatch.setattr(facts, "MAX_KEPT_FAILURES", 3)
     server.faults = Faults(statuses={422: 1.0})
 
     report = (await district.sync(crowd(5))).report

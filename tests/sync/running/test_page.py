@@ -119,7 +119,7 @@ def test_a_run_that_is_refused_has_a_report_too() -> None:
     refused = SyncReport.refused("a\x1bb.zip", "is not a zip file")
 
     assert (refused.roster, refused.stopped, refused.ok) == ("a?b.zip", "is not a zip file", False)
-    assert "refused, nothing was sent" in Page(page(refused)).text
+    assert "Refused nothing was sent" in Page(page(refused)).text
     assert "Planned" not in Page(page(refused)).text
 
 
@@ -147,7 +147,9 @@ def test_a_phase_says_what_became_of_it_and_when() -> None:
 
     bars = [(each["class"], each["style"]) for each in shown.all("i")]
     assert bars == [("ok", "width:75.00%"), ("bad", "width:15.00%"), ("look", "width:5.00%")]
-    assert "people 2,000 1,500 saved, 300 failed, 100 unknown 0.2 s, 4.8 s" in shown.text
+    assert "people 2,000 1,500 saved, 300 failed, 100 unknown, 100 not reached 0.2 s, 4.8 s" in (
+        shown.text
+    )
 
 
 def test_the_head_says_what_was_brought_where_and_when() -> None:
@@ -159,12 +161,17 @@ def test_the_head_says_what_was_brought_where_and_when() -> None:
 def test_what_was_not_reached_is_said_and_a_dry_run_has_no_bars() -> None:
     ended = Page(page(report(phases={"people": phase(9, saved=2)}, stopped="interrupted")))
     actions = {"create": 6, "update": 3, "deactivate": 1}
-    dry = Page(page(report(phases={"people": phase(9)}, actions=actions, dry_run=True)))
+    samples = {"people": ["create student s-1"]}
+    planned = report(
+        phases={"people": PhaseReport(9)}, actions=actions, samples=samples, dry_run=True
+    )
+    dry = Page(page(planned))
 
-    assert "7 were not reached" in ended.text
+    assert "9 changes: 2 saved, 7 not reached. Interrupted." in ended.text
     assert "not reached" not in dry.text
     assert dry.all("div", **{"class": "bar"}) == []
-    assert "people 6 new, 3 changed links nothing unlinks nothing deactivations 1 to" in dry.text
+    assert "people 6 new, 3 changed create student s-1" in dry.text
+    assert "links nothing" not in dry.text
     assert not {"requests", "seconds", "Over time", "results"} & set(dry.text.split())
     assert "Nothing was sent" not in dry.text
 
@@ -177,8 +184,8 @@ def test_a_plan_that_was_refused_is_shown_with_the_reason() -> None:
     )
 
     assert "99 to deactivate" in shown.text
-    assert "refused, nothing was sent" in shown.text
-    assert "too many." in shown.text
+    assert "Refused nothing was sent" in shown.text
+    assert "Too many." in shown.text
     assert "not reached" not in shown.text
 
 
@@ -188,45 +195,67 @@ def test_a_phase_with_nothing_to_do_has_no_bar() -> None:
     assert len(shown.all("div", **{"class": "bar"})) == 1
 
 
-def test_every_phase_has_a_row_even_where_there_was_nothing_to_do() -> None:
-    shown = Page(page(report()))
+def test_a_phase_with_nothing_to_do_is_left_out() -> None:
+    shown = Page(page(report(phases={"people": phase(9, saved=9)})))
 
-    assert "people 0 links 0 unlinks 0 deactivations 0" in shown.text
+    assert "people 9" in shown.text
+    assert "unlinks" not in shown.text
+    assert "Phases" not in Page(page(report())).text
 
 
 @pytest.mark.parametrize(
-    ("changes", "headline", "summary"),
+    ("changes", "head", "summary"),
     [
-        ({}, "all is well", "0 of 0 changes are at the server."),
+        ({}, ("ok", "Done", "nothing had changed"), ""),
         (
             {"phases": {"links": phase(1000, saved=999, failed=1)}},
-            "not everything is there, please check",
-            "999 of 1,000 changes are at the server. 1 were not saved.",
+            ("look", "Please check", "999 of 1,000 changes are at TimeBack"),
+            "1,000 changes: 999 saved, 1 failed.",
         ),
-        ({"phases": {"unlinks": phase(7, deleted=7)}}, "all is well", "7 of 7 changes"),
+        (
+            {"phases": {"unlinks": phase(7, deleted=7)}},
+            ("ok", "Done", "all 7 changes are at TimeBack"),
+            "7 changes: 7 deleted.",
+        ),
+        (
+            {"phases": {"unlinks": phase(1, deleted=1)}},
+            ("ok", "Done", "1 of 1 change is at TimeBack"),
+            "1 change: 1 deleted.",
+        ),
         (
             {"phases": {"links": phase(1000)}, "dry_run": True},
-            "a dry run",
-            "1,000 changes would be sent.",
+            ("calm", "Dry run", "1,000 changes would be sent"),
+            "1,000 changes: 1,000 valid.",
         ),
         (
             {"phases": {"links": phase(9, saved=2)}, "stopped": "interrupted"},
-            "interrupted",
-            "2 of 9 changes are at the server. 7 were not reached. It ended early: interrupted.",
+            ("look", "Interrupted", "2 of 9 changes are at TimeBack"),
+            "9 changes: 2 saved, 7 not reached. Interrupted. The same command continues from there",
         ),
-        ({"phases": {"links": phase(9)}, "stopped": "no more disk"}, "ended early", "no more disk"),
+        (
+            {"phases": {"links": phase(9)}, "stopped": "no more disk", "is_resumable": False},
+            ("bad", "Ended early", "0 of 9 changes are at TimeBack"),
+            "9 changes: 9 not reached. No more disk. export.zip",
+        ),
         (
             {"dry_run": True, "unaccepted": 1},
-            "a dry run, please check the files",
-            "0 changes would be sent.",
+            ("look", "Dry run, please check the files", "0 changes would be sent"),
+            "1 finding left something out; see below.",
         ),
     ],
 )
-def test_the_head_says_how_it_went(changes: dict[str, Any], headline: str, summary: str) -> None:
+def test_the_head_says_at_a_glance_how_it_went(
+    changes: dict[str, Any], head: tuple[str, str, str], summary: str
+) -> None:
     shown = Page(page(report(**changes)))
 
-    assert f"Roster sync of export.zip {headline} OneRoster" in shown.text
-    assert f"Roster sync of export.zip: {headline} " in shown.text
+    colour, mark, headline = head
+    icons = {"ok": "✓", "look": "!", "bad": "✕", "calm": "i"}
+    assert f"{icons[colour]} {mark} {headline} " in shown.text
+    assert f"export.zip: {mark}, {headline} " in shown.text
+    assert [each["class"] for each in shown.all("span") if "mark" in (each.get("class") or "")] == [
+        f"mark {colour}"
+    ]
     assert summary in shown.text
 
 
@@ -270,14 +299,14 @@ def test_rate_latency_and_window_are_drawn_over_time() -> None:
     points = [tuple(map(float, point.split(","))) for point in lines[0].split()]
     assert len(lines) == len(shown.all("svg")) == 3
     assert len(points) == 120
-    assert all(40 <= x <= 760 and 20 <= y <= 120 for x, y in points)
+    assert all(50 <= x <= 790 and 24 <= y <= 130 for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
-    assert points[0][1] == pytest.approx(20 + 100 * 2 / 3, abs=0.1)  # 100 of at most 300
-    assert points[-1][1] == 20
+    assert points[0][1] == pytest.approx(130 - 106 / 3, abs=0.1)  # 100 of at most 300
+    assert points[-1][1] == 24
     assert "records a second, at most 300" in shown.text
     assert "milliseconds to an answer, at most 500" in shown.text
     assert "most requests in flight, at most 8" in shown.text
-    assert "0 s 3.0 s" in shown.text
+    assert "0 0.0 s 150 1.5 s 300 3.0 s" in shown.text
 
 
 def test_a_run_in_which_nothing_was_done_draws_no_line_outside_its_picture() -> None:
@@ -336,7 +365,7 @@ def test_notes_are_folded_behind_their_number_and_accepted_ones_are_marked() -> 
     ]
     assert "2 notes on what was understood all the same" in shown.text
     assert len(shown.all("details", id="notes")) == 1
-    assert labels == ["severity note", "severity note"]
+    assert labels == ["severity calm", "severity calm"]
     assert "accepted 1 users.csv" in shown.text
 
 
@@ -553,3 +582,17 @@ def test_in_a_browser_a_page_that_asks_for_something_is_caught(opened: Opened) -
 
     assert noted["asked"] == ["http://elsewhere.invalid/x"]
     assert [line.split()[1] for line in asked] == [b"http://elsewhere.invalid/x"]
+
+
+@pytest.mark.parametrize("name", ["ok", "bad", "look", "calm"])
+def test_white_text_can_be_read_on_every_colour(name: str) -> None:
+    found = re.search(rf"--{name}: #(\w\w)(\w\w)(\w\w);", page(report()))
+    assert found is not None
+    parts = [int(each, 16) / 255 for each in found.groups()]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    ]
+    red, green, blue = linear
+
+    # WCAG 2.2, success criterion 1.4.3
+    assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) >= 4.5

@@ -579,18 +579,19 @@ async def test_a_good_report_raises_nothing(synced: School) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "badge"),
+    ("facts", "mark"),
     [
-        ({}, ("ok", "the same")),
-        ({"dry_run": True}, ("look", "a dry run")),
-        ({"stopped": "interrupted"}, ("look", "interrupted")),
-        ({"stopped": "no answer"}, ("bad", "ended early")),
+        ({}, ("ok", "The same")),
+        ({"dry_run": True}, ("calm", "Dry run")),
+        ({"stopped": "interrupted"}, ("look", "Interrupted")),
+        ({"stopped": "no answer"}, ("bad", "Ended early")),
     ],
 )
-def test_the_page_says_how_it_ended(facts: dict[str, Any], badge: tuple[str, str]) -> None:
+def test_the_page_says_how_it_ended(facts: dict[str, Any], mark: tuple[str, str]) -> None:
     page = VerifyReport(roster="a&b", **facts).as_html()
 
-    assert f'<span class="badge {badge[0]}">{badge[1]}</span>' in page
+    assert f'<span class="mark {mark[0]}">' in page
+    assert f"{mark[1]}</span>" in page
     assert "a&amp;b and TimeBack" in page
 
 
@@ -599,6 +600,7 @@ async def test_the_page_names_each_difference(synced: School) -> None:
 
     page = (await synced.verify()).as_html()
 
-    assert '<td>school.jsonl:1</td><td>student</td><td class="id">s-1</td>' in page
-    assert "<td>email</td>" in page
-    assert "not the same, please check" in page
+    assert '<td data-label="where">school.jsonl:1</td>' in page
+    assert '<td data-label="id">s-1</td>' in page
+    assert '<td data-label="fields or reason">email</td>' in page
+    assert "TimeBack does not have what the files say" in page

@@ -4,6 +4,7 @@ Nothing is unpacked. A zip is refused before a byte is read if one of its paths 
 if it expands to an implausible size.
 """
 
+import gzip
 import lzma
 import zipfile
 import zlib
@@ -77,10 +78,10 @@ class Package(Closing):
                     for each in sorted(path.iterdir())
                     if each.is_file()
                 ]
-            elif path.suffix.lower() in SUFFIXES:
+            elif (alone := _single(path)).suffix in SUFFIXES:
                 self.is_alone = True
-                path.open("rb").close()
-                found = [DataFile(shown(path.name), path.suffix.lower(), partial(path.open, "rb"))]
+                alone.open().close()
+                found = [alone]
             elif zipfile.is_zipfile(path):
                 self._zip = zipfile.ZipFile(path)
                 found, self.others = _entries(path, self._zip)
@@ -149,6 +150,14 @@ def _same(table: Any) -> Any:
     return table
 
 
+def _single(path: Path) -> DataFile:
+    """Return a file as a package of its own; one that is compressed has the name inside."""
+    if path.suffix.lower() == ".gz":
+        inside = Path(path.stem)
+        return DataFile(shown(inside.name), inside.suffix.lower(), partial(gzip.open, path, "rb"))
+    return DataFile(shown(path.name), path.suffix.lower(), partial(path.open, "rb"))
+
+
 def _innermost(path: Path) -> Path:
     """Return the only package in a folder without data files of its own; else the folder."""
     while path.is_dir() and not any(each.suffix.lower() in SUFFIXES for each in path.iterdir()):
@@ -178,6 +187,8 @@ def reading(file: DataFile) -> Iterator[BinaryIO]:
     try:
         with file.open() as stream:
             yield stream
+    except gzip.BadGzipFile:
+        raise ConfigError(f"{file.name}: is not a gzip file, or is damaged") from None
     except OSError as error:
         raise ConfigError(f"{file.name}: {error.strerror or 'cannot be read'}") from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:

@@ -8,15 +8,17 @@ from collections import Counter
 
 import msgspec
 
-from ..._report import MOST_FOR_ONE_REASON
-from ..._results import ItemResult, Outcome
+from ..._report import MOST_FOR_ONE_REASON, Report
+from ..._results import OK, ItemResult, Outcome
 from ..._trace import Trace
 from .._planning.plan import Change
 from .._planning.tables import Action, Phase
 from .._reading.codes import Severity
 from .._reading.findings import Cause
 
-__all__ = ["Failure", "PhaseReport", "RunFacts"]
+__all__ = ["MAX_KEPT_FAILURES", "Failure", "PhaseReport", "RunFacts"]
+
+MAX_KEPT_FAILURES = 1000
 
 # What a plan does in each phase, and how that is called there.
 ACTIONS: dict[Phase, dict[Action, str]] = {
@@ -122,9 +124,33 @@ class RunFacts(msgspec.Struct, kw_only=True):
     endpoint: str = ""
     dry_run: bool = False
     is_refused: bool = False
+    is_resumable: bool = True
     stopped: str = ""
     trace: Trace = msgspec.field(default_factory=Trace)
     failures: list[Failure] = []
+    samples: dict[Phase, list[str]] = {}
+
+    def count(self, change: Change, result: ItemResult, at: float) -> None:
+        """Count the result of a change, and keep it if it is a failure, up to 1,000 of them.
+
+        Args:
+            change: The change.
+            result: Its result.
+            at: Seconds from the beginning of the run.
+        """
+        phase, outcome = self.phases[change.phase], result.outcome
+        phase.counts[outcome] += 1
+        phase.ended = at
+        phase.began = at if phase.began is None else phase.began
+        if outcome not in OK and len(self.failures) < MAX_KEPT_FAILURES:
+            self.failures.append(Failure.of(change, result))
+
+    def add_up(self, part: Report) -> None:
+        """Add the requests of a bulk run."""
+        self.requests += part.attempts
+        self.retries += part.retries
+        self.throttled += part.throttled
+        self.token_requests += part.token_requests
 
     @property
     def counts(self) -> Counter[Outcome]:
@@ -143,6 +169,11 @@ class RunFacts(msgspec.Struct, kw_only=True):
     def done(self) -> int:
         """How many of them were saved or deleted."""
         return self.counts[Outcome.SAVED] + self.counts[Outcome.DELETED]
+
+    @property
+    def valid(self) -> int:
+        """How many of them could be sent, after a dry run; else 0."""
+        return self.planned - self.counts.total() if self.dry_run else 0
 
     @property
     def rate(self) -> float:
@@ -164,9 +195,7 @@ class RunFacts(msgspec.Struct, kw_only=True):
     @property
     def ok(self) -> bool:
         """Whether everything in the files is at the server now, or could be after a dry run."""
-        return (
-            not self.unaccepted and not self.stopped and (self.dry_run or self.done == self.planned)
-        )
+        return not (self.unaccepted or self.stopped or self.done + self.valid < self.planned)
 
     def examples(self, number: int) -> list[Failure]:
         """Return up to `number` failures, the worst first, at most 3 with the same reason."""

@@ -9,23 +9,40 @@ from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
+from typing import NamedTuple
 
 from .._reading.codes import CODES
 from .._reading.findings import Cause
 
-__all__ = ["EXAMPLES_SHOWN", "framed", "rows_table", "when"]
+__all__ = ["EXAMPLES_SHOWN", "Head", "framed", "rows_table", "when"]
 
 NOTHING_FOUND = (
     '<tr class="none"><td colspan="3">Nothing that was left out, and nothing to check.</td></tr>'
 )
 EXAMPLES_SHOWN = 200  # findings of one cause, and rows of a table
-ID_COLUMN = 2
 TILES = {"rows": "rows read", "repeated": "rows repeated", "left_out": "rows left out"}
+COLOURS = {"error": "bad", "warning": "look", "note": "calm"}
+
+
+class Head(NamedTuple):
+    """What happened, at a glance.
+
+    Attributes:
+        colour: "ok", "look", "bad" or "calm".
+        icon: A sign for it.
+        mark: A word.
+        headline: A sentence.
+    """
+
+    colour: str
+    icon: str
+    mark: str
+    headline: str
 
 
 def framed(
     title: str,
-    badge: tuple[str, str],
+    head: Head,
     facts: Sequence[str],
     summary: str,
     tiles: Mapping[str, float],
@@ -37,21 +54,19 @@ def framed(
 
     Args:
         title: What it reports, of which roster.
-        badge: The class of the badge, "ok", "look" or "bad", and how it ended.
-        facts: What stands below the title; "" for nothing.
+        head: How it ended.
+        facts: What stands beside the title; "" for nothing.
         summary: Some sentences.
         tiles: Figures by name.
         sections: HTML, in this order.
         causes: What was found in the files.
         translate: Applied to each advice.
     """
-    mark, headline = badge
     notes = [cause for cause in causes if cause.severity == "note"]
     others = [cause for cause in causes if cause.severity != "note"]
     return _template().substitute(
+        {name: escape(text) for name, text in head._asdict().items()},
         title=escape(title),
-        mark=mark,
-        headline=escape(headline),
         facts=escape(", ".join(filter(None, facts))),
         summary=escape(summary),
         tiles="".join(
@@ -78,7 +93,7 @@ def when(began: float) -> str:
 def rows_table(
     title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], more: int
 ) -> str:
-    """Return a table of texts under a title; the third column holds ids.
+    """Return a table of texts under a title.
 
     Args:
         title: Its title.
@@ -86,8 +101,8 @@ def rows_table(
         rows: The rows to show.
         more: How many there are besides.
     """
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    body = "".join(f"<tr>{''.join(map(_cell, range(len(row)), row))}</tr>" for row in rows)
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
+    body = "".join(f"<tr>{''.join(map(_cell, headings, row))}</tr>" for row in rows)
     rest = f"<p>… and {more:,} more.</p>" if more > 0 else ""
     return (
         f'<h2>{title}</h2><table class="narrow"><thead><tr>{head}</tr></thead>'
@@ -95,9 +110,8 @@ def rows_table(
     )
 
 
-def _cell(place: int, text: str) -> str:
-    mark = ' class="id"' if place == ID_COLUMN else ""
-    return f"<td{mark}>{escape(text)}</td>"
+def _cell(heading: str, text: str) -> str:
+    return f'<td data-label="{heading}">{escape(text)}</td>'
 
 
 def _causes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
@@ -109,10 +123,11 @@ def _notes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
     if not causes:
         return ""
     number = sum(cause.count for cause in causes)
+    what = "note" if number == 1 else "notes"
     return (
-        f'<details id="notes"><summary>{number:,} notes on what was understood all the same'
-        f'</summary><table class="findings"><tbody>{_causes(causes, translate)}</tbody></table>'
-        "</details>"
+        f'<details id="notes"><summary>{number:,} {what} on what was understood all the same'
+        f'</summary><table class="findings narrow"><tbody>{_causes(causes, translate)}</tbody>'
+        "</table></details>"
     )
 
 
@@ -124,8 +139,8 @@ def _cause(cause: Cause, translate: Callable[[str], str]) -> str:
     rest = f"<p>… and {more:,} more.</p>" if more else ""
     return (
         f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'
-        f'<td><span class="severity {kind}">{label}</span></td>'
-        f'<td class="number">{cause.count:,}</td><td>{what}. <em>What to do:</em> '
-        f"{advice}.<details><summary>where</summary>"
+        f'<td><span class="severity {COLOURS[kind]}">{label}</span></td>'
+        f'<td class="number" data-label="times">{cause.count:,}</td><td>{what}. '
+        f"<em>What to do:</em> {advice}.<details><summary>where</summary>"
         f"<ul>{places}</ul>{rest}</details></td></tr>"
     )

@@ -22,7 +22,6 @@ from msgspec.structs import replace
 
 from ..._bulk.ledger import Ledger
 from ..._bulk.run import Bulk
-from ..._report import Report
 from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
 from ..._statistics import Statistics
@@ -36,9 +35,8 @@ from .._planning.plan import Change, Plan, PlanRefusedError
 from .._planning.state import StateError
 from .completion import as_read, completed
 from .deactivation import deactivated, people_at_server
-from .facts import Failure
 from .journal import Journal
-from .sync_report import MAX_KEPT_FAILURES, SyncReport
+from .sync_report import SyncReport
 
 __all__ = ["SyncRun", "run"]
 
@@ -158,20 +156,13 @@ class SyncRun:
         except TimebackError as error:
             self._end(error)
         finally:
-            self._add_up(bulk.report)
+            self.report.add_up(bulk.report)
 
     def _end(self, error: TimebackError) -> None:
         log.warning("stopped: %s", error)
         self.error = error
         self.report.stopped = str(error)
         self.stop()
-
-    def _add_up(self, part: Report) -> None:
-        report = self.report
-        report.requests += part.attempts
-        report.retries += part.retries
-        report.throttled += part.throttled
-        report.token_requests += part.token_requests
 
     # -- what is sent
 
@@ -213,10 +204,7 @@ class SyncRun:
         if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
             result = replace(result, outcome=DELETED, error=None)  # another client was first
         outcome = result.outcome
-        phase = self.report.phases[change.phase]
-        phase.counts[outcome] += 1
-        phase.ended = time.monotonic() - self._started
-        phase.began = phase.ended if phase.began is None else phase.began
+        self.report.count(change, result, time.monotonic() - self._started)
         self._done += 1
         self._draw(self.report.trace.note)
         is_done = outcome in (Outcome.SAVED, DELETED)
@@ -231,8 +219,6 @@ class SyncRun:
             )
         if not is_done and self._is_night:
             self._doubt(change)
-        if not is_done and len(self.report.failures) < MAX_KEPT_FAILURES:
-            self.report.failures.append(Failure.of(change, result))
         if self._on_result is not None:
             self._on_result(change, result)
 

@@ -11,9 +11,7 @@ from .._reading.files import shown
 from .facts import PhaseReport, RunFacts
 from .page import page
 
-__all__ = ["MAX_KEPT_FAILURES", "SyncReport"]
-
-MAX_KEPT_FAILURES = 1000
+__all__ = ["SyncReport"]
 
 
 class SyncReport(RunFacts, kw_only=True):
@@ -38,9 +36,11 @@ class SyncReport(RunFacts, kw_only=True):
         endpoint: Where it was sent; "" if nothing was to be sent.
         dry_run: Whether nothing was to be sent.
         is_refused: Whether it was refused before anything was sent.
+        is_resumable: Whether the same run continues where this one ended: there is a state.
         stopped: Why the run ended before its plan did, or "".
         trace: Rates and latencies over time.
         failures: The first 1,000 records that were not saved; the counts are always complete.
+        samples: Some changes of each phase that were not sent, in words.
     """
 
     @classmethod
@@ -66,13 +66,18 @@ class SyncReport(RunFacts, kw_only=True):
 
     @classmethod
     def refused(cls, roster: str, reason: str) -> "SyncReport":
-        """Return the report of a run that ended before there was a plan.
+        """Return the report of a run that was refused before there was a plan.
 
         Args:
             roster: Name of the roster's file, in any form.
-            reason: Why it ended.
+            reason: Why it was refused.
         """
         return cls(roster=shown(roster), is_refused=True, stopped=reason)
+
+    @classmethod
+    def interrupted(cls, roster: str) -> "SyncReport":
+        """Return the report of a run that was interrupted before anything was sent."""
+        return cls(roster=shown(roster), stopped="interrupted")
 
     def raise_for_failures(self) -> None:
         """Do nothing if all is ok.
@@ -95,6 +100,7 @@ class SyncReport(RunFacts, kw_only=True):
             "actions": self.actions,
             "unchanged": self.unchanged,
             **{outcome.value: self.counts[outcome] for outcome in Outcome},
+            "valid": self.valid,
             "not_reached": self.not_reached,
             "requests": self.requests,
             "retries": self.retries,
@@ -120,6 +126,7 @@ class SyncReport(RunFacts, kw_only=True):
             "began": round(self.began, 3),
             "endpoint": self.endpoint,
             "refused": self.is_refused,
+            "samples": self.samples,
         }
 
     def as_html(self, translate: Callable[[str], str] = str) -> str:

@@ -10,7 +10,7 @@ from ...errors import TimebackError
 from .._reading.codes import Severity
 from .._reading.findings import Cause
 from .._reading.roster import Roster
-from .._running.frame import EXAMPLES_SHOWN, framed, rows_table, when
+from .._running.frame import EXAMPLES_SHOWN, Head, framed, rows_table, when
 from .difference import Compared, Difference
 
 __all__ = ["MAX_KEPT_DIFFERENCES", "VerifyReport"]
@@ -153,7 +153,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
         heads = ("where", "kind", "id", "what", "fields or reason")
         return framed(
             f"{self.roster} and TimeBack",
-            self._badge(),
+            self._head(),
             [self.format, self.endpoint and f"at {self.endpoint}", when(self.began)],
             f"{self}." + (f" {self.not_judged}." if self.not_judged else ""),
             {**self.read, "requests": self.requests, "seconds": round(self.elapsed, 1)},
@@ -165,14 +165,16 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             translate,
         )
 
-    def _badge(self) -> tuple[str, str]:
+    def _head(self) -> Head:
+        if self.stopped == "interrupted":
+            return Head("look", "!", "Interrupted", "not everything was compared")
         if self.stopped:
-            return (
-                ("look", self.stopped) if self.stopped == "interrupted" else ("bad", "ended early")
-            )
+            return Head("bad", "✕", "Ended early", "not everything was compared")
         if self.dry_run:
-            return "look", "a dry run"
-        return ("ok", "the same") if self.ok else ("look", "not the same, please check")
+            return Head("calm", "i", "Dry run", "nothing was compared")
+        if not self.ok:
+            return Head("look", "!", "Please check", "TimeBack does not have what the files say")
+        return Head("ok", "✓", "The same", "TimeBack has what the files say")
 
     def __str__(self) -> str:
         if self.dry_run:
@@ -192,14 +194,18 @@ class VerifyReport(msgspec.Struct, kw_only=True):
 def _counts_table(people: Compared, links: Compared) -> str:
     """Return a table of how many people and links are the same, missing and so on."""
     counts = {"people": msgspec.structs.asdict(people), "links": msgspec.structs.asdict(links)}
-    head = "".join(f'<th class="number">{name.replace("_", " ")}</th>' for name in counts["people"])
+    names = {name: name.replace("_", " ") for name in counts["people"]}
+    head = "".join(f'<th scope="col" class="number">{words}</th>' for words in names.values())
     rows = "".join(
         f"<tr><td>{noun}</td>"
-        + "".join(f'<td class="number">{number:,}</td>' for number in each.values())
+        + "".join(
+            f'<td class="number" data-label="{names[name]}">{number:,}</td>'
+            for name, number in each.items()
+        )
         + "</tr>"
         for noun, each in counts.items()
     )
     return (
-        f'<h2>Compared</h2><div class="wide"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<h2>Compared</h2><table class="narrow"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )

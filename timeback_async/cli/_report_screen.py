@@ -1,77 +1,87 @@
-"""The output of `sync` at its end: phases, findings and failures, with ids but no names."""
+"""The output of `sync`, `upsert` and `verify` at their end: with ids but no names."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
-from ..sync import CODES, Cause, SyncReport
+from ..sync import CODES, Cause, SyncReport, VerifyReport
 from ._chart import print_chart
 from ._options_words import as_flags
-from ._screen import COLOURS, MAX_FAILURE_ROWS, FailureRow, out, print_failures, printable
+from ._screen import (
+    COLOURS,
+    MAX_FAILURE_ROWS,
+    FailureRow,
+    counted,
+    out,
+    print_failures,
+    printable,
+)
 
 __all__ = ["print_causes", "print_read", "print_sync_report"]
 
 SHORTEST_CHART = 1.0  # s
 
 SEVERITY_LABELS = {"error": "[red]error:[/]", "warning": "[yellow]warning:[/]"}
-KIND_LABELS = {"student": "students", "user": "users", "agent": "links"}
+KIND_LABELS = {"student": "student", "user": "user", "agent": "link"}
 
 
-def print_sync_report(report: SyncReport, samples: dict[str, list[str]], kept: Path | None) -> None:
+def print_sync_report(report: SyncReport, kept: Path | None) -> None:
     """Print what a run did, or what a dry run would do.
 
     Args:
         report: The report of the run.
-        samples: Descriptions of some changes of each phase, if they were not sent.
         kept: The file with the records that were not saved; None if there is no such file.
     """
-    print_read(report.format, report.read)
-    is_plan = report.dry_run or report.is_refused
-    if is_plan:
-        _print_plan(report, samples)
+    print_read(report)
+    if report.is_resumable and (report.dry_run or report.is_refused):
+        _print_plan(report)
     else:
         out.print(_phases(report))
-        requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
+    if not (report.dry_run or report.is_refused):
         out.print(
-            f"{requests} ({report.retries:,} retries, {report.throttled:,} throttled), "
-            f"{report.token_requests} for tokens; {report.elapsed:.1f} s, of which "
-            f"{report.sending:.1f} s of sending, {report.rate:,.0f} records/s"
+            f"{counted(report.requests, 'request')} ({counted(report.retries, 'retry', 'retries')},"
+            f" {report.throttled:,} throttled), {report.token_requests:,} for tokens; "
+            f"{report.elapsed:.1f} s, of which {report.sending:.1f} s of sending, "
+            f"{report.rate:,.0f} records/s"
         )
     if report.causes:
         print_causes(report.causes)
     if report.failures:
         _print_failures(report, kept)
-    if report.sending > SHORTEST_CHART:
+    if report.requests and report.sending > SHORTEST_CHART:
         print_chart(report.trace)
     left_alone = {kind: n for kind, n in report.absent.items() if not _is_removed(kind, report)}
     if left_alone:
-        gone = ", ".join(f"{left_alone[kind]:,} {KIND_LABELS[kind]}" for kind in sorted(left_alone))
+        gone = ", ".join(
+            counted(left_alone[kind], KIND_LABELS[kind]) for kind in sorted(left_alone)
+        )
         out.print(
             f"No longer in the files: {gone}. They were not removed; to remove them, see "
             "--deactivate-absent and --unlink-absent."
         )
-    if any("hashed id" in each for some in samples.values() for each in some):
-        out.print(
-            "A hashed id is that of somebody absent: `state find ID…` prints the hash of an id, so "
-            "look up those of an earlier file."
-        )
+    for line in _last_lines(report, kept):
+        out.print(line)
+
+
+def _last_lines(report: SyncReport, kept: Path | None) -> Iterator[str]:
+    """Yield what was not done, and what to do."""
     if report.dry_run:
-        out.print(
-            "Dry run: all files were read and compared, nothing was sent. --plan OUT.jsonl lists "
-            "every change."
-        )
+        more = " --plan OUT.jsonl lists every change." if report.is_resumable else ""
+        yield f"Dry run: everything was read and checked, nothing was sent.{more}"
     elif report.stopped and not report.is_refused:
-        advice = "Run the same command again"
-        if report.stopped != "interrupted":
-            advice = "Fix this, then run the same command again"
-        out.print(
-            f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}: it continues "
-            "where this run ended."
-        )
+        if not report.is_resumable:
+            advice = "--failures OUT.jsonl writes what was not sent to a file."
+            if kept is not None:
+                advice = f"{escape(str(kept))} holds all that was not sent."
+        else:
+            fix = "" if report.stopped == "interrupted" else "Fix this, then "
+            advice = f"{fix}{'run' if fix else 'Run'} the same command again: it continues where "
+            advice += "this run ended."
+        yield f"[yellow]Stopped before the end:[/] {escape(report.stopped)}. {advice}"
 
 
 def _is_removed(kind: str, report: SyncReport) -> bool:
@@ -84,24 +94,26 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
         for each in report.examples(MAX_FAILURE_ROWS)
     ]
     print_failures(rows, report.more(len(rows)))
-    if kept is None:
+    if kept is not None:
+        out.print(f"{kept} holds all of them.", markup=False, soft_wrap=True)
+    elif report.is_resumable:
         out.print("The next run sends them again. --failures OUT.jsonl also writes them to a file.")
     else:
-        out.print(f"{escape(str(kept))} holds all of them.")
+        out.print("--failures OUT.jsonl writes all of them to a file.")
 
 
-def print_read(form: str, read: Mapping[str, int]) -> None:
+def print_read(report: SyncReport | VerifyReport) -> None:
     """Print what was read, and what became of the rows."""
-    number = {name: f"{value:,}" for name, value in read.items()}
-    repeated = f"{number['repeated']} repeated, " if read["repeated"] else ""
+    read = report.read
+    kinds = ", ".join(counted(read[f"{kind}s"], kind) for kind in ("student", "user", "link"))
+    repeated = f"{read['repeated']:,} repeated, " if read["repeated"] else ""
     out.print(
-        f"[bold]{escape(form)}:[/] {number['students']} students, {number['users']} users, "
-        f"{number['links']} links; {number['rows']} rows read, {repeated}"
-        f"{number['left_out']} left out"
+        f"[bold]{escape(report.format)}:[/] {kinds}; {counted(read['rows'], 'row')} read, "
+        f"{repeated}{read['left_out']:,} left out"
     )
 
 
-def _print_plan(report: SyncReport, samples: Mapping[str, Sequence[str]]) -> None:
+def _print_plan(report: SyncReport) -> None:
     """Print what would be sent, and the first changes of each phase."""
     table = Table()
     table.add_column("phase")
@@ -110,7 +122,7 @@ def _print_plan(report: SyncReport, samples: Mapping[str, Sequence[str]]) -> Non
         table.add_row(name, report.planned_as(name) or "nothing")
     table.add_row("unchanged", f"{report.unchanged:,}")
     out.print(table)
-    for some in samples.values():
+    for some in report.samples.values():
         for each in some:
             out.print(f"  {escape(each)}", soft_wrap=True)
 
@@ -122,16 +134,24 @@ def _phases(report: SyncReport) -> Table:
     table.add_column("planned", justify="right")
     table.add_column("result", overflow="fold")
     for name, phase in report.phases.items():
+        if not (phase.planned or report.is_resumable):
+            continue
         ended = [
-            f"[{COLOURS[outcome]}]{number:,} {outcome.value.replace('_', ' ')}[/]"
+            _coloured(number, COLOURS[outcome], outcome.value.replace("_", " "))
             for outcome, number in phase.counts.items()
             if number
         ]
         if phase.not_reached:
-            ended.append(f"[yellow]{phase.not_reached:,} not reached[/]")
+            rest = ("green", "valid") if report.dry_run else ("yellow", "not reached")
+            ended.append(_coloured(phase.not_reached, *rest))
         table.add_row(name, f"{phase.planned:,}", ", ".join(ended))
-    table.add_row("unchanged", f"{report.unchanged:,}", "not sent")
+    if report.is_resumable:
+        table.add_row("unchanged", f"{report.unchanged:,}", "not sent")
     return table
+
+
+def _coloured(number: int, colour: str, what: str) -> str:
+    return f"[{colour}]{number:,} {what}[/]"
 
 
 def print_causes(causes: Sequence[Cause]) -> None:
