@@ -1,6 +1,6 @@
 """Run all benchmarks, or those that are named.
 
-python -m benchmarks                       # all; takes most of an hour
+python -m benchmarks                       # all; takes an hour or more
 python -m benchmarks reach                 # those with an aim, and the table of all aims
 python -m benchmarks upsert --rounds 2     # one of them, faster and less exact
 python -m benchmarks publish               # charts and tables of all versions, into the READMEs

@@ -175,7 +175,7 @@ class Ratio(msgspec.Struct, kw_only=True, omit_defaults=True):
         scheme: "http" or "https", or "" if the ratio has nothing to do with it.
         found: The ratio; None if no round counts.
         spread: The A/A ratio, of a contender to itself, as a factor of 1 or more. The larger one
-            of both contenders counts.
+            of both contenders counts. 1 if it was not measured.
         at_most: What the ratio must not exceed, if there is an aim.
         at_least: What the ratio must reach, if there is an aim.
     """
@@ -204,6 +204,8 @@ class Ratio(msgspec.Struct, kw_only=True, omit_defaults=True):
     def __str__(self) -> str:
         if self.found is None:
             return "void"
+        if self.spread == 1.0:
+            return str(self.found)
         none = "" if self.is_difference else ", no difference"
         return f"{self.found} [A/A ±{self.spread - 1:.0%}{none}]"
 

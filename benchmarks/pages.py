@@ -26,8 +26,8 @@ TITLES = {
 }
 LEGEND = """\
 Two figures are http / https, one alone is http. ± is the A/A spread: how far a contender was from
-itself. **Bold**: the aim was missed. void: the server was the limit. A dash: not measured, such as
-a contender that does not exist for this version."""
+itself, where that was measured. **Bold**: the aim was missed. void: the server was the limit. A
+dash: not measured, such as a contender that does not exist for this version."""
 DASH = "–"  # noqa: RUF001 - as in any table
 
 # One ratio, by version of Python.
@@ -141,5 +141,6 @@ def _cell(one: Ratio | None) -> str:
     if one is None or one.found is None:
         return DASH if one is None else "void"
     middle = one.found.middle
-    says = f"{middle:.{2 if middle < 10 else 0}f} ±{one.spread - 1:.0%}"
+    says = f"{middle:.{2 if middle < 10 else 0}f}"
+    says += f" ±{one.spread - 1:.0%}" if one.spread > 1.0 else ""
     return says if one.is_reached else f"**{says}**"

@@ -8,6 +8,7 @@ import re
 import ssl
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -148,8 +149,11 @@ class _Whole(io.BytesIO):
         pass
 
 
-def told_by_http_client(data: bytes, end: Ends, method: str) -> tuple[int, bytes] | None:
-    """Return the first final answer in some bytes, or None where it is not complete."""
+def told_by_http_client(data: bytes, end: Ends, method: str) -> list[tuple[int, bytes]]:
+    """Return the first final answer in some bytes, or nothing where it is not complete.
+
+    An error is known by its status, so its body may also stay packed: that is the second form.
+    """
     stream: Any = _Whole(data)
     try:
         status = 100
@@ -161,16 +165,17 @@ def told_by_http_client(data: bytes, end: Ends, method: str) -> tuple[int, bytes
             answer.begin()
             status = answer.status
         if status in (204, 304) or method == "HEAD":
-            return status, b""
+            return [(status, b"")]
         if answer.length is None and not answer.chunked and end != "eof":
-            return None
+            return []
         body = answer.read()
     except (http.client.HTTPException, ValueError):
-        return None
-    try:
-        return status, unpacked(body, ", ".join(answer.headers.get_all("Content-Encoding", [])))
-    except (ValueError, OSError, EOFError, zlib.error):
-        return (status, body) if status >= 300 else None  # an error is known by its status
+        return []
+    found = []
+    with suppress(ValueError, OSError, EOFError, zlib.error):
+        coding = ", ".join(answer.headers.get_all("Content-Encoding", []))
+        found.append((status, unpacked(body, coding)))
+    return [*found, (status, body)] if status >= 300 else found
 
 
 def unpacked(body: bytes, coding: str) -> bytes:
@@ -284,7 +289,7 @@ def test_an_answer_of_each_form_is_read_alike_wherever_it_is_cut(form: Answer) -
     async def main() -> None:
         whole = await outcome([form.data], end, form.method)
         assert (whole.status, whole.body, whole.error) == (form.status, form.body, "")
-        assert (form.status, form.body) == told_by_http_client(form.data, end, form.method)
+        assert (form.status, form.body) == told_by_http_client(form.data, end, form.method)[0]
         for place in range(1, len(form.data)):
             assert await outcome(cut(form.data, [place]), end, form.method) == whole
         every = cut(form.data, range(len(form.data)))
@@ -362,7 +367,7 @@ def answers(draw: st.DrawFn) -> Answer:
 
 
 PLACES = st.lists(st.integers(0, 400), max_size=6)
-many = settings(max_examples=amount(40, long=5000), deadline=None)
+many = settings(max_examples=amount(40, long=1500), deadline=None)
 
 
 @many
@@ -374,7 +379,7 @@ def test_an_answer_is_read_as_http_client_reads_it(answer: Answer, places: list[
         whole = await outcome([answer.data], end, answer.method)
         parts = await outcome(cut(answer.data, places), end, answer.method)
 
-        told = told_by_http_client(answer.data, end, answer.method)
+        told, *_ = told_by_http_client(answer.data, end, answer.method)
         assert told == (answer.status, answer.body) == (whole.status, whole.body)
         assert parts == whole
 
@@ -442,6 +447,16 @@ async def test_lines_that_end_with_lf_alone_are_an_error(data: bytes) -> None:
     assert (await outcome([data.replace(b"\r\n", b"\n")])).error
 
 
+@simulated
+async def test_the_body_of_an_error_that_cannot_be_unpacked_stays_as_it_came() -> None:
+    body = b"[\x9cc\x00\x00\x00\x01\x00\x01"  # deflate, with more behind its end
+    head = b"HTTP/1.1 302 Found\r\nContent-Encoding: deflate\r\n\r\n"
+
+    got = await outcome([head + body], "eof")
+
+    assert (got.status, got.body, got.error) == (302, body, "")
+
+
 @many
 @given(answer=answers(), changes=CHANGES, places=PLACES, end=st.sampled_from(ENDS))
 def test_a_damaged_answer_is_an_error_or_what_http_client_reads_too(
@@ -451,7 +466,7 @@ def test_a_damaged_answer_is_an_error_or_what_http_client_reads_too(
 
     async def main() -> None:
         got = await outcome(cut(data, places), end, answer.method)
-        assert got.error or (got.status, got.body) == told_by_http_client(data, end, answer.method)
+        assert got.error or (got.status, got.body) in told_by_http_client(data, end, answer.method)
 
     run_simulated(main())
 

@@ -19,7 +19,7 @@ from tests.support.records import wire_student
 from tests.support.rosters import FAMILY, adult, child
 from tests.support.trace import Clock, statistics
 from timeback_async._trace import Trace
-from timeback_async.cli import _chart, _progress
+from timeback_async.cli import _chart, _progress, _sync_screen
 from timeback_async.sync._reading.people import PeopleMapper
 from timeback_async.testing import Faults, MockServer
 
@@ -271,6 +271,17 @@ def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(r" window +.{48} +max 0.25 *", drawn[2])
     assert re.fullmatch(r" throttled/s +.{48} +max 123 *", drawn[3])
     assert len(drawn) == 4
+
+
+@pytest.mark.parametrize("shortest", [0.0, 60.0])
+def test_a_run_that_took_its_time_ends_with_a_chart(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, shortest: float
+) -> None:
+    monkeypatch.setattr(_sync_screen, "SHORTEST_CHART", shortest)
+
+    done = sync(family())
+
+    assert ("records/s" in done.stdout.partition("Over ")[2]) == (shortest == 0.0)
 
 
 def test_a_chart_is_drawn_with_plain_characters_where_there_are_no_others(
