@@ -81,9 +81,9 @@ def _put_at_once(self: Delivery, result: ItemResult) -> None:
 
 
 DEFECTS: dict[str, tuple[Any, str, Any]] = {
-    "saved without an answer": (run, "_outcome", _as(Outcome.SAVED)),
-    "failed though it may be saved": (run, "_outcome", _as(Outcome.FAILED)),
-    "not sent though it was": (run, "_outcome", _as(Outcome.NOT_SENT)),
+    "saved without an answer": (run, "outcome_of", _as(Outcome.SAVED)),
+    "failed though it may be saved": (run, "outcome_of", _as(Outcome.FAILED)),
+    "not sent though it was": (run, "outcome_of", _as(Outcome.NOT_SENT)),
     "links do not wait": (Order, "_people", lambda self, needs: {}),
     "links are never hindered": (Order, "hindrance", lambda self, item, operation: None),
     "ids are not in order": (Order, "enter", lambda self, item, operation: None),
@@ -97,7 +97,8 @@ DEFECTS: dict[str, tuple[Any, str, Any]] = {
 
 @pytest.mark.parametrize("defect", DEFECTS)
 async def test_a_defect_is_found(defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(*DEFECTS[defect], raising=False)  # `attempts` is set by the instance
+    owner, name, broken = DEFECTS[defect]
+    monkeypatch.setattr(owner, name, broken, raising=name != "attempts")  # set by the instance
 
     with pytest.raises(Violation, match="seed"):
         await _search()
