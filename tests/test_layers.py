@@ -66,9 +66,9 @@ WINGS = [
     ("cli", [
         "_made_up_school", "_options", "_options_words", "_settings", "_screen", "_logs",
         "_signals", "_chart", "_exit", "_command", "_private_file",
-        "_findings_file", "_output_files", "_progress", "_looking", "_link_keys", "_records_file",
-        "_agents", "_users", "_request", "_check", "_mock_server", "_run", "_state_commands",
-        "_report_screen", "_verify_screen", "_job", "_demo_run", "_sync_run", "_fleet_run",
+        "_findings_file", "_output_files", "_progress", "_reading", "_looking", "_link_keys",
+        "_records_file", "_agents", "_users", "_request", "_check", "_mock_server", "_run",
+        "_state_commands", "_report_screen", "_verify_screen", "_job", "_demo_run", "_sync_run", "_fleet_run",
         "_upsert_batch", "_upsert_run", "_verify_run", "_export_run", "_unlink_run", "_demo",
         "_fleet", "_sync", "_upsert", "_verify", "_export", "_unlink", "_app", "",
     ]),

@@ -19,7 +19,7 @@ from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text, school, zipped
 from timeback_async import Student, TimebackSession, User
 from timeback_async._wire import validate
-from timeback_async.cli import _upsert_batch
+from timeback_async.cli import _reading
 from timeback_async.cli._run import Run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import LeftOut
@@ -371,7 +371,7 @@ def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
         time.sleep(0.2)
         raise ConfigError("too late")
 
-    monkeypatch.setattr(_upsert_batch, "read_roster", read)
+    monkeypatch.setattr(_reading, "read_roster", read)
 
     done = run("upsert", "users.csv")
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sqlite3
 import stat
 import sys
 import time
@@ -18,7 +19,7 @@ from tests.support.rosters import FAMILY, adult, child, folder, school
 from tests.support.samples import DATA, needs_samples
 from tests.support.verifying import KEY, RECORDS
 from tests.sync.verifying.test_tampering import TAMPERS
-from timeback_async.cli import _records_file, _verify_run
+from timeback_async.cli import _reading, _records_file
 from timeback_async.sync import read_roster
 from timeback_async.testing import Faults, MockServer
 
@@ -261,14 +262,16 @@ def test_ctrl_c_while_the_files_are_read_compares_nothing(
         read.append(read_roster(*reading, **how))
         return read[-1]
 
-    monkeypatch.setattr(_verify_run, "read_roster", interrupted)
+    monkeypatch.setattr(_reading, "read_roster", interrupted)
 
     done = run("verify", roster, *arguments)
 
-    for each in read:  # which nobody has taken
-        each.close()
     assert done.exit_code == 75
     assert server.requests == sent
+    for each in read:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            each.database.connection.execute("SELECT 1")
+    assert len(read) == 1
 
 
 def test_an_error_in_the_middle_is_logged_with_the_figures(

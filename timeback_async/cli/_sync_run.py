@@ -24,7 +24,6 @@ from ..sync import (
     State,
     SyncReport,
     plan,
-    read_roster,
     run,
 )
 from ..sync._planning.tables import Phase
@@ -32,6 +31,7 @@ from ._findings_file import FindingsFile
 from ._job import Ended, Files, Job, Outputs
 from ._options_words import named_by_flags
 from ._progress import Meter, working
+from ._reading import read_beside
 from ._screen import printable
 from ._settings import config_from_env
 
@@ -105,12 +105,8 @@ class Sync(Job):
 
     async def _read(self, state: State, findings: FindingsFile | None) -> Roster:
         """Return the roster; what has not changed since the last run is not read again."""
-        take = None if findings is None else findings.add
         since = None if self._comparing.resend else state
-        with working(f"reading {printable(self._path.name)}", self.outputs.show):
-            roster = await asyncio.to_thread(
-                read_roster, self._path, self._options, on_finding=take, since=since
-            )
+        roster = await read_beside(self._path, self._options, findings, self.outputs.show, since)
         read = roster.count._asdict()
         log.info("read %s: %s", roster.format, read, extra={"fields": read})
         return roster

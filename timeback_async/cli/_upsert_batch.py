@@ -21,10 +21,11 @@ from ..sync import (
     State,
     SyncReport,
     plan,
-    read_roster,
 )
 from ..sync._running.completion import as_read, completed
 from ._findings_file import FindingsFile
+from ._progress import Show
+from ._reading import read_beside
 
 __all__ = ["Batch", "read_batch"]
 
@@ -90,13 +91,15 @@ class Batch:
 
 
 async def read_batch(
-    opened: ExitStack, paths: Sequence[Path], options: ReadOptions, findings: FindingsFile | None
+    opened: ExitStack,
+    paths: Sequence[Path],
+    options: ReadOptions,
+    findings: FindingsFile | None,
+    show: Show,
 ) -> Batch:
     """Read all files, and compare them with nothing: so they are planned as a first `sync`."""
-    take = None if findings is None else findings.add
     rosters = [
-        opened.enter_context(await asyncio.to_thread(read_roster, path, options, on_finding=take))
-        for path in paths
+        opened.enter_context(await read_beside(path, options, findings, show)) for path in paths
     ]
     empty = opened.enter_context(State(None, ids="plain"))
     plans = [await asyncio.to_thread(plan, roster, empty) for roster in rosters]

@@ -11,7 +11,6 @@ from .._results import ItemResult
 from .._session import TimebackSession
 from ..sync import Change, ReadOptions
 from ._job import Ended, Files, Job, Outputs
-from ._progress import working
 from ._run import Run
 from ._settings import config_from_env
 from ._upsert_batch import read_batch
@@ -42,8 +41,9 @@ class Upsert(Job):
             settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
         config = config_from_env(**settings)
         with ExitStack() as opened:
-            with working("reading", outputs.show):
-                batch = await read_batch(opened, self._paths, self._options, files.findings)
+            batch = await read_batch(
+                opened, self._paths, self._options, files.findings, outputs.show
+            )
             files.write_left_out(batch.left_out())
             report = batch.report(
                 endpoint="" if outputs.dry_run else config.base_url, dry_run=outputs.dry_run

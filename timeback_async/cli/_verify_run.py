@@ -11,14 +11,15 @@ import msgspec
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from ..errors import TimebackError
-from ..sync import Change, Difference, ReadOptions, Verification, VerifyReport, read_roster, verify
+from ..sync import Change, Difference, ReadOptions, Verification, VerifyReport, verify
 from ._exit import EXIT, say_in_json
 from ._findings_file import FindingsFile
 from ._logs import LogFormat
 from ._options_words import as_flags
 from ._output_files import Failures, ReportFile
-from ._progress import Meter, Show, working
-from ._screen import err, print_error, print_json, printable
+from ._progress import Meter, Show
+from ._reading import read_beside
+from ._screen import err, print_error, print_json
 from ._settings import config_from_env
 from ._signals import interruptible
 from ._verify_screen import print_verify_report
@@ -76,11 +77,7 @@ async def run_verify(
             findings = opened.enter_context(FindingsFile.opened(outputs.findings))
             failures = opened.enter_context(Failures.opened(outputs.failures))
             config = config_from_env(**settings)
-            take = None if findings is None else findings.add
-            with working(f"reading {printable(path.name)}", show):
-                roster = opened.enter_context(
-                    await asyncio.to_thread(read_roster, path, options, on_finding=take)
-                )
+            roster = opened.enter_context(await read_beside(path, options, findings, show))
             if findings is not None:  # whatever happens now
                 findings.finish()
             async with TimebackSession(config) as session:

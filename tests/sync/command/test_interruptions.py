@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.command import family, figures, interrupt, sync, when
 from tests.support.rosters import child
-from timeback_async.cli import _sync_run
+from timeback_async.cli import _reading
 from timeback_async.errors import ConfigError
 from timeback_async.sync import State, StateError
 from timeback_async.sync._planning.compare import _Planner
@@ -83,7 +83,7 @@ def test_ctrl_c_while_reading_is_exit_code_75(
         time.sleep(0.2)
         raise ConfigError("too late")
 
-    monkeypatch.setattr(_sync_run, "read_roster", read)
+    monkeypatch.setattr(_reading, "read_roster", read)
 
     done = sync("family")
 

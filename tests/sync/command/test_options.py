@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.command import family, run, sync
 from tests.support.rosters import child, mapping, users
-from timeback_async.cli import _sync_run
+from timeback_async.cli import _reading
 from timeback_async.cli._options_words import as_flags
 from timeback_async.errors import ConfigError
 from timeback_async.sync import CODES, ReadOptions
@@ -24,7 +24,7 @@ def test_every_option_of_reading_gets_to_the_reader(
         given.extend(arguments)
         raise ConfigError("enough")
 
-    monkeypatch.setattr(_sync_run, "read_roster", read)
+    monkeypatch.setattr(_reading, "read_roster", read)
 
     sync(
         "family", "--strict", "--encoding", "cp1252", "--map", "a.toml", "--org-map", "b.toml",

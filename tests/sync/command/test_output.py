@@ -19,7 +19,7 @@ from tests.support.records import wire_student
 from tests.support.rosters import FAMILY, adult, child
 from tests.support.trace import Clock, statistics
 from timeback_async._trace import Trace
-from timeback_async.cli import _chart, _progress, _sync_screen
+from timeback_async.cli import _chart, _progress, _report_screen
 from timeback_async.sync._reading.people import PeopleMapper
 from timeback_async.testing import Faults, MockServer
 
@@ -277,7 +277,7 @@ def test_a_run_is_drawn_over_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_that_took_its_time_ends_with_a_chart(
     server: MockServer, monkeypatch: pytest.MonkeyPatch, shortest: float
 ) -> None:
-    monkeypatch.setattr(_sync_screen, "SHORTEST_CHART", shortest)
+    monkeypatch.setattr(_report_screen, "SHORTEST_CHART", shortest)
 
     done = sync(family())
 
