@@ -44,7 +44,7 @@ def test_the_environment_names_the_transport(name: str) -> None:
 
 
 def test_a_transport_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="transport"):
+    with pytest.raises(ConfigError, match="TIMEBACK_TRANSPORT"):
         Config.from_env(KEYS | {"TIMEBACK_TRANSPORT": "other"})
     with pytest.raises(ConfigError, match="transport"):
         config(transport="other")
