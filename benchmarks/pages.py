@@ -1,7 +1,8 @@
 """Show the results of all versions of Python on the pages that people read.
 
 A page has them between `<!-- benchmark upsert -->` and `<!-- end -->`; "reach" stands for what was
-aimed at in all benchmarks, and what it came out at.
+aimed at in all benchmarks, and what it came out at; "newest" for that of upserts alone, on the
+newest Python.
 """
 
 import os
@@ -55,7 +56,9 @@ def filled(text: str, found: Mapping[str, Versions], folder: Path, page: Path) -
     def content(place: re.Match[str]) -> str:
         name = place[2]
         if name == "reach":
-            shown = [reach(found)]
+            shown = [reach(found), LEGEND]
+        elif name == "newest":
+            name, shown = "reach", [reach(_newest_upserts(found))]
         elif name in found:
             shown = [details(name, found[name], folder)]
         else:
@@ -119,7 +122,13 @@ def reach(found: Mapping[str, Versions]) -> str:
         for (what, against), rows in lines.items()
     ]
     head = ["", "against", "aim", *(_head(columns[version]) for version in versions)]
-    return f"{markdown(head, table)}\n\n{LEGEND}"
+    return markdown(head, table)
+
+
+def _newest_upserts(found: Mapping[str, Versions]) -> dict[str, Versions]:
+    kept = {name: found[name] for name in ("upsert", "upsert-https") if name in found}
+    newest = max((version for each in kept.values() for version in each), key=numbers)
+    return {name: {newest: each[newest]} for name, each in kept.items() if newest in each}
 
 
 def _head(column: list[Document]) -> str:
