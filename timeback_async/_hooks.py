@@ -86,19 +86,10 @@ class Watched:
         self._attempt, self._result = hook.attempt, hook.result
         self._is_known: set[str] = set()
 
-    def attempt(
-        self,
-        method: str,
-        number: int,
-        status: int | None,
-        error: Exception | None,
-        seconds: float,
-        request_id: str,
-        is_bulk: bool,
-    ) -> None:
-        """See an attempt; the arguments are the fields of `Attempt`."""
+    def attempt(self, attempt: Attempt) -> None:
+        """See an attempt."""
         try:
-            self._attempt(Attempt(method, number, status, error, seconds, request_id, is_bulk))
+            self._attempt(attempt)
         except Exception as raised:
             self._note("attempt", raised)
 

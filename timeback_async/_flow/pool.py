@@ -14,7 +14,7 @@ from math import inf
 
 from .._config import Config
 from .._frames import without_frames
-from .._hooks import Watched
+from .._hooks import Attempt, Watched
 from .._retry import is_throttle
 from .._statistics import Histogram, Statistics, WindowMode
 from .._transport.base import Transport
@@ -209,7 +209,7 @@ class RequestPool:
     def _show(self, call: Call, error: Exception | None) -> None:
         """Show the attempt that has ended to the hook, if there is one."""
         if self.watched is not None:
-            self.watched.attempt(
+            attempt = Attempt(
                 call.request.method,
                 call.attempts,
                 call.status if call.answered is not None else None,
@@ -218,6 +218,7 @@ class RequestPool:
                 call.sent_as,
                 call.is_bulk,
             )
+            self.watched.attempt(attempt)
 
     async def _token_and_slot(self, call: Call) -> Token:
         """Wait for a token, then for a slot; return the token, with the slot taken.
