@@ -362,7 +362,9 @@ def test_an_interrupted_demonstration_prints_its_report(monkeypatch: pytest.Monk
     monkeypatch.setattr(_demo_run, "_entries", entries)
 
     done = run("demo", "--records", 5000)
+    told = json.loads(run("demo", "--records", 5000, "--json").stdout)
 
+    assert (told["error"], told["exit"], told["ok"]) == ("interrupted", 75, False)
     assert done.exit_code == 75
     assert "not reached" in done.stdout
     assert "The run ended early: interrupted" in done.stderr
@@ -476,6 +478,15 @@ def test_check_says_what_the_read_came_to(server: MockServer, status: int, words
 
     assert done.exit_code == 2
     assert words in done.stdout
+
+
+def test_check_says_where_a_new_token_is_not_accepted(server: MockServer) -> None:
+    server.fail(401, method="GET")
+
+    done = run("check")
+
+    assert done.exit_code == 2
+    assert "the new token is not accepted there" in done.stdout
 
 
 def test_the_mock_server_serves_until_it_is_told_to_stop() -> None:

@@ -255,6 +255,21 @@ def test_a_request_prints_the_answer(server: MockServer) -> None:
     assert short.stderr == "HTTP 200\n"
 
 
+def test_a_quiet_request_prints_the_answer_alone(server: MockServer) -> None:
+    done = run("request", "GET", "/orgs?limit=1", "-q")
+
+    assert json.loads(done.stdout)["orgs"]
+    assert done.stderr == ""
+
+
+def test_an_answer_that_is_no_json_is_text_in_json(server: MockServer) -> None:
+    server.faults = Faults(answers={"html": 1.0})
+
+    done = run("request", "GET", "/orgs", "--json")
+
+    assert "<" in json.loads(done.stdout)["body"]
+
+
 def test_a_request_sends_a_body(server: MockServer) -> None:
     body = json.dumps({"student": wire_student("s-1")})
     Path("body.json").write_text(json.dumps({"student": wire_student("s-2")}))

@@ -101,6 +101,29 @@ def test_removals_have_rows_in_whatever_order_they_end(server: MockServer) -> No
     assert {row["error"] for row in rows()} == {None}
 
 
+def test_a_run_interrupted_among_removals_has_one_row_for_each(server: MockServer) -> None:
+    everybody = [child(f"s-{n}") for n in range(60)]
+    run("sync", zipped(Path("export.zip"), school(*everybody)))
+    server.faults = Faults(latency=0.02)
+    sent = server.requests
+    thread = when(lambda: server.requests > sent + 10, interrupt)
+    path = zipped(Path("export.zip"), school(everybody[0]))
+
+    done = run(
+        "sync", path, "--deactivate-absent", "--max-removals", "99", "--outcomes", OUT,
+        "--max-in-flight", 2,
+    )  # fmt: skip
+    thread.join()
+
+    found = outcomes()
+    assert done.exit_code == 75
+    assert found["saved"] > 0 < found["not_sent"]
+    assert found.total() == 59
+    ids = Counter(row["sourced_id"] for row in rows())
+    del ids[None]  # a state knows the hash of an id, until TimeBack lists whose it is
+    assert set(ids.values()) == {1}
+
+
 @both
 def test_a_file_that_cannot_be_finished_is_said_to_be_no_file(
     server: MockServer, command: str

@@ -405,6 +405,16 @@ def test_ctrl_c_leaves_an_export_under_another_name(server: MockServer) -> None:
     assert "out.jsonl.partial holds what was read until then." in words(done.stdout)
 
 
+def test_a_few_that_cannot_be_exported_are_all_shown(server: MockServer, roster: Path) -> None:
+    del server.students["s-2"]["givenName"]
+
+    done = run("export", "--out", "out.jsonl")
+
+    assert done.exit_code == 1
+    assert "givenName: is missing" in words(done.stdout)
+    assert "more." not in done.stdout
+
+
 def test_what_cannot_be_exported_is_named(server: MockServer, roster: Path) -> None:
     del server.students["s-2"]["givenName"]
     server.users.update({f"x-{n}": {"sourcedId": f"x-{n}"} for n in range(25)})

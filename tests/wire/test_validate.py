@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.records import link, student, user
 from timeback_async import AgentKey, AgentLink, Demographics, OrgRef, Role, Student, User
 from timeback_async._wire.codec import upsert
-from timeback_async._wire.validate import _record_error, checked, encoded
+from timeback_async._wire.validate import _parts_of, _record_error, checked, encoded
 from timeback_async.errors import RecordError
 from timeback_async.models.ids import ID_RULE
 from timeback_async.models.sent import SentRecord
@@ -445,3 +445,11 @@ def test_a_link_is_checked_like_a_person() -> None:
 
     assert same == link()
     assert json.loads(body)["relationshipType"] == "parent"
+
+
+def test_the_parts_of_a_value_have_their_steps() -> None:
+    org = msgspec.structs.fields(OrgRef)[0].encode_name
+
+    assert list(_parts_of([1, "a"])) == [("[0]", 1), ("[1]", "a")]
+    assert (f".{org}", "org-1") in list(_parts_of(OrgRef("org-1")))
+    assert list(_parts_of({"a": 1})) == [(".a", 1)]

@@ -88,12 +88,9 @@ def _with_common(function: Function) -> Function:
 @contextmanager
 def _silent(quiet: bool) -> Iterator[None]:
     """Print no tables and no bars while the block runs."""
-    if not quiet:
-        yield
-        return
     from ._screen import out
 
-    out.quiet = True
+    out.quiet = quiet
     try:
         yield
     finally:
@@ -117,9 +114,9 @@ class _Command(TyperCommand):
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
             usual = "Options" if parameter.param_type_name == "option" else "Arguments"
-            if row is not None:
-                panel = getattr(parameter, "rich_help_panel", None) or usual
-                sections.setdefault(panel, []).append(row)
+            assert row is not None  # no parameter is hidden
+            panel = getattr(parameter, "rich_help_panel", None) or usual
+            sections.setdefault(panel, []).append(row)
         for title, rows in sections.items():
             with formatter.section(title):
                 formatter.write_dl(rows)

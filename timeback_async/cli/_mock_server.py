@@ -78,8 +78,8 @@ def _at_end_of_stdin(act: Callable[[], None]) -> None:
     loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def wait() -> None:
-        while os.read(stdin, 1024):  # not `sys.stdin`: its lock would hold up the end of Python
-            pass
+        # Not `sys.stdin`: its lock would hold up the end of Python.
+        all(iter(lambda: os.read(stdin, 1024), b""))
         with suppress(RuntimeError):  # the loop has ended before
             loop.call_soon_threadsafe(act)
 

@@ -279,8 +279,9 @@ class _Run:
             self._reports[name], rows = result
             if rows is not None:
                 self._open_rows[name] = rows
-                if self._reports[name].tries:
-                    self._stopped = self._stopped or self._reports[name].stopped
+                # One that was never begun says nothing about the others.
+                why = self._reports[name].stopped if self._reports[name].tries else ""
+                self._stopped = self._stopped or why
         elif finished is not None:  # it was finished before its worker died
             self._reports[name] = finished
         else:
