@@ -157,7 +157,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 settings[name] = convert(text)
             except KeyError:
-                wrong.append(f"TIMEBACK_{name.upper()}: must be true or false")
+                wrong.append(f"{variable}: must be true or false")
             except ValueError:
                 wrong.append(f"{variable}: must be a number")
         environment = environ.get("TIMEBACK_ENVIRONMENT", "").strip()

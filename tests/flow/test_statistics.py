@@ -9,6 +9,7 @@ from tests.support.clock import now, simulated
 from tests.support.rig import scripted
 from tests.support.scripted import REFUSED, After, Outcome, Step, answer, grant
 from timeback_async import RetryPolicy
+from timeback_async._wire.http import READONLY, Request
 from timeback_async.errors import ConnectError
 
 
@@ -112,3 +113,20 @@ async def test_waiting_for_a_token_that_is_not_to_be_had_counts_as_an_outage() -
     assert 0 < during.down_for <= 4
     assert isinstance(during.failure, ConnectError)
     assert (after.down_for, after.failure) == (0.0, None)
+
+
+@simulated
+async def test_of_two_tokens_that_are_not_to_be_had_the_longer_wait_counts() -> None:
+    rig = scripted(grants=[REFUSED] * 20)
+    first = rig.start()
+    await asyncio.sleep(2)
+    since = rig.pool.statistics().down_for
+    other = rig.call(request=Request("GET", "/y", READONLY, None, None))
+    second = asyncio.create_task(rig.pool.send(other))
+    await asyncio.sleep(0.5)
+
+    during = rig.pool.statistics()
+    rig.pool.close()
+    await rig.settle(first, second)
+
+    assert during.down_for == pytest.approx(since + 0.5)

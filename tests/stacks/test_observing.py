@@ -53,7 +53,7 @@ async def test_structlog(server: MockServer) -> None:
     before, stream = (logger.level, logger.handlers[:]), io.StringIO()
     recipe.log_as_json(stream)
     try:
-        server.fail(503, times=3, retry_after=0)
+        server.fail("drop_before", times=20)  # a short outage, which is logged
         async with TimebackSession(Config.from_env()) as timeback:
             assert (await timeback.upsert_many(students(20))).saved == 20
     finally:

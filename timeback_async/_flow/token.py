@@ -12,6 +12,7 @@ import asyncio
 import copy
 import logging
 from math import inf
+from operator import itemgetter
 
 from .._config import Config
 from .._frames import without_frames
@@ -187,15 +188,17 @@ class TokenStore:
         return None if held is None or held.failure is None else copied(held.failure)
 
     def down(self) -> tuple[float, Exception] | None:
-        """Return for how long callers have waited for a token in vain, and the last failure.
+        """Return for how long callers have waited for a token in vain, at most, and its failure.
 
         None while nobody waits, or no fetch has failed.
         """
-        now, found = self._loop.time(), None
-        for held in self._held.values():
-            if held.is_wanted and held.failing_since is not None and held.failure is not None:
-                found = now - held.failing_since, held.failure
-        return found
+        now = self._loop.time()
+        waits = (
+            (now - held.failing_since, held.failure)
+            for held in self._held.values()
+            if held.is_wanted and held.failing_since is not None and held.failure is not None
+        )
+        return max(waits, key=itemgetter(0), default=None)
 
     def is_gone(self, scope: str) -> bool:
         """Return whether there is no token for longer than `retry.patience`, or never was one."""
