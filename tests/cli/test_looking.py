@@ -241,6 +241,17 @@ def test_ctrl_c_ends_a_list_in_order(server: MockServer) -> None:
     assert told["error"] == "interrupted"
 
 
+@pytest.mark.parametrize("command", ["user", "agents"])
+def test_where_nobody_is_linked_one_line_says_so(school: MockServer, command: str) -> None:
+    school.agents.clear()
+
+    done = run(command, "s-1")
+
+    assert done.exit_code == 0
+    assert "Nobody is linked to s-1." in done.stdout
+    assert "Agents of" not in done.stdout
+
+
 # -- any request
 
 

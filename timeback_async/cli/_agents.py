@@ -21,8 +21,8 @@ def agents(
 
 
 async def _agents(user_id: str, json: bool) -> int:
-    from ._looking import link_as_dict, looking
-    from ._screen import print_json, print_table, printable
+    from ._looking import link_as_dict, looking, print_links
+    from ._screen import print_json
 
     async with looking() as session:
         found = await session.get_user_agents(user_id)
@@ -30,6 +30,5 @@ async def _agents(user_id: str, json: bool) -> int:
     if json:
         print_json({"ok": True, "agents": links, "error": "", "exit": EXIT.OK})
     else:
-        rows = [list(map(printable, link.values())) for link in links]
-        print_table(f"Agents of {printable(user_id)}", ("user", "relationship", "agent id"), rows)
+        print_links(user_id, links)
     return EXIT.OK

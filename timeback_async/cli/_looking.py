@@ -12,10 +12,19 @@ from .._retry import RetryPolicy
 from .._session import TimebackSession
 from ..models import AgentRecord, OrgRecord, UserRecord
 from ._exit import EXIT
-from ._screen import err, out, printable
+from ._screen import err, out, print_table, printable
 from ._settings import config_from_env
 
-__all__ = ["PERSONAL", "Listing", "as_dict", "cell", "form_of", "link_as_dict", "looking"]
+__all__ = [
+    "PERSONAL",
+    "Listing",
+    "as_dict",
+    "cell",
+    "form_of",
+    "link_as_dict",
+    "looking",
+    "print_links",
+]
 
 Form = Literal["table", "json", "jsonl"]
 
@@ -64,6 +73,17 @@ def link_as_dict(record: AgentRecord) -> dict[str, str]:
         "relationshipType": record.relationship_type or "",
         "agentId": record.agent_id or "",
     }
+
+
+def print_links(student_id: str, links: Sequence[Mapping[str, str]]) -> None:
+    """Print the people linked to a student, as `link_as_dict` has them."""
+    who = printable(student_id)
+    if links:
+        rows = [list(map(printable, link.values())) for link in links]
+        print_table(f"Agents of {who}", ("user", "relationship", "agent id"), rows)
+    else:
+        text = f"Nobody is linked to {who}. TimeBack tells links by their student alone."
+        out.print(text, markup=False, soft_wrap=True)
 
 
 def cell(value: object) -> str:

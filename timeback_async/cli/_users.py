@@ -103,8 +103,8 @@ def orgs(filter: Filter = None, json: AsJson = False, jsonl: AsLines = False) ->
 
 
 async def _user(user_id: str, show_personal: bool, as_json: bool) -> int:
-    from ._looking import as_dict, cell, link_as_dict, looking
-    from ._screen import out, print_json, print_table, printable
+    from ._looking import as_dict, cell, link_as_dict, looking, print_links
+    from ._screen import out, print_json
 
     async with looking() as session:
         record = await session.get_user(user_id)
@@ -119,8 +119,7 @@ async def _user(user_id: str, show_personal: bool, as_json: bool) -> int:
     width = max(map(len, person))
     for name, value in person.items():
         out.print(f"{name:<{width}}  {cell(value)}", markup=False, soft_wrap=True)
-    rows = [list(map(printable, link.values())) for link in links]
-    print_table(f"Agents of {printable(user_id)}", ("user", "relationship", "agent id"), rows)
+    print_links(user_id, links)
     return EXIT.OK
 
 
