@@ -90,6 +90,7 @@ def test_the_version_has_a_short_option() -> None:
         ["fleet", "gone"],
         ["state", "show"],
         ["state", "find", "x"],
+        ["state", "export"],
         ["nonsense"],
     ],
     ids=" ".join,
@@ -118,6 +119,7 @@ def test_every_command_that_succeeds_prints_one_object(server: MockServer) -> No
     assert [each["ok"] for each in told("check")["checks"]] == [True] * 3
     assert told("state", "show")["records"]
     assert told("state", "find", "s-1")["records"]
+    assert told("state", "export")["records"]
     assert told("state", "forget", "s-1")["removed"] == 2
     assert told("state", "forget", "s-1")["removed"] == 0
     assert told("demo", "--records", 50, "--faults", "none")["saved"] > 40

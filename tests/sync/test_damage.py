@@ -40,7 +40,7 @@ OPEN: dict[str, str] = {}
 ALONE = [name for name, each in CATALOGUE.items() if not each.is_of_known]
 COMBINED = [name for name in ALONE if not CATALOGUE[name].is_alone and name not in OPEN]
 OF_KNOWN = [name for name, each in CATALOGUE.items() if each.is_of_known]
-GROUPS = 8
+GROUPS = max(1, SEEDS // 100)  # enough packages in each for its shares to say something
 EACH = max(1, SEEDS // 2 // (len(ALONE) * len(FORMATS)))
 FEWEST_RIGHT = 0.5  # of all people, so that the verdict cannot be that everything is told
 

@@ -19,7 +19,8 @@ __all__ = ["export", "find", "forget", "show"]
 def show(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
     """Print the number of records of each kind and outcome.
 
-    Also prints the endpoint, and when the state was created and last used.
+    Also prints the endpoint, and when the state was created and last used. While a run is on, what
+    it has done so far counts.
 
     Example: timeback-async state show --state school.db
     """
@@ -57,19 +58,19 @@ def forget(
     exit_with(lambda: _forget(state, sourced_ids, json))
 
 
-def export(state: StatePath = DEFAULT_STATE) -> None:
-    """Print every record of the state as JSON Lines.
+def export(state: StatePath = DEFAULT_STATE, json: AsJson = False) -> None:
+    """Print every record of the state as JSON Lines; with --json as one object.
 
     Example: timeback-async state export > records.jsonl
     """
-    exit_with(lambda: _export(state))
+    exit_with(lambda: _export(state, json))
 
 
 def _show(path: Path, as_json: bool) -> int:
-    from ..sync import State
+    from ..sync._planning.snapshot import snapshot
     from ._screen import out, print_json, print_table
 
-    with State(path, create=False) as state:
+    with snapshot(path) as state:
         facts = {
             "endpoint": state.meta("endpoint"),
             "ids": state.ids,
@@ -89,11 +90,11 @@ def _show(path: Path, as_json: bool) -> int:
 
 
 def _find(path: Path, ids: list[str], as_json: bool) -> int:
-    from ..sync import State
+    from ..sync._planning.snapshot import snapshot
     from ._screen import out, print_json
 
     records = []
-    with State(path, create=False) as state:
+    with snapshot(path) as state:
         for each in ids:
             entry = state.find(each)
             links = [] if entry is None else state.links_of(entry)
@@ -150,13 +151,15 @@ def _forget(path: Path, sourced_ids: list[str], as_json: bool) -> int:
     return code
 
 
-def _export(path: Path) -> int:
-    from ..sync import State
-    from ._screen import print_json
+def _export(path: Path, as_json: bool) -> int:
+    from ..sync._planning.snapshot import snapshot
+    from ._looking import Listing
 
-    with State(path, create=False) as state:
+    with snapshot(path) as state:
+        listing = Listing("records", (), "json" if as_json else "jsonl")
         for entry in state.entries():
-            print_json(_as_dict(entry))
+            listing.add([_as_dict(entry)])
+    listing.end()
     return EXIT.OK
 
 
