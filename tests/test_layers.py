@@ -48,8 +48,8 @@ WINGS = [
         "relatives", "load", "links", "read",
     ]),
     ("sync._planning", [
-        "", "entry", "keys", "tables", "opening", "state", "references", "plan", "removals",
-        "id_forms", "new_ids", "compare",
+        "", "entry", "keys", "tables", "opening", "state", "snapshot", "references", "plan",
+        "removals", "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
         "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame", "page",

@@ -136,8 +136,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
         The variables are TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET, TIMEBACK_BASE_URL (or
         TIMEBACK_ENVIRONMENT=production|staging|sandbox), TIMEBACK_TOKEN_URL,
-        TIMEBACK_MAX_IN_FLIGHT, TIMEBACK_MAX_RATE, TIMEBACK_TRUST_ENV (true or false) and
-        TIMEBACK_TRANSPORT. An empty variable counts as not set.
+        TIMEBACK_TOKEN_AUTH=basic|body, TIMEBACK_MAX_IN_FLIGHT, TIMEBACK_MAX_RATE,
+        TIMEBACK_TRUST_ENV (true or false) and TIMEBACK_TRANSPORT. An empty variable counts as not
+        set.
 
         Args:
             environ: The environment variables.
@@ -212,6 +213,7 @@ _VARIABLES: dict[str, Callable[[str], Any]] = {
     "client_secret": str,
     "base_url": str,
     "token_url": str,
+    "token_auth": str,
     "max_in_flight": int,
     "max_rate": float,
     "trust_env": _flag,

@@ -314,6 +314,7 @@ def test_the_demonstration_proves_that_everything_arrived(faults: str) -> None:
     assert "school:21" in done.stdout
     assert "records/s" in done.stdout
     assert " window " in done.stdout
+    assert "What to do next" in done.stdout
 
 
 @pytest.fixture
@@ -425,7 +426,7 @@ def test_check_notes_a_place_without_organisations(server: MockServer) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "the credentials were rejected"),
+        ({"TIMEBACK_CLIENT_SECRET": "wrong"}, "credentials rejected: check TIMEBACK_CLIENT_ID"),
         ({"TIMEBACK_BASE_URL": "https://nowhere.invalid"}, "unknown host nowhere.invalid"),
         ({"TIMEBACK_BASE_URL": "http://127.0.0.1:1"}, "whether this machine may reach it"),
     ],

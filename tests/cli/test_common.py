@@ -134,7 +134,7 @@ def test_what_the_server_refuses_is_one_object(server: MockServer) -> None:
         assert (
             "check TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET" in told(*command, **wrong)["error"]
         )
-    assert "credentials were rejected" in told("check", **wrong)["error"]
+    assert "credentials rejected" in told("check", **wrong)["error"]
 
 
 def test_a_defect_is_an_object_and_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,12 +31,12 @@ ADVISORY = (300.0, 0.20)
 MANDATORY = (60.0, 0.05)
 # What RFC 6749 section 5.2 calls an error of the client. Every other answer may change by itself.
 REFUSALS = {
-    "invalid_client": "check client_id, client_secret and token_auth",
+    "invalid_client": "credentials rejected: check client_id, client_secret and token_auth",
     "invalid_scope": "the scope is not granted: an app in draft gets no roster scopes",
     "unauthorized_client": "the app may not use the client credentials grant: change its setup",
     "unsupported_grant_type": "the token endpoint does not know the client credentials grant",
     "invalid_request": "the token endpoint does not accept the request: check token_auth",
-    "invalid_grant": "check client_id and client_secret",
+    "invalid_grant": "credentials rejected: check client_id and client_secret",
 }
 
 

@@ -115,8 +115,6 @@ def _explanation(error: TimebackError, config: Config, *, has_token: bool = Fals
         return f"{connect.reason}: check the address, and whether this machine may reach it"
     if isinstance(error, AuthError) and error.code == "invalid_scope":
         return f"the scope is not granted. {DRAFT}"
-    if isinstance(error, AuthError) and error.code in ("invalid_client", "unauthorized_client"):
-        return "the credentials were rejected: check TIMEBACK_CLIENT_ID and TIMEBACK_CLIENT_SECRET"
     if isinstance(error, ForbiddenError):
         return f"not allowed. {DRAFT}"
     if isinstance(error, AuthError) and error.status == 401 and has_token:

@@ -32,6 +32,17 @@ from ._signals import interruptible
 
 __all__ = ["demonstrate"]
 
+NEXT = """
+What to do next:
+1. Try a file of yours. This sends nothing, and needs no credentials:
+     timeback-async sync EXPORT.zip --dry-run     a school's roster, every night
+     timeback-async upsert PEOPLE.csv --dry-run   records, once
+2. Set the credentials of your app at TimeBack, and check them:
+     export TIMEBACK_CLIENT_ID=… TIMEBACK_CLIENT_SECRET=…
+     export TIMEBACK_ENVIRONMENT=staging
+     timeback-async check
+3. Send: the command of 1 without --dry-run. `--help` has the options."""
+
 
 async def demonstrate(records: int, seed: int, faults: str, json: bool) -> int:
     """Run the demonstration and return the exit code: 0 when everything arrived."""
@@ -72,6 +83,8 @@ async def demonstrate(records: int, seed: int, faults: str, json: bool) -> int:
             response = await session.request("GET", "/_mock/state")
     difference = _prove(school, report, msgspec.json.decode(response.body))
     code = EXIT.PARTIAL if difference else EXIT.OK
+    if not difference:
+        out.print(NEXT, markup=False, highlight=False)
     if json:  # what is broken on purpose is not saved, and that is right
         print_json(figures | {"ok": not difference, "error": difference, "exit": code})
     return code

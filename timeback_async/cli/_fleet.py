@@ -8,20 +8,25 @@ import typer
 from ._exit import exit_with
 from ._options import (
     Accept,
+    AllowNewIds,
     AsJson,
     DateFormat,
+    DeactivateAbsent,
     DefaultOrg,
     Encoding,
     Grades,
     Layout,
     MaxInFlight,
     MaxRate,
+    MaxRemovals,
     Mode,
     OrgMap,
     Panel,
     Relationship,
+    Resend,
     Strict,
     Today,
+    UnlinkAbsent,
     accepted,
     given,
 )
@@ -73,6 +78,11 @@ def fleet(
     today: Today = None,
     strict: Strict = False,
     accept: Accept = None,
+    deactivate_absent: DeactivateAbsent = False,
+    unlink_absent: UnlinkAbsent = False,
+    max_removals: MaxRemovals = "5%",
+    allow_new_ids: AllowNewIds = False,
+    resend: Resend = False,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,
     json: AsJson = False,
@@ -80,8 +90,8 @@ def fleet(
     """Send many partitions of records, or sync many districts, from several processes.
 
     All of them together keep to one --max-in-flight and --max-rate. The same command again
-    continues where it ended. The options of reading are for districts. A single roster needs no
-    fleet: see `sync`.
+    continues where it ended. The options of reading and of removals are for districts. A single
+    roster needs no fleet: see `sync`.
 
     Example: timeback-async fleet partitions/ --workers 4 --max-rate 200
     """
@@ -101,12 +111,20 @@ def fleet(
         accept=accepted(accept),
         today=today.date() if today else None,
     )
+    comparing = {
+        "deactivate_absent": deactivate_absent,
+        "unlink_absent": unlink_absent,
+        "max_removals": max_removals,
+        "allow_new_ids": allow_new_ids,
+        "resend": resend,
+    }
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
     exit_with(
         lambda: run_fleet(
             paths,
             settings,
             options,
+            comparing,
             workers=workers,
             lanes=lanes,
             folder=out,

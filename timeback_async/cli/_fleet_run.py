@@ -1,6 +1,5 @@
 """The work of `fleet`: a cluster on this machine, for as long as the command."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +12,20 @@ from ..errors import ConfigError
 from ..sync import ReadOptions
 from ._exit import EXIT
 from ._options_words import named_by_flags
+from ._progress import Show, working
 from ._screen import (
     MAX_FAILURE_ROWS,
     FailureRow,
+    counted,
     out,
+    print_error,
     print_failures,
     print_json,
     print_table,
     printable,
 )
+from ._settings import config_from_env
+from ._signals import sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from ..dask import DistrictsReport, FleetReport
@@ -43,6 +47,7 @@ def run_fleet(
     paths: Sequence[Path],
     settings: dict[str, Any],
     options: ReadOptions,
+    comparing: dict[str, Any],
     *,
     workers: int,
     lanes: int | None,
@@ -60,24 +65,36 @@ def run_fleet(
     except ImportError as error:
         raise ConfigError(str(error)) from None
     people, links, districts = _by_kind(paths)
-    if not os.environ.get("TIMEBACK_TRANSPORT", "").strip():
-        settings["transport"] = "direct"
+    config = config_from_env(**settings)  # what is wrong is told before a cluster is started
+    settings |= {"trust_env": config.trust_env, "transport": config.transport}
+    what = counted(len(districts or people + links), "district" if districts else "partition")
+    show = Show.of(json=json, log_format=None)
     report: DistrictsReport | FleetReport
-    with named_by_flags(), _cluster(workers) as client:
-        fleet = Fleet(settings, lanes=lanes)
-        if districts:
-            report = sync_districts(
-                client, fleet, districts=districts, states=states, out=folder, options=options
-            )
-        else:
-            report = send_partitions(client, fleet, people=people, links=links, out=folder)
+    try:
+        with (
+            named_by_flags(),
+            sigterm_as_ctrl_c(),
+            working(f"sending {what}", show),
+            _cluster(workers) as client,
+        ):
+            fleet = Fleet(settings, lanes=lanes)
+            if districts:
+                report = sync_districts(
+                    client, fleet, districts=districts, states=states, out=folder,
+                    options=options, **comparing,
+                )  # fmt: skip
+            else:
+                report = send_partitions(client, fleet, people=people, links=links, out=folder)
+    except KeyboardInterrupt:
+        print_error("interrupted; the same command continues from what is finished")
+        raise
     code = EXIT.OK if report.ok else EXIT.PARTIAL
     if json:
         print_json(report.as_dict() | {"error": "" if report.ok else str(report), "exit": code})
     else:
         _print(report)
-        what = "a page of each district" if districts else "the outcomes"
-        out.print(f"{escape(folder)} holds {what}.")
+        held = "a page of each district" if districts else "the outcomes"
+        out.print(f"{escape(folder)} holds {held}.")
     return code
 
 

@@ -12,8 +12,10 @@ __all__ = [
     "DEFAULT_STATE",
     "FINDINGS_COLUMNS",
     "Accept",
+    "AllowNewIds",
     "AsJson",
     "DateFormat",
+    "DeactivateAbsent",
     "DefaultOrg",
     "DryRun",
     "Encoding",
@@ -24,16 +26,19 @@ __all__ = [
     "LogFormatName",
     "MaxInFlight",
     "MaxRate",
+    "MaxRemovals",
     "Mode",
     "OrgMap",
     "OutcomesPath",
     "Panel",
     "Relationship",
     "ReportPath",
+    "Resend",
     "Seed",
     "StatePath",
     "Strict",
     "Today",
+    "UnlinkAbsent",
     "accepted",
     "check_files",
     "given",
@@ -204,6 +209,47 @@ Strict = Annotated[
         "--strict",
         help="Reject files that do not follow OneRoster exactly.",
         rich_help_panel=Panel.READING,
+    ),
+]
+
+Resend = Annotated[
+    bool,
+    typer.Option(
+        "--resend",
+        help="Send all records, including those that have not changed.",
+        rich_help_panel=Panel.STATE,
+    ),
+]
+DeactivateAbsent = Annotated[
+    bool,
+    typer.Option(
+        "--deactivate-absent",
+        help="Deactivate people who are missing from a full file.",
+        rich_help_panel=Panel.REMOVALS,
+    ),
+]
+UnlinkAbsent = Annotated[
+    bool,
+    typer.Option(
+        "--unlink-absent",
+        help="Delete links that are missing from a full file.",
+        rich_help_panel=Panel.REMOVALS,
+    ),
+]
+MaxRemovals = Annotated[
+    str,
+    typer.Option(
+        help="Limit for removed people, and for removed links: N or P%.",
+        rich_help_panel=Panel.REMOVALS,
+    ),
+]
+AllowNewIds = Annotated[
+    bool,
+    typer.Option(
+        "--allow-new-ids",
+        help="Send a full file though most known people are absent and most of its people are "
+        "new, as when ids have changed their form.",
+        rich_help_panel=Panel.REMOVALS,
     ),
 ]
 

@@ -33,7 +33,7 @@ OPTIONS = {
 # Settings that the library gives advice about, and their variables.
 VARIABLES = {
     name: f"TIMEBACK_{name.upper()}"
-    for name in ("base_url", "token_url", "client_id", "client_secret")
+    for name in ("base_url", "token_url", "client_id", "client_secret", "token_auth")
 }
 NAMES = OPTIONS | VARIABLES
 _any = "|".join(NAMES)

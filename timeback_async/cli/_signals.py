@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["interruptible", "on_signals"]
+__all__ = ["interruptible", "on_signals", "sigterm_as_ctrl_c"]
 
 AGAIN = {signal.SIGINT: "Ctrl-C again", signal.SIGTERM: "A second SIGTERM"}
 DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
@@ -59,3 +59,17 @@ def on_signals(act: Callable[[signal.Signals], None] | None) -> None:
                 loop.remove_signal_handler(number)
             else:
                 loop.add_signal_handler(number, act, number)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt while the block, which has no event loop, runs."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -9,8 +9,10 @@ from ._exit import exit_with_async
 from ._options import (
     DEFAULT_STATE,
     Accept,
+    AllowNewIds,
     AsJson,
     DateFormat,
+    DeactivateAbsent,
     DefaultOrg,
     DryRun,
     Encoding,
@@ -20,14 +22,17 @@ from ._options import (
     LogFormatName,
     MaxInFlight,
     MaxRate,
+    MaxRemovals,
     Mode,
     OrgMap,
     OutcomesPath,
     Panel,
     Relationship,
     ReportPath,
+    Resend,
     Strict,
     Today,
+    UnlinkAbsent,
     accepted,
     check_files,
     given,
@@ -54,14 +59,7 @@ def sync(
             help="How a new state stores ids.  [default: hashed]", rich_help_panel=Panel.STATE
         ),
     ] = None,
-    resend: Annotated[
-        bool,
-        typer.Option(
-            "--resend",
-            help="Send all records, including those that have not changed.",
-            rich_help_panel=Panel.STATE,
-        ),
-    ] = False,
+    resend: Resend = False,
     layout: Layout = None,
     org_map: OrgMap = None,
     default_org: DefaultOrg = None,
@@ -73,38 +71,10 @@ def sync(
     today: Today = None,
     strict: Strict = False,
     accept: Accept = None,
-    deactivate_absent: Annotated[
-        bool,
-        typer.Option(
-            "--deactivate-absent",
-            help="Deactivate people who are missing from a full file.",
-            rich_help_panel=Panel.REMOVALS,
-        ),
-    ] = False,
-    unlink_absent: Annotated[
-        bool,
-        typer.Option(
-            "--unlink-absent",
-            help="Delete links that are missing from a full file.",
-            rich_help_panel=Panel.REMOVALS,
-        ),
-    ] = False,
-    max_removals: Annotated[
-        str,
-        typer.Option(
-            help="Limit for removed people, and for removed links: N or P%.",
-            rich_help_panel=Panel.REMOVALS,
-        ),
-    ] = "5%",
-    allow_new_ids: Annotated[
-        bool,
-        typer.Option(
-            "--allow-new-ids",
-            help="Send a full file though most known people are absent and most of its people are "
-            "new, as when ids have changed their form.",
-            rich_help_panel=Panel.REMOVALS,
-        ),
-    ] = False,
+    deactivate_absent: DeactivateAbsent = False,
+    unlink_absent: UnlinkAbsent = False,
+    max_removals: MaxRemovals = "5%",
+    allow_new_ids: AllowNewIds = False,
     dry_run: DryRun = False,
     max_in_flight: MaxInFlight = None,
     max_rate: MaxRate = None,

@@ -70,7 +70,16 @@ def test_a_copy_is_whole_however_much_is_written_meanwhile(tmp_path: Path) -> No
 
 def test_a_state_is_shown_while_a_run_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    command = [sys.executable, "-m", "timeback_async", "state", "show", "--json", "--state", path]
+    command = [
+        sys.executable,
+        "-m",
+        "timeback_async",
+        "state",
+        "show",
+        "--json",
+        "--state",
+        str(path),
+    ]
 
     with State(path, config()):
         done = subprocess.run(command, capture_output=True, check=True)
