@@ -28,6 +28,7 @@ BENCHMARKS = {
     "roster": "roster:run",
     "night": "night:run",
     "verify": "verify:run",
+    "fleet": "fleet:run",
 }
 # Those whose ratios have an aim.
 REACH = ("upsert", "upsert-https", "latency", "scale", "start", "night")

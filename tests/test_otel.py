@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.records import link, student, students, user
-from timeback_async import TimebackSession
+from timeback_async import RetryPolicy, TimebackSession
 from timeback_async.errors import BadRequestError
 from timeback_async.testing import Faults, MockServer
 
@@ -131,7 +131,7 @@ async def test_attempts_are_spans_if_asked_for(collected: Collected) -> None:
     hook = collected.hook(attempts=True)
     async with (
         MockServer(faults=Faults(statuses={503: 0.3}, drop_after=0.3, seed=5)) as server,
-        TimebackSession(server.config(), hook=hook) as timeback,
+        TimebackSession(server.config(retry=RetryPolicy(initial=0.01)), hook=hook) as timeback,
     ):
         report = await timeback.upsert_many(students(20))
 

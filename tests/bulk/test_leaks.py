@@ -23,6 +23,15 @@ from timeback_async._flow.call import Call
 from timeback_async.errors import AuthError, ConnectError, ProtocolError, SourceError
 
 
+@pytest.fixture(autouse=True)
+def young() -> Iterator[None]:
+    """Let the collector look at what a test makes, and not at all that was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 async def to_the_end(rig: Rig[StoringServer], bulk: Bulk) -> None:
     await collect(bulk)
 

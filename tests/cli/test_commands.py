@@ -19,6 +19,7 @@ import pytest
 from tests.support.command import interrupt, run, when
 from tests.support.records import student, wire_student
 from timeback_async import TimebackSession, __version__
+from timeback_async._flow import token as _token
 from timeback_async._flow.grant import Token
 from timeback_async._flow.token import TokenStore
 from timeback_async.cli import _demo_run, _signals, _sync_run, _upsert_batch, _upsert_run, main
@@ -481,7 +482,10 @@ def test_check_says_what_the_read_came_to(server: MockServer, status: int, words
     assert words in done.stdout
 
 
-def test_check_says_where_a_new_token_is_not_accepted(server: MockServer) -> None:
+def test_check_says_where_a_new_token_is_not_accepted(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_token, "TRIAL", 0.1)
     server.fail(401, method="GET")
 
     done = run("check")

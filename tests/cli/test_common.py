@@ -175,7 +175,7 @@ def test_quiet_prints_nothing_but_errors(server: MockServer) -> None:
 
 
 def test_verbose_prints_the_log(server: MockServer) -> None:
-    server.faults = Faults(statuses={503: 0.2}, seed=3)
+    server.faults = Faults(statuses={503: 0.05}, seed=3)
     path = family(*(child(f"s-{n}") for n in range(50)))
 
     silent, some, all_ = (run("upsert", path, *how).stderr for how in ([], ["-v"], ["-vv"]))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.amounts import amount
+from tests.support.amounts import amount, in_turn
 from tests.support.command import run
-from tests.support.packages import PACKAGES, package
+from tests.support.packages import ROSTERS, package
 from tests.support.records import wire_student, wire_user
 from tests.support.rosters import adult, child, csv_text
-from tests.support.samples import DATA, needs_samples
+from tests.support.samples import DATA, name_of_sample, needs_samples
 from timeback_async.testing import MockServer
 
 Stores = tuple[Any, Any, Any]
@@ -40,7 +40,7 @@ def sent_by_each(server: MockServer, path: Path, *options: str) -> list[tuple[in
     return found
 
 
-FOLDERS = [name for name in PACKAGES if name != "school-of-families"]  # which is a single file
+OPTIONS = ((), ("--default-org", "org-1", "--relationship", "mentor"))
 
 
 def roster_folders() -> list[Path]:
@@ -50,15 +50,14 @@ def roster_folders() -> list[Path]:
 
 
 @needs_samples
-@pytest.mark.parametrize("path", roster_folders(), ids=lambda path: str(path.relative_to(DATA)))
+@pytest.mark.parametrize("path", roster_folders(), ids=name_of_sample)
 def test_a_published_roster(server: MockServer, path: Path) -> None:
     by_upsert, by_sync = sent_by_each(server, path, "--default-org", "org-1")
 
     assert by_upsert == by_sync
 
 
-@pytest.mark.parametrize("options", [(), ("--default-org", "org-1", "--relationship", "mentor")])
-@pytest.mark.parametrize("name", ["school-of-families/people.csv", *FOLDERS])
+@pytest.mark.parametrize(("name", "options"), in_turn(ROSTERS, OPTIONS))
 def test_a_package_of_our_own(
     server: MockServer, tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:

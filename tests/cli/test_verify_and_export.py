@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 
 from tests.cli.test_same_people import roster_folders
+from tests.support.amounts import in_turn
 from tests.support.command import interrupt, lines, run, when, words
-from tests.support.packages import PACKAGES, package
+from tests.support.packages import ROSTERS, package
 from tests.support.records import wire_agent, wire_student, wire_user
 from tests.support.rosters import FAMILY, adult, child, folder, school
-from tests.support.samples import DATA, needs_samples
+from tests.support.samples import name_of_sample, needs_samples
 from tests.support.verifying import KEY, RECORDS
 from tests.sync.verifying.test_tampering import TAMPERS
 from timeback_async.cli import _reading, _records_file
 from timeback_async.sync import read_roster
 from timeback_async.testing import Faults, MockServer
+
+FORMS = ("jsonl", "parquet")
 
 
 @pytest.fixture
@@ -326,16 +329,12 @@ def round_trip(server: MockServer, path: Path, form: str) -> None:
 
 
 @needs_samples
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
-@pytest.mark.parametrize("path", roster_folders(), ids=lambda path: str(path.relative_to(DATA)))
+@pytest.mark.parametrize(("path", "form"), in_turn(roster_folders(), FORMS), ids=name_of_sample)
 def test_a_published_roster_comes_back(server: MockServer, path: Path, form: str) -> None:
     round_trip(server, path, form)
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
-@pytest.mark.parametrize(
-    "name", ["school-of-families/people.csv", *(n for n in PACKAGES if n != "school-of-families")]
-)
+@pytest.mark.parametrize(("name", "form"), in_turn(ROSTERS, FORMS))
 def test_a_package_of_our_own_comes_back(
     server: MockServer, tmp_path: Path, name: str, form: str
 ) -> None:

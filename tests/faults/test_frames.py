@@ -24,7 +24,7 @@ from timeback_async.testing import Faults, MockServer
 SECRET = f"secret-{CANARY}"
 PAIR = b64encode(f"mock-client:{SECRET}".encode()).decode()
 PRIVATE = (CANARY, PAIR, "Bearer ", "Basic ")
-POLICY = RetryPolicy(attempts=2, initial=0.0, patience=0.2)
+POLICY = RetryPolicy(attempts=2, initial=0.0, patience=0.05)
 QUICK: dict[str, Any] = {"retry": POLICY, "deadline": 1.0}
 CREATEPUT = "https://purl.imsglobal.org/spec/or/v1p2/scope/roster.createput"
 

@@ -35,6 +35,7 @@ from tests.support.truth import (
 )
 from timeback_async import AgentLink, ItemResult, Outcome, RetryPolicy, TimebackSession
 from timeback_async._flow import pool
+from timeback_async._flow import token as _token
 from timeback_async._wire.answer import answered_id
 from timeback_async._wire.http import Request
 from timeback_async.errors import (
@@ -253,6 +254,12 @@ RAISED: dict[Outcome, Any] = {
     UNKNOWN: TimebackError,
     NOT_SENT: (AuthError, RateLimitError),
 }
+
+
+@pytest.fixture(autouse=True)
+def short_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a new token that is rejected count as refused soon."""
+    monkeypatch.setattr(_token, "TRIAL", 1.0)
 
 
 @asynccontextmanager

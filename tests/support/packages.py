@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support import sds
 from tests.support.rosters import folder
 
-__all__ = ["PACKAGES", "SNAPSHOTS", "package"]
+__all__ = ["PACKAGES", "ROSTERS", "SNAPSHOTS", "package"]
 
 Files = dict[str, str]
 Row = Mapping[str, str]
@@ -378,6 +378,8 @@ PACKAGES: dict[str, Callable[[], Files]] = {
     "sds-v2-1": sds.version_two_one,
     **{f"snapshots/{step}": partial(snapshot, step) for step in SNAPSHOTS},
 }
+# Each of them as a path to read: one is a single file in its folder.
+ROSTERS = [f"{name}/people.csv" if name == "school-of-families" else name for name in PACKAGES]
 
 
 def package(name: str, path: Path) -> Path:

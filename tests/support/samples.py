@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["DATA", "needs_samples"]
+__all__ = ["DATA", "name_of_sample", "needs_samples"]
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_samples = pytest.mark.skipif(
@@ -13,3 +13,8 @@ needs_samples = pytest.mark.skipif(
     "ours to copy into the repository, so only its maintainers have them; the same is tested on "
     "packages of our own making, see tests/support/packages.py",
 )
+
+
+def name_of_sample(value: object) -> str | None:
+    """Return the id of a parameter that is a sample's path."""
+    return str(value.relative_to(DATA)) if isinstance(value, Path) else None

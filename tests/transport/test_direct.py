@@ -227,7 +227,7 @@ async def test_a_server_that_does_not_read_costs_the_time_of_the_attempt(
     context, trust = (certified(authority), trusting(authority)) if tls else (None, None)
     async with NeverReads(context) as server, opened(server.url, trust=trust) as transport:
         with pytest.raises(TimedOutError):
-            await transport.send("PUT", f"{server.url}/x", {}, b"x" * 12_000_000, 1.0)
+            await transport.send("PUT", f"{server.url}/x", {}, b"x" * 12_000_000, 0.3)
         await until(lambda: not origin(transport)._open)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.amounts import in_turn
 from tests.support.districts import District
-from tests.support.packages import PACKAGES, package
+from tests.support.packages import ROSTERS, package
 from tests.support.records import Json, wire_agent, wire_student, wire_user
 from tests.support.rosters import FAMILY, adult, child, folder, opened, role, school
-from tests.support.samples import DATA, needs_samples
+from tests.support.samples import DATA, name_of_sample, needs_samples
 from tests.support.verifying import KEY, RECORDS, School, told
 from timeback_async import RetryPolicy, TimebackSession
 from timeback_async.errors import ConfigError, SessionError, TimebackError
@@ -61,9 +62,13 @@ def sample_rosters() -> list[Path]:
     )  # fmt: skip
 
 
+OPTIONS: tuple[dict[str, str], ...] = ({}, {"default_org": "org-1", "relationship": "mentor"})
+
+
 @needs_samples
-@pytest.mark.parametrize("options", [{}, {"default_org": "org-1", "relationship": "mentor"}])
-@pytest.mark.parametrize("path", sample_rosters(), ids=lambda path: str(path.relative_to(DATA)))
+@pytest.mark.parametrize(
+    ("path", "options"), in_turn(sample_rosters(), OPTIONS), ids=name_of_sample
+)
 async def test_a_published_roster_is_the_same_after_a_sync(
     server: MockServer, path: Path, options: dict[str, str]
 ) -> None:
@@ -75,10 +80,7 @@ async def test_a_published_roster_is_the_same_after_a_sync(
     assert report.links.same == report.read["links"]
 
 
-@pytest.mark.parametrize("options", [{}, {"default_org": "org-1", "relationship": "mentor"}])
-@pytest.mark.parametrize(
-    "name", ["school-of-families/people.csv", *(n for n in PACKAGES if n != "school-of-families")]
-)
+@pytest.mark.parametrize(("name", "options"), in_turn(ROSTERS, OPTIONS))
 async def test_a_package_of_our_own_is_the_same_after_a_sync(
     server: MockServer, tmp_path: Path, name: str, options: dict[str, str]
 ) -> None:
