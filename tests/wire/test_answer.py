@@ -33,6 +33,10 @@ def page_request_of(collection: str) -> Request:
     return Query(collection=collection, limit=100).page(0)
 
 
+def request_of(operation: Operation) -> str:
+    return f"{operation.request.method} {operation.request.path}"
+
+
 # -- what the answer holds
 
 AGENT = {"user": {"sourcedId": "u-1", "type": "user"}, "relationshipType": "parent"}
@@ -89,7 +93,7 @@ def told(body: object, status: int = 200, **headers: str) -> Response:
     return Response(status, headers, content)
 
 
-@pytest.mark.parametrize("operation", WRITES, ids=repr)
+@pytest.mark.parametrize("operation", WRITES, ids=request_of)
 @pytest.mark.parametrize("status", [200, 201, 203, 204, 205])
 @pytest.mark.parametrize(
     "body",
@@ -169,7 +173,9 @@ def test_what_else_a_read_contains_does_not_matter() -> None:
 # -- statements of failure
 
 
-@pytest.mark.parametrize("operation", [*WRITES, fetch_user("u-1"), fetch_agents("u-1")], ids=repr)
+@pytest.mark.parametrize(
+    "operation", [*WRITES, fetch_user("u-1"), fetch_agents("u-1")], ids=request_of
+)
 @pytest.mark.parametrize("status", [200, 201, 202, 207])
 @pytest.mark.parametrize(
     "body",
@@ -239,7 +245,7 @@ OPEN = [
 ]
 
 
-@pytest.mark.parametrize("operation", [upsert(student()), LINK, REMOVAL], ids=repr)
+@pytest.mark.parametrize("operation", [upsert(student()), LINK, REMOVAL], ids=request_of)
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -282,7 +288,7 @@ def test_what_came_instead_of_proof_is_named(
     assert str(caught.value) == reason
 
 
-@pytest.mark.parametrize("operation", [upsert(student()), fetch_user("s-1")], ids=repr)
+@pytest.mark.parametrize("operation", [upsert(student()), fetch_user("s-1")], ids=request_of)
 @pytest.mark.parametrize(
     ("body", "words"),
     [

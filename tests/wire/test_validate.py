@@ -363,7 +363,7 @@ CANARIES = [
 ]
 
 
-@pytest.mark.parametrize("canary", CANARIES, ids=ascii)
+@pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: type(canary).__name__)
 @pytest.mark.parametrize(("kind", "name", "wire_name"), NAMES)
 def test_no_value_is_told_in_an_error(kind: str, name: str, wire_name: str, canary: object) -> None:
     wire = (STUDENT if kind == "student" else USER) | {wire_name: canary}
