@@ -17,7 +17,7 @@ from msgspec import inspect
 from .errors import ConfigError
 from .models.kinds import KINDS
 
-__all__ = ["arrow_stream", "is_table", "records_from", "without_index"]
+__all__ = ["arrow_stream", "is_table", "records_from", "wire_of", "without_index"]
 
 ROWS_AT_ONCE = 1024
 # pandas hands out an index without a name as a column.
@@ -147,6 +147,12 @@ def _shape(struct: inspect.StructType) -> _Shape:
 
 # Of what has no shape, such as `metadata`.
 ANY = _Shape(frozenset(), frozenset(), {})
+
+
+def wire_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a row, or what is in an envelope, in wire form."""
+    found: dict[str, Any] = _wire(value, _shape_of(kind))
+    return found
 
 
 def _records(reader: Any, kind: str, shape: _Shape) -> Iterator[dict[str, dict[str, Any]]]:

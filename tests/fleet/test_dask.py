@@ -18,6 +18,7 @@ from timeback_async.testing import Faults, MockServer
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install -e '.[dask]'")
 import dask
+from dask import bag
 from dask.distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
@@ -111,11 +112,26 @@ def test_a_partition_may_be_a_future_a_delayed_value_a_table_or_a_path(
 def test_a_collection_has_a_partition_for_each_of_its_own(
     client: Client, server: MockServer, out: Path
 ) -> None:
-    class Bag:
-        def to_delayed(self) -> list[Any]:
-            return [dask.delayed(partition)(number) for number in range(3)]
+    records = bag.from_sequence([student(f"s-{n}") for n in range(7)], npartitions=3)
 
-    assert send_partitions(client, Fleet(), people=Bag(), out=out).saved == 3
+    report = send_partitions(client, Fleet(), people=records, out=out)
+
+    assert (report.saved, len(report.partitions)) == (7, 3)
+
+
+def test_a_dataframe_has_a_partition_for_each_of_its_own(client: Client, out: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    dataframe = pytest.importorskip("dask.dataframe")
+    links = pandas.DataFrame(
+        {"studentId": ["s-1", "s-2"], "userId": "u-1", "relationshipType": "parent"}
+    )
+    people = [[student("s-1"), student("s-2"), user()]]
+
+    report = send_partitions(
+        client, Fleet(), people=people, links=dataframe.from_pandas(links, npartitions=2), out=out
+    )
+
+    assert (report.saved, len(report.partitions)) == (5, 3)
 
 
 @pytest.mark.parametrize("people", [student(), 7, {"student": {}}, [student()], [7]])

@@ -51,7 +51,7 @@ def test_columns_say_the_kind_of_a_row() -> None:
 
 
 def test_a_null_is_left_out_unless_it_is_required() -> None:
-    empty = {"username": None, "email": None, "demographics": {"birthDate": None}}
+    empty = {"username": None, "email": None, "demographics": None}
     role = {"role": "parent", "beginDate": None}
     row = empty | {"roles": None, "metadata": {"a": None, "b": [1]}}
     schema = pyarrow.Table.from_pylist([row | {"roles": [role]}]).schema
@@ -60,6 +60,23 @@ def test_a_null_is_left_out_unless_it_is_required() -> None:
 
     assert records_of(students) == [{"student": {"username": None, "metadata": {"b": [1]}}}]
     assert records_of(users) == [{"user": {"roles": [{"role": "parent"}], "metadata": {"b": [1]}}}]
+
+
+def test_a_mixed_column_is_named_without_a_value() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({"sourcedId": ["canary", 7]}, dtype=object)
+
+    with pytest.raises(TypeError, match="column sourcedId") as caught:
+        records_of(frame)
+
+    assert "canary" not in str(caught.value)
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    table = pyarrow.table([["s-1"], ["s-2"]], names=["sourcedId", "sourcedId"])
+
+    with pytest.raises(TypeError, match="two columns of the name sourcedId"):
+        records_of(table)
 
 
 def test_a_row_with_two_envelopes_or_none_stays_invalid() -> None:

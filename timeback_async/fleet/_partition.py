@@ -9,10 +9,11 @@ import msgspec
 import pyarrow
 from pyarrow import feather, fs, ipc, parquet
 
+from .._tables import is_table
 from .._wire.codec import Operation, identify, upsert
 from ..errors import ConfigError, RecordError, TimebackError
 from ._outcomes import table_of
-from ._tables import is_table, records_of_table
+from ._tables import records_of_table
 
 __all__ = [
     "SUFFIXES",
@@ -96,7 +97,10 @@ def records_of(part: object) -> list[Any]:
     if isinstance(part, str | Path):
         part = _table_in(str(part))
     if is_table(part):
-        return list(records_of_table(part))
+        try:
+            return list(records_of_table(part))
+        except TypeError as error:
+            raise NotAPartitionError(str(error)) from None
     if isinstance(part, Iterable) and not isinstance(part, bytes | Mapping | msgspec.Struct):
         return list(part)
     raise NotAPartitionError(
