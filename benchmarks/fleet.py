@@ -148,7 +148,7 @@ def fleet(
             tempfile.TemporaryDirectory() as folder,
             dask.config.set(CLUSTER),
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None,
+                n_workers=workers, threads_per_worker=3, dashboard_address=None,
                 local_directory=folder, silence_logs="CRITICAL",
             ) as cluster,
             Client(cluster) as client,
@@ -342,7 +342,7 @@ def _together(people: str) -> float:
     with (
         tempfile.TemporaryDirectory() as out,
         dask.config.set(CLUSTER),
-        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=3, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         client.run(throttled)

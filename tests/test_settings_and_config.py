@@ -79,6 +79,7 @@ def test_two_settings_are_enough() -> None:
         "scopes": None,
         "max_in_flight": 64,
         "max_rate": None,
+        "processes": 1,
         "adaptive": True,
         "attempt_timeout": 30.0,
         "deadline": 120.0,
@@ -409,7 +410,9 @@ def test_shares_add_up_to_the_whole() -> None:
     assert whole.share(1) == whole
     assert config(max_in_flight=64).share(64).max_in_flight == 1
     assert config().share(4).max_rate is None
-    assert msgspec.structs.replace(share, max_in_flight=64, max_rate=300.0) == whole
+    assert share.processes == 3
+    assert share.share(2).processes == 6
+    assert msgspec.structs.replace(share, max_in_flight=64, max_rate=300.0, processes=1) == whole
 
 
 @pytest.mark.parametrize("parts", [0, -1, 2.0, True, 65, "2"])

@@ -40,6 +40,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             with the scope of its operation.
         max_in_flight: The most requests in flight at once, 1 or more.
         max_rate: The most requests a second, or None for no limit. Token requests do not count.
+        processes: Over how many processes the server's limits are divided; `share` sets it. With
+            more than one, a throttled answer is always taken for a limit, never for chance.
         adaptive: Whether to find how many requests, up to `max_in_flight`, the server takes at
             once. False always allows `max_in_flight`, except during a long `Retry-After`, and every
             failure of a record of a bulk run counts against it, in outages too.
@@ -73,6 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | None = None
     max_in_flight: Count = 64
     max_rate: Positive | None = None
+    processes: Count = 1
     adaptive: bool = True
     attempt_timeout: Positive = 30.0
     deadline: Positive = 120.0
@@ -128,7 +131,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             )
         rate = None if self.max_rate is None else self.max_rate / parts
         in_flight = self.max_in_flight // parts
-        return msgspec.structs.replace(self, max_in_flight=in_flight, max_rate=rate)
+        return msgspec.structs.replace(
+            self, max_in_flight=in_flight, max_rate=rate, processes=self.processes * parts
+        )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **settings: Any) -> Self:

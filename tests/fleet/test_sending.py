@@ -1,4 +1,7 @@
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +242,33 @@ def test_a_lane_does_not_need_uvloop(server: MockServer, monkeypatch: pytest.Mon
 
     assert lane.call(saved).sourced_id == "s-1"
     lane.close()
+
+
+def test_two_partitions_are_sent_at_once_under_one_lease(server: MockServer) -> None:
+    lane, events = Lane(server.config()), list[str]()
+    both, first_has_ended = threading.Barrier(2), threading.Event()
+
+    @contextmanager
+    def lease() -> Iterator[None]:
+        events.append("taken")
+        yield
+        events.append("given back")
+
+    def partition(number: int) -> None:
+        with lane.sending(lease()):
+            if number < 2:
+                both.wait(10)
+            if number == 1:
+                assert first_has_ended.wait(10)
+            events.append(f"{number}")
+        first_has_ended.set()
+
+    threads = [threading.Thread(target=partition, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    partition(2)
+    lane.close()
+
+    assert events == ["taken", "0", "1", "given back", "taken", "2", "given back"]

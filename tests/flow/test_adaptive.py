@@ -193,6 +193,40 @@ def test_a_cut_that_helped_stays_and_noise_is_forgotten() -> None:
     assert window.size(8.6) <= size / CUT
 
 
+def test_what_is_known_of_noise_is_never_more_than_what_stays_after_a_limit() -> None:
+    """A window that shares a limit may take the others for noise, while all of them begin."""
+    window = limited(20.0)
+    window._noise = 0.18
+    too_many(window, 6.0, served=1)  # half of them: it was a limit
+
+    for _ in range(600):
+        window.succeeded(0.05, 8.0)
+    window.succeeded(0.05, 6.0 + CALM_PART * SHORTEST_CYCLE)
+
+    assert window._noise < 0.02
+
+
+@pytest.mark.parametrize("is_throttle", [True, False])
+def test_where_a_limit_is_shared_throttled_answers_are_no_noise(is_throttle: bool) -> None:
+    window, now = AdaptiveWindow(64, processes=2, jitter=lambda: 1.0), 0.0
+    fail = throttle if is_throttle else AdaptiveWindow.failed
+    for number in range(3000):  # one answer in twenty fails, whatever is sent
+        now += 0.05 / window.size(now)
+        fail(window, now) if number % 20 == 19 else window.succeeded(0.05, now)
+
+    assert (window._noise == 0.0) == is_throttle
+    assert (window.size(now) < 10) == is_throttle
+
+
+def test_those_that_share_a_limit_begin_and_grow_together_like_one() -> None:
+    window = AdaptiveWindow(64, processes=4)
+    assert window.size(0.0) == START / 4
+    for _ in range(40):
+        window.succeeded(0.05, 0.0)
+
+    assert window.size(0.0) == START / 4 + 10
+
+
 @pytest.mark.parametrize(
     ("size", "seconds"), [(40.0, 5.0), (2.0, 5.0), (1.0, 10.0), (0.5, 20.0), (0.05, 60.0)]
 )

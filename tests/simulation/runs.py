@@ -76,6 +76,41 @@ def simulated(server: Callable[[], Server], seconds: float = inf, **how: Any) ->
     return run_simulated(main())
 
 
+def shared(limit: Limit, lanes: int, records: int, *, processes: int) -> list[Server]:
+    """Let lanes of a fleet send partitions through one limit; return a server for each."""
+    size, at_once = 250, 2
+
+    async def main() -> list[Server]:
+        random.seed(0)
+        partitions = iter(range(records // size))
+        servers = [Server(limit, latency=0.02, seed=seed) for seed in range(lanes)]
+
+        async def lane(server: Server) -> None:
+            config = Config(client_id="me", client_secret="mine", max_in_flight=64 // lanes,
+                            processes=processes)  # fmt: skip
+            pool = RequestPool(config, server, TokenStore(config, server))
+
+            async def partition_after_partition() -> None:
+                for number in partitions:
+                    part = [student(f"s-{number}-{index}") for index in range(size)]
+                    report = await Bulk(
+                        pool,
+                        codec.upsert,
+                        part,
+                        in_flight=config.max_in_flight,
+                        allowed=config.deadline + config.retry.patience,
+                        patience=config.retry.patience,
+                    )
+                    assert report.ok
+
+            await asyncio.gather(*(partition_after_partition() for _ in range(at_once)))
+
+        await asyncio.gather(*map(lane, servers))
+        return servers
+
+    return run_simulated(main())
+
+
 def together(limit: Limit, seconds: float) -> list[list[float]]:
     """Run two clients on one limit; return when the requests of each were accepted."""
 

@@ -9,7 +9,7 @@ from tests.support.amounts import IS_LONG
 from timeback_async.errors import ConnectError, DeadlineError
 
 from .rivals import Aimd, Fixed
-from .runs import simulated, together
+from .runs import shared, simulated, together
 from .servers import Bucket, Fault, Outage, Quota, Server
 
 
@@ -131,6 +131,30 @@ def test_two_clients_share_one_limit_fairly() -> None:
 
     assert sum(late) ** 2 / (2 * sum(n * n for n in late)) >= 0.95
     assert sum(late) >= 0.95 * 100 * 80
+
+
+def of_limit(servers: list[Server], limit: float) -> tuple[float, float]:
+    """Return the share of a limit that was used once it was found, and of requests turned away."""
+    accepted = sorted(at for server in servers for at in server.accepted)
+    steady = accepted[len(accepted) // 4 :]
+    turned_away = sum(len(server.rejected) for server in servers)
+    return (
+        len(steady) / (steady[-1] - steady[0]) / limit,
+        turned_away / sum(server.requests for server in servers),
+    )
+
+
+def test_the_lanes_of_a_fleet_use_a_hidden_limit_together() -> None:
+    used, turned_away = of_limit(shared(Bucket(400), 2, 20_000, processes=2), 400)
+
+    assert used >= 0.9
+    assert turned_away <= 0.02
+
+
+def test_control_lanes_that_do_not_know_of_each_other_take_each_other_for_noise() -> None:
+    _, turned_away = of_limit(shared(Bucket(400), 2, 20_000, processes=1), 400)
+
+    assert turned_away > 0.04
 
 
 # -- controls: what people do in place of it does not pass

@@ -30,6 +30,8 @@ CUT, DOUBLE_FROM, DOUBLE_EVERY = 0.8, 1.5, 0.5
 DEEPEST_CUT, KEPT = 0.5, 0.75
 # A cycle has at least so many requests, so that those it spends on finding the limit are few.
 SHORTEST_CYCLE, LONGEST_CYCLE, CYCLE_REQUESTS = 5.0, 60.0, 200.0
+# Where others share a limit, what one of them gives up is found again in less time.
+LONGEST_SHARED_CYCLE = 10.0
 # Requests that were in flight at a cut may still fail: that is no reason for another cut.
 EPOCH_ROUND_TRIPS, SHORTEST_EPOCH = 2.0, 0.1
 # Failures beyond noise and `TOLERATED`, a share of the answers, call for a cut once they are that
@@ -71,9 +73,14 @@ class AdaptiveWindow(Window):
         f  a probe succeeds, and the server was overloaded: the failures were throttled, or the
            window was dry shortly before
 
+    Where other processes share the limit, a cut may help them alone, while failures stay: so a
+    throttled answer is never noise there. Each would take the others for noise.
+
     Args:
         limit: The most requests in flight at once.
         max_rate: The most requests a second; None for no limit.
+        processes: How many share the server's limits. All of them together begin, and grow, like
+            one alone.
         jitter: Returns a random number from 0 to 1, so that clients do not probe in step.
         on_change: Called with the new mode at every change.
     """
@@ -83,23 +90,26 @@ class AdaptiveWindow(Window):
         limit: int,
         max_rate: float | None = None,
         *,
+        processes: int = 1,
         jitter: Callable[[], float] = random.random,
         on_change: Callable[[WindowMode], None] = lambda mode: None,
     ) -> None:
         super().__init__(limit, max_rate)
         self._limit = float(limit)
+        self._is_shared, self._share_of_growth = processes > 1, 1.0 / processes
         self._jitter, self._on_change = jitter, on_change
         self._is_timed = False  # whether `admit` looks at more than the size
         self._is_settled = False
         self._aim = self._limit  # the size at which an open window stops growing
         self._size = 0.0
-        self._resize(min(START, self._aim))
+        self._resize(min(START / processes, self._aim))
         self._too_much, self._cut_at, self._cycle = self._limit, -inf, SHORTEST_CYCLE  # for LIMITED
         self._paced_at = -inf  # when the last request was due
         self._began_at = inf  # when sending began, or last began again
         self._revived_with = -SETTLED_AFTER  # `served` when something came through again
         self._noise = self._excess = 0.0
-        self._failures, self._failed_with = 0, 0  # since the last cut; `served` at the last failure
+        # Since the last cut, and those that may be noise; `served` at the last failure.
+        self._failures, self._excusable, self._failed_with = 0, 0, 0
         self._calm_until, self._failed_before = inf, 1.0
         self._rate_before = 0.0  # what came through, a second, before the last cut
         self._is_searching = True  # whether its size may be far above the limit
@@ -145,7 +155,7 @@ class AdaptiveWindow(Window):
         if self.mode is WindowMode.DRY:
             self._revive(now)
         elif self.mode is WindowMode.OPEN and self._size < self._aim:
-            self._grow(1.0, now)
+            self._grow(self._share_of_growth, now)
         elif self.mode is WindowMode.OPEN or now >= self._calm_until:
             self._is_searching = False
             self._learn(now)
@@ -205,16 +215,17 @@ class AdaptiveWindow(Window):
             self._dry_from = now
             return
         epoch = max(SHORTEST_EPOCH, EPOCH_ROUND_TRIPS * self.round_trip)
-        if now >= self._cut_at + epoch and self._is_too_much(size):
+        if now >= self._cut_at + epoch and self._is_too_much(size, is_throttle=is_throttle):
             self._cut(size, now)
 
-    def _is_too_much(self, size: float) -> bool:
+    def _is_too_much(self, size: float, *, is_throttle: bool) -> bool:
         """Count a failure, and return whether there are more than noise explains."""
         answers, self._failed_with = self.served - self._failed_with, self.served
         self._failures += 1
+        self._excusable += not (is_throttle and self._is_shared)
         usual = answers * (1.5 * self._noise + TOLERATED)
         self._excess = max(0.0, self._excess - usual) + 1
-        in_cycle = size * _cycle(size, self.round_trip) / max(1e-9, self.round_trip)
+        in_cycle = size * self._cycle_of(size) / max(1e-9, self.round_trip)
         limit = max(LEAST_EXCESS, TOLERATED * in_cycle)
         if self._is_searching:
             limit = min(limit, SEARCH_EXCESS)
@@ -225,10 +236,11 @@ class AdaptiveWindow(Window):
 
         The cut was below the limit, if there is one: so what stayed is noise.
         """
-        if self._failed_before > MOST_NOISE:
-            return False
         answers = self._failures + self.served - self._cut_with
-        failed = self._failures / max(1, answers)
+        failed = self._excusable / max(1, answers)
+        if self._failed_before > MOST_NOISE:  # there was a limit; noise is no more than what stayed
+            self._noise += min(0.0, failed - self._noise) * answers / (answers + LEARN)
+            return False
         stayed = min(self._failed_before, failed)
         has_helped = stayed <= failed / 2 or failed > MOST_NOISE
         if has_helped:
@@ -251,20 +263,25 @@ class AdaptiveWindow(Window):
         """
         served = self.served - self._cut_with
         failed = self._failures / (self._failures + served)
+        noise = self._excusable / (self._failures + served)
         rate = served / max(1e-9, now - max(self._cut_at, self._began_at))
-        if self._is_searching and failed <= MOST_NOISE and rate < KEPT * self._rate_before:
-            self._noise = max(self._noise, failed)
+        if (
+            self._is_searching
+            and failed / 2 < noise <= MOST_NOISE
+            and rate < KEPT * self._rate_before
+        ):
+            self._noise = max(self._noise, noise)
             self._open(size / DEEPEST_CUT, now)
         elif self._is_searching and self.mode is WindowMode.OPEN:
             self._limit_to(size * DEEPEST_CUT, now)
         elif not self._learn(now):
             self._limit_to(size * max(DEEPEST_CUT, CUT - failed), now)
-            self._failed_before = failed
+            self._failed_before = noise
         self._rate_before = rate
 
     def _open(self, size: float, now: float) -> None:
         """Grow quickly from this size on."""
-        self._excess, self._failures = 0.0, 0
+        self._excess, self._failures, self._excusable = 0.0, 0, 0
         self._cut_with = self._failed_with = self.served
         self._cut_at, self._aim = now, self._limit
         self._change(WindowMode.OPEN)
@@ -284,7 +301,7 @@ class AdaptiveWindow(Window):
             self._opens_at = now
             self._size, self._aim, self._is_searching = 0.0, CUT * self._calm_size, True
             self._change(WindowMode.OPEN)
-            self._grow(START, now)
+            self._grow(START * self._share_of_growth, now)
 
     def _share(self, shut: float, opens: float) -> float:
         """Return the share of the time in which the server let requests in, from 0.1 to 0.8.
@@ -311,11 +328,16 @@ class AdaptiveWindow(Window):
         self._too_much, self._cut_at = max(smallest, size / CUT), when
         self._cycle = SHORTEST_CYCLE
         if not self._is_searching:
-            self._cycle = _cycle(self._too_much, self.round_trip)
-        self._excess, self._failures = 0.0, 0
+            self._cycle = self._cycle_of(self._too_much)
+        self._excess, self._failures, self._excusable = 0.0, 0, 0
         self._cut_with = self._failed_with = self.served
         self._calm_until, self._failed_before = when + CALM_PART * self._cycle, 1.0
         self._change(WindowMode.LIMITED)
+
+    def _cycle_of(self, size: float) -> float:
+        """Return the seconds of a cycle in which requests are sent with this size."""
+        longest = LONGEST_SHARED_CYCLE if self._is_shared else LONGEST_CYCLE
+        return min(longest, max(SHORTEST_CYCLE, CYCLE_REQUESTS * self.round_trip / size))
 
     def _resize(self, size: float) -> None:
         self._size, self._bound = size, ceil(size)
@@ -325,8 +347,3 @@ class AdaptiveWindow(Window):
         if mode is not self.mode:
             self.mode = mode
             self._on_change(mode)
-
-
-def _cycle(size: float, round_trip: float) -> float:
-    """Return the seconds of a cycle in which requests are sent with this size."""
-    return min(LONGEST_CYCLE, max(SHORTEST_CYCLE, CYCLE_REQUESTS * round_trip / size))

@@ -440,7 +440,9 @@ def _is_verdict(status: int) -> bool:
 
 def _window_of(config: Config) -> Window:
     bounds = config.max_in_flight, config.max_rate
-    return AdaptiveWindow(*bounds, on_change=_log_mode) if config.adaptive else Window(*bounds)
+    if not config.adaptive:
+        return Window(*bounds)
+    return AdaptiveWindow(*bounds, processes=config.processes, on_change=_log_mode)
 
 
 def _log_mode(mode: WindowMode) -> None:

@@ -136,10 +136,10 @@ def _cluster(workers: int) -> Iterator[Any]:
 
     with (
         dask.config.set(CLUSTER),
-        # Two threads each: one reads the next partition while the other sends.
+        # Three threads each: one reads the next partition while the others send.
         LocalCluster(
             n_workers=workers,
-            threads_per_worker=2,
+            threads_per_worker=3,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs="CRITICAL",

@@ -18,7 +18,7 @@ from distributed.scheduler import KilledWorker
 
 from .._config import Config
 from ..errors import ConfigError, TimebackError
-from ..fleet._lane import Lane
+from ..fleet._lane import AT_ONCE, Lane
 from ..fleet._partition import NotAPartitionError
 from ._fleet import Fleet, config_of
 
@@ -75,8 +75,10 @@ class Cluster:
     Attributes:
         client: The client.
         name: Under which name a task finds the session of its worker.
-        leases: Held by a task while it sends.
-        lanes: How many tasks can hold one.
+        leases: Held by a worker while it sends.
+        lanes: How many workers can hold one.
+        most: How many partitions to submit at once: those that can be sent, and one for each lane
+            that is read meanwhile.
         threads: Number of threads of all workers.
 
     Raises:
@@ -88,6 +90,7 @@ class Cluster:
         self.client = client
         workers = client.scheduler_info(n_workers=-1)["workers"]
         self.lanes = fleet.lanes or min(MOST_LANES, max(1, len(workers)))
+        self.most = (AT_ONCE + 1) * self.lanes
         self.threads = max(1, sum(each["nthreads"] for each in workers.values()))
         self.name = fleet.name(self.lanes)
         checked = self._checked()

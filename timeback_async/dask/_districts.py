@@ -66,7 +66,7 @@ def sync_districts(
         )  # fmt: skip
 
     reports = {}
-    for name, result in cluster.each(by_name, 2 * cluster.lanes, submitted):
+    for name, result in cluster.each(by_name, cluster.most, submitted):
         is_told = isinstance(result, DistrictReport)
         reports[name] = result if is_told else DistrictReport(name=name, stopped=told(result))
     found = [reports[name] for name in by_name]

@@ -128,7 +128,7 @@ def _send(
             lane_here(fleet),
             held=folder.held(name.partition("-")[0]),
             expected=fingerprint,
-            turn=leases,
+            lease=leases,
             worker=get_worker().address,
         )
     except Exception as error:
@@ -257,10 +257,9 @@ class _Run:
             return self._submit(_send, name, known[name].fingerprint, cluster.name, cluster.leases)
 
         if not self._stopped:
-            # As many as can be sent, and as many that are read meanwhile.
             for name, result in cluster.each(
                 waiting,
-                2 * cluster.lanes,
+                cluster.most,
                 submitted,
                 is_begun=lambda name: self._folder.tries(name) > 0,
                 is_over=lambda: bool(self._stopped),

@@ -86,7 +86,7 @@ def sync_district(
     lane: Lane,
     options: ReadOptions,
     comparing: dict[str, Any],
-    turn: AbstractContextManager[Any],
+    lease: AbstractContextManager[Any],
 ) -> SyncReport:
     """Read, compare and send one roster; return its report, however it went.
 
@@ -96,7 +96,7 @@ def sync_district(
         lane: The session.
         options: How it is read.
         comparing: Options of `plan`.
-        turn: Held while it is sent.
+        lease: The engine's bound; see `Lane.sending`.
     """
     is_new = not state_path.exists()
     try:
@@ -111,7 +111,7 @@ def sync_district(
                 raise
             with roster:
                 changes = plan(roster, state, **comparing)
-                with lane.turn, turn:
+                with lane.sending(lease):
                     return lane.call(lambda session: _sent(session, changes))
     except PlanRefusedError as error:
         report = SyncReport.of(error.plan)

@@ -62,7 +62,7 @@ def send_one(part: object, config: Config) -> Any:
         ConfigError: A file cannot be read.
     """
     records, lane = records_of(part), lane_of(config)
-    with lane.turn:
+    with lane.sending(nullcontext()):
         return outcome_table("", _send(lane, records, [None] * len(records)).rows)
 
 
@@ -91,7 +91,7 @@ def finish(
     *,
     held: Held | None = None,
     expected: str | None = None,
-    turn: AbstractContextManager[Any] | None = None,
+    lease: AbstractContextManager[Any] | None = None,
     worker: str = f"{socket.gethostname()}:{os.getpid()}",
 ) -> tuple[PartitionReport, Any]:
     """Send a partition and write its outcomes, unless that is done.
@@ -103,7 +103,7 @@ def finish(
         lane: The session.
         held: What is not sent.
         expected: The fingerprint that it has to have; None for any.
-        turn: Entered before anything is sent: the engine's bound.
+        lease: The engine's bound; see `Lane.sending`.
         worker: Who sends it.
 
     Returns:
@@ -118,7 +118,7 @@ def finish(
         why = "its records are not those that were read before; make the partition the same again"
         return _unsent(report, contents.table, why)
     held = held or Held()
-    with lane.turn, turn or nullcontext():
+    with lane.sending(lease or nullcontext()):
         done = folder.finished(name)  # another try may have been quicker
         if done is not None:
             if done.fingerprint != contents.fingerprint:
