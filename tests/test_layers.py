@@ -59,7 +59,7 @@ WINGS = [
     ("sync._exporting", ["", "listed", "export_report", "export"]),
     ("sync", [""]),
     ("fleet", [
-        "_tables", "_outcomes", "_partition", "_folder", "_lane", "_sending", "_report",
+        "_tables", "_outcomes", "_files", "_partition", "_folder", "_lane", "_sending", "_report",
         "_district", "_districts", "",
     ]),
     ("dask", ["_fleet", "_cluster", "_partitions", "_districts", ""]),

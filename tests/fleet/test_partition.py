@@ -8,13 +8,8 @@ from pyarrow import feather, parquet
 
 from tests.support.records import link, student, user, wire_role, wire_student
 from timeback_async.errors import ConfigError, SourceError
-from timeback_async.fleet._partition import (
-    Private,
-    columns_of,
-    contents_of,
-    located,
-    records_of,
-)
+from timeback_async.fleet._files import columns_of, located
+from timeback_async.fleet._partition import Partition, Private, contents_of, records_of
 
 ADA = {name: value for name, value in wire_student().items() if name != "status"}
 ROWS: list[Mapping[str, Any]] = [ADA, ADA | {"sourcedId": "s-2", "email": "ada@example.com"}]
@@ -154,3 +149,74 @@ def test_a_fingerprint_depends_on_what_is_sent_and_on_no_order() -> None:
 
 def test_records_on_their_way_do_not_show() -> None:
     assert repr(Private([student()])) == "Private(1 records)"
+
+
+# -- what is known of a file without its records
+
+LINK = {"studentId": "s-1", "userId": "u-1", "relationshipType": "parent"}
+FILES: dict[str, list[dict[str, Any]]] = {
+    "students": [dict(each) for each in ROWS],
+    "users": [{"sourcedId": "u-1", "roles": [wire_role()], "userId": "x", "studentIds": "y"}],
+    "links": [LINK, LINK | {"userId": "u-2"}],
+    "links with ids": [LINK | {"agentId": "a-1"}, LINK | {"agentId": None}],
+    "envelopes": [{"student": dict(ROWS[0]), "user": None}],
+}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+@pytest.mark.parametrize("rows", FILES.values(), ids=FILES)
+def test_contents_of_a_file_are_those_of_its_records(
+    tmp_path: Path, rows: list[dict[str, Any]], suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(pyarrow.Table.from_pylist(rows), path)
+
+    partition = Partition(path)
+
+    assert partition.contents.table.equals(contents_of(records_of(path)).table)
+    assert partition.records == records_of(path)
+
+
+@pytest.mark.parametrize(
+    "type_", [pyarrow.large_string(), pyarrow.dictionary(pyarrow.int8(), pyarrow.string())]
+)
+def test_ids_may_be_any_text(tmp_path: Path, type_: Any) -> None:
+    table = pyarrow.table({"sourcedId": pyarrow.array(["s-1", None, "s-1"]).cast(type_)})
+    parquet.write_table(table, tmp_path / "a.parquet")
+
+    assert Partition(tmp_path / "a.parquet").contents.table["sourced_id"].to_pylist() == [
+        "s-1",
+        None,
+        "s-1",
+    ]
+
+
+def test_an_id_that_is_a_number_is_not_known(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table({"sourcedId": [1.0, 2.0]}), tmp_path / "a.parquet")
+    parquet.write_table(
+        pyarrow.table({"studentId": [1], "userId": ["u-1"]}), tmp_path / "b.parquet"
+    )
+
+    numbers, links = (Partition(tmp_path / f"{name}.parquet").contents.table for name in "ab")
+
+    assert numbers["sourced_id"].to_pylist() == [None, None]
+    assert links["sourced_id"].to_pylist() == [None]
+
+
+def test_another_byte_is_another_file(tmp_path: Path) -> None:
+    def fingerprint(name: str) -> str:
+        path = tmp_path / "a.parquet"
+        parquet.write_table(pyarrow.Table.from_pylist([ADA | {"givenName": name}]), path)
+        return Partition(path).contents.fingerprint
+
+    assert fingerprint("Ada") == fingerprint("Ada") != fingerprint("Adb")
+
+
+def test_a_file_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([ADA]), path)
+    partition = Partition(path)
+    path.unlink()
+
+    assert partition.records == SENT[:1]

@@ -184,6 +184,22 @@ def test_a_killed_worker_costs_at_most_what_it_was_sending(
     assert 0 < stored.peak_in_flight <= 16
 
 
+def test_a_worker_that_sends_for_long_keeps_its_lane(
+    cluster: LocalCluster, stored: MockServer, tmp_path: Path
+) -> None:
+    usual, stored.faults = stored.faults, Faults(latency=1.0)  # longer than a lease, for each
+    try:
+        with Client(cluster) as client:
+            parts = families(2 * SIZE)["people"][:2]
+            report = send_partitions(client, Fleet(lanes=1), people=parts, out=tmp_path)
+    finally:
+        stored.faults = usual
+
+    assert report.ok
+    assert len({each.worker for each in report.partitions}) == 2
+    assert stored.peak_in_flight == 16
+
+
 CLIENT = """
 import sys
 from dask.distributed import Client

@@ -16,6 +16,7 @@ from timeback_async.errors import ConfigError
 from timeback_async.fleet import _lane, send_one, send_part
 from timeback_async.fleet._folder import Folder, Held
 from timeback_async.fleet._lane import Lane, lane_of
+from timeback_async.fleet._partition import Partition
 from timeback_async.fleet._sending import finish, link_key
 from timeback_async.testing import Faults, MockServer
 
@@ -37,7 +38,7 @@ def whole(records: list[Any], out: Path, **how: Any) -> list[tuple[str, str | No
     """Send links and return the outcome and the reason of each."""
     folder = Folder(str(out))
     folder.make()
-    finish("links-00000", records, folder, lane_of(Config.from_env()), **how)
+    finish("links-00000", Partition(records), folder, lane_of(Config.from_env()), **how)
     return [(row["outcome"], row["error"]) for row in rows(out, "links-00000")]
 
 
@@ -160,7 +161,9 @@ def test_records_that_have_changed_since_they_were_read_are_not_sent(
 ) -> None:
     folder = Folder(str(tmp_path))
 
-    report, table = finish("people-00000", [student()], folder, lane_of(config()), expected="x")
+    report, table = finish(
+        "people-00000", Partition([student()]), folder, lane_of(config()), expected="x"
+    )
 
     assert table["outcome"].to_pylist() == ["not_sent"]
     assert "not those that were read before" in report.stopped

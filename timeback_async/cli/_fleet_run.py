@@ -104,7 +104,7 @@ def _by_kind(paths: Sequence[Path]) -> tuple[list[str], list[str], list[Path]]:
     Raises:
         ConfigError: There is neither, or there are both.
     """
-    from ..fleet._partition import SUFFIXES, columns_of
+    from ..fleet._files import SUFFIXES, columns_of
     from ..fleet._tables import kind_of
 
     inside = [each for path in paths for each in _entries(path)]

@@ -27,18 +27,33 @@ __all__ = ["Cluster", "KilledWorker", "lane_here", "told"]
 MOST_LANES = 8  # by default: one session does what the network allows
 LOSSES = 10  # of records that were on their way to a worker that died
 LEASE_TIMEOUT = "distributed.scheduler.locks.lease-timeout"
-LEASE = 15.0  # s until the lane of a dead worker is free again; a live one renews it every 6 s
+LEASE = 15.0  # s until the lane of a dead worker is free again; a live one renews it every 3 s
 
 
 class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
-    """The session of a worker, opened when it is first needed, closed when the worker ends."""
+    """The session of a worker, opened when it is first needed, closed when the worker ends.
 
-    def __init__(self, settings: Config | Mapping[str, Any], lanes: int) -> None:
-        self._settings, self._lanes = settings, lanes
+    Args:
+        settings: Of all workers together.
+        lanes: How many workers can send at once.
+        name: Of the fleet, and of its leases.
+        lease: Seconds after which a lease that was not renewed is free.
+
+    Attributes:
+        lease: What a worker holds while it sends.
+    """
+
+    def __init__(
+        self, settings: Config | Mapping[str, Any], lanes: int, name: str, lease: float
+    ) -> None:
+        self._settings, self._lanes, self._name, self._seconds = settings, lanes, name, lease
 
     def setup(self, worker: Any) -> None:
         self._opening = Lock()
         self._lane: Lane | None = None
+        # One that a task brings along renews nothing: it does not know its loop in time.
+        with dask.config.set({LEASE_TIMEOUT: self._seconds}):
+            self.lease = Semaphore(self._lanes, self._name, worker.scheduler, worker.loop)
 
     def config(self) -> Config:
         return config_of(self._settings).share(self._lanes)
@@ -54,10 +69,10 @@ class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
             await anyio.to_thread.run_sync(self._lane.close)
 
 
-def lane_here(fleet: str) -> Lane:
-    """Return the session of this worker. For a task."""
-    lane: Lane = get_worker().plugins[fleet].lane()
-    return lane
+def lane_here(fleet: str) -> tuple[Lane, Semaphore]:
+    """Return the session of this worker, and what it holds while it sends. For a task."""
+    lanes: Lanes = get_worker().plugins[fleet]
+    return lanes.lane(), lanes.lease
 
 
 def told(error: BaseException) -> str:
@@ -75,8 +90,7 @@ class Cluster:
     Attributes:
         client: The client.
         name: Under which name a task finds the session of its worker.
-        leases: Held by a worker while it sends.
-        lanes: How many workers can hold one.
+        lanes: How many workers can send at once.
         most: How many partitions to submit at once: those that can be sent, and one for each lane
             that is read meanwhile.
         threads: Number of threads of all workers.
@@ -93,16 +107,16 @@ class Cluster:
         self.most = (AT_ONCE + 1) * self.lanes
         self.threads = max(1, sum(each["nthreads"] for each in workers.values()))
         self.name = fleet.name(self.lanes)
+        lease = min(parse_timedelta(dask.config.get(LEASE_TIMEOUT)), LEASE)
         checked = self._checked()
         if not checked or None in checked:  # a second call goes on with the sessions of the first
-            client.register_plugin(Lanes(fleet.settings, self.lanes), self.name)
+            lanes = Lanes(fleet.settings, self.lanes, self.name, lease)
+            client.register_plugin(lanes, self.name)
         wrong = sorted({each for each in self._checked() if each})
         if wrong:
             raise ConfigError(f"on a worker: {'; '.join(wrong)}")
-        set_to = parse_timedelta(dask.config.get(LEASE_TIMEOUT))
-        with dask.config.set({LEASE_TIMEOUT: min(set_to, LEASE)}):
-            self.leases = Semaphore(self.lanes, self.name)
-            self.leases.register()
+        with dask.config.set({LEASE_TIMEOUT: lease}):  # before any worker registers it
+            Semaphore(self.lanes, self.name).register()
 
     def _checked(self) -> list[str | None]:
         return list(self.client.run(_check, self.name, on_error="ignore").values())

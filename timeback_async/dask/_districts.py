@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, Semaphore, get_worker
+from distributed import Client, Future, get_worker
 
 from ..errors import ConfigError
 from ..fleet import DistrictReport, DistrictsReport
@@ -62,7 +62,7 @@ def sync_districts(
         where = folder.url if "://" in folder.url else str(Path(folder.url).absolute())
         return client.submit(
             partial(_sync, options or ReadOptions(), comparing),
-            by_name[name], state, where, cluster.name, cluster.leases, pure=False,
+            by_name[name], state, where, cluster.name, pure=False,
         )  # fmt: skip
 
     reports = {}
@@ -82,11 +82,11 @@ def _sync(
     state: Path,
     out: str,
     fleet: str,
-    leases: Semaphore,
 ) -> DistrictReport:
     worker = get_worker().address
     try:
-        report = sync_district(path, state, lane_here(fleet), options, comparing, leases)
+        lane, lease = lane_here(fleet)
+        report = sync_district(path, state, lane, options, comparing, lease)
         Folder(out).write(f"{path.name}.html", report.as_html().encode())
         return DistrictReport.of(path.name, report, worker)
     except Exception as error:

@@ -9,7 +9,7 @@ from typing import Any
 import dask
 import msgspec
 import pyarrow
-from distributed import Client, Future, Semaphore, get_worker
+from distributed import Client, Future, get_worker
 from msgspec.structs import replace
 from pyarrow import compute
 
@@ -18,7 +18,7 @@ from ..errors import ConfigError, SourceError
 from ..fleet import FleetReport, PartitionReport
 from ..fleet._folder import Folder, Held
 from ..fleet._outcomes import OutcomeRow, counted, outcome_table, rows_of_all
-from ..fleet._partition import Private, contents_of, records_of
+from ..fleet._partition import Partition, Private, records_of
 from ..fleet._sending import finish
 from ._cluster import Cluster, KilledWorker, lane_here, told
 from ._fleet import Fleet
@@ -109,7 +109,7 @@ class _Surveyed(msgspec.Struct, frozen=True):
 
 def _survey(part: Any, name: str, out: str) -> _Surveyed:
     try:
-        folder, contents = Folder(out), contents_of(records_of(part))
+        folder, contents = Folder(out), Partition(part).contents
         folder.write_contents(name, contents)
         return _Surveyed(contents.fingerprint, folder.finished(name))
     except Exception as error:
@@ -117,18 +117,18 @@ def _survey(part: Any, name: str, out: str) -> _Surveyed:
 
 
 def _send(
-    part: Any, name: str, out: str, fingerprint: str, fleet: str, leases: Semaphore
+    part: Any, name: str, out: str, fingerprint: str, fleet: str
 ) -> tuple[PartitionReport, Any] | str:
     try:
-        folder = Folder(out)
+        folder, (lane, lease) = Folder(out), lane_here(fleet)
         return finish(
             name,
-            records_of(part),
+            Partition(part),
             folder,
-            lane_here(fleet),
+            lane,
             held=folder.held(name.partition("-")[0]),
             expected=fingerprint,
-            lease=leases,
+            lease=lease,
             worker=get_worker().address,
         )
     except Exception as error:
@@ -254,7 +254,7 @@ class _Run:
         cluster, known = self._cluster, self._known
 
         def submitted(name: str) -> Future:
-            return self._submit(_send, name, known[name].fingerprint, cluster.name, cluster.leases)
+            return self._submit(_send, name, known[name].fingerprint, cluster.name)
 
         if not self._stopped:
             for name, result in cluster.each(

@@ -16,8 +16,9 @@ import pyarrow
 from pyarrow import feather, fs, parquet
 
 from ..errors import ConfigError
+from ._files import located
 from ._outcomes import PartitionReport
-from ._partition import Contents, located
+from ._partition import Contents
 
 __all__ = ["Folder", "Held"]
 

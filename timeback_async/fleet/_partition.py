@@ -1,41 +1,28 @@
 """Read a partition, and find out which records are in it, before any of them is sent."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow
-from pyarrow import feather, fs, ipc, parquet
 
 from .._tables import is_table
 from .._wire.codec import Operation, identify, upsert
-from ..errors import ConfigError, RecordError, TimebackError
+from ..errors import RecordError, TimebackError
+from ._files import CONTENTS, File
 from ._outcomes import table_of
 from ._tables import records_of_table
 
 __all__ = [
-    "SUFFIXES",
     "Contents",
     "NotAPartitionError",
+    "Partition",
     "Private",
-    "columns_of",
     "contents_of",
-    "located",
     "records_of",
 ]
-
-SUFFIXES = (".parquet", ".arrow", ".feather")
-CONTENTS = pyarrow.schema(
-    [
-        ("index", pyarrow.int64()),
-        ("kind", pyarrow.string()),
-        ("sourced_id", pyarrow.string()),
-        ("student_id", pyarrow.string()),
-        ("user_id", pyarrow.string()),
-    ]
-)
 
 
 class NotAPartitionError(TypeError):
@@ -57,26 +44,11 @@ class Contents(msgspec.Struct, frozen=True):
     Attributes:
         table: A row for each record: index, kind, sourced_id, and the ids of a link's people. An
             id that is not known is null.
-        fingerprint: A digest of everything that would be sent, whatever its order.
+        fingerprint: A digest of a file; or of everything that would be sent, whatever its order.
     """
 
     table: Any
     fingerprint: str
-
-
-def located(url: str) -> tuple[Any, str]:
-    """Return the file system and the path that a path or URL names.
-
-    Raises:
-        ConfigError: There is no file system for it.
-    """
-    if "://" not in url:
-        return fs.LocalFileSystem(), Path(url).absolute().as_posix()
-    try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(url)
-    except (pyarrow.ArrowException, OSError, ImportError) as error:
-        raise ConfigError(f"{url}: no such file system ({type(error).__name__})") from None
-    return found
 
 
 def records_of(part: object) -> list[Any]:
@@ -95,7 +67,9 @@ def records_of(part: object) -> list[Any]:
     if isinstance(part, Private):
         return part.records
     if isinstance(part, str | Path):
-        part = _table_in(str(part))
+        part = File(str(part))
+    if isinstance(part, File):
+        part = part.table()
     if is_table(part):
         try:
             return list(records_of_table(part))
@@ -109,34 +83,33 @@ def records_of(part: object) -> list[Any]:
     )
 
 
-def columns_of(url: str) -> list[str]:
-    """Return the names of the columns of a file.
+class Partition:
+    """A partition, read once. Which records a file has is known without making all of them.
+
+    Args:
+        part: See `records_of`.
+
+    Attributes:
+        contents: Which records it has.
 
     Raises:
-        ConfigError: It cannot be read.
+        NotAPartitionError, ConfigError: As for `records_of`.
     """
-    names: list[str] = _read(url, parquet.read_schema, _schema_of).names
-    return names
 
+    def __init__(self, part: object) -> None:
+        self._part = part
+        if isinstance(part, str | Path):
+            file = File(str(part))
+            self._part = file
+            if file.kind is not None:
+                self.contents = Contents(file.contents(file.kind), file.digest())
+                return
+        self.contents = contents_of(self.records)
 
-def _schema_of(file: Any) -> Any:
-    return ipc.open_file(file).schema
-
-
-def _table_in(url: str) -> Any:
-    return _read(url, parquet.read_table, feather.read_table)
-
-
-def _read(url: str, as_parquet: Callable[[Any], Any], as_arrow: Callable[[Any], Any]) -> Any:
-    suffix = Path(url).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ConfigError(f"{url}: must be one of {', '.join(SUFFIXES)}")
-    system, path = located(url)
-    try:
-        with system.open_input_file(path) as file:
-            return as_parquet(file) if suffix == ".parquet" else as_arrow(file)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ConfigError(f"{url}: cannot be read ({type(error).__name__})") from None
+    @cached_property
+    def records(self) -> list[Any]:
+        """Its records; those of a file are made when they are first asked for."""
+        return records_of(self._part)
 
 
 def contents_of(records: list[Any]) -> Contents:

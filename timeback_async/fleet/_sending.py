@@ -27,7 +27,7 @@ from ._outcomes import (
     outcome_table,
     rows_of_all,
 )
-from ._partition import contents_of, records_of
+from ._partition import Partition, records_of
 
 __all__ = ["Sent", "link_key", "send_one", "send_part"]
 
@@ -80,12 +80,12 @@ def send_part(name: str, part: object, out: str, config: Config) -> PartitionRep
     """
     folder = Folder(out)
     folder.make()
-    return finish(name, records_of(part), folder, lane_of(config))[0]
+    return finish(name, Partition(part), folder, lane_of(config))[0]
 
 
 def finish(
     name: str,
-    records: list[Any],
+    partition: Partition,
     folder: Folder,
     lane: Lane,
     *,
@@ -98,7 +98,7 @@ def finish(
 
     Args:
         name: Its name.
-        records: Its records.
+        partition: Its records.
         folder: Where the outcomes go.
         lane: The session.
         held: What is not sent.
@@ -109,9 +109,9 @@ def finish(
     Returns:
         Its report; and its outcomes if they could not be written, or it is not finished.
     """
-    contents = contents_of(records)
+    contents = partition.contents
     report = PartitionReport(
-        name=name, records=len(records), counts=counted([]), worker=worker,
+        name=name, records=contents.table.num_rows, counts=counted([]), worker=worker,
         fingerprint=contents.fingerprint,
     )  # fmt: skip
     if expected is not None and contents.fingerprint != expected:
@@ -126,7 +126,7 @@ def finish(
             return replace(done, is_earlier=True), None
         tries, began = folder.begin(name), time.monotonic()
         reasons = list(_reasons(name.partition("-")[0], contents.table, held))
-        sent = _send(lane, records, reasons)
+        sent = _send(lane, partition.records, reasons)
         report = replace(
             report,
             counts=counted(sent.rows),
@@ -135,7 +135,7 @@ def finish(
             throttled=sent.report.throttled,
             token_requests=sent.report.token_requests,
             tries=tries,
-            repeated=len(records) if tries > 1 else 0,
+            repeated=report.records if tries > 1 else 0,
             seconds=time.monotonic() - began,
             is_finished=not sent.stopped,
             stopped=sent.stopped,

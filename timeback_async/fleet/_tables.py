@@ -6,7 +6,7 @@ from typing import Any, Literal
 from .._tables import arrow_stream, records_from, wire_of, without_index
 from ..models.kinds import KINDS
 
-__all__ = ["kind_of", "records_of_table"]
+__all__ = ["Kind", "kind_of", "records_of_table"]
 
 Kind = Literal["student", "user", "agent"]
 
