@@ -35,7 +35,7 @@ from timeback_async.testing import Faults, MockServer, Throttle
 from . import measure
 from .measure import ROOT, Result, markdown, ratio
 
-SIZE = 500  # records of a partition
+SIZE, LARGE = 250, 1000  # records of a partition, and of one where speed counts
 BETWEEN_KILLS = 2.0  # s, on average
 SCALE = 1.85  # of one process, by two workers where there are cores for them
 HIDDEN = 400.0  # requests a second
@@ -53,7 +53,7 @@ Parts = dict[str, list[list[Any]]]
 
 def run(rounds: int = 1, records: int | None = None) -> Result:
     number = records or 20_000
-    kills = [killed(number, seed, sent) for seed in range(10 * rounds)]
+    kills = [killed(number, seed, sent) for seed in range(5 * rounds)]
     control = [killed(number, seed, recomputed) for seed in range(rounds)]
     bound, hidden = bounded(number), limited(number)
     rows = [
@@ -185,8 +185,8 @@ def families(number: int) -> Parts:
     return {"people": _parts(students) + _parts(parents), "links": _parts(links)}
 
 
-def _parts(records: list[Any]) -> list[list[Any]]:
-    return [records[first : first + SIZE] for first in range(0, len(records), SIZE)]
+def _parts(records: list[Any], size: int = SIZE) -> list[list[Any]]:
+    return [records[first : first + size] for first in range(0, len(records), size)]
 
 
 # -- kills
@@ -338,7 +338,8 @@ def scaled(number: int) -> tuple[list[Taken], list[Taken]]:
     A lean server answers. It and the scheduler need cores of their own: on a machine without them
     the CPU alone says how a fleet scales.
     """
-    people = families(number * 5 // 3)["people"]
+    records = [each for part in families(number * 5 // 3)["people"] for each in part]
+    people = _parts(records, LARGE)
     with measure.server() as lean, tempfile.TemporaryDirectory() as folder:
         settings = {"base_url": lean.url, "client_id": "a", "client_secret": "b"}
         os.environ.update({f"TIMEBACK_{name.upper()}": each for name, each in settings.items()})

@@ -1,6 +1,7 @@
 """The examples, links and promises of the README and of the guides, as they stand there."""
 
 import ast
+import html
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import anyio
 import pytest
 from msgspec import UNSET
 
+from tests.support.command import run as run_command
 from timeback_async import Demographics, OrgRef, Student, TimebackSession
 from timeback_async.sync import ReadOptions, read_roster
 from timeback_async.sync._reading import layout
@@ -202,3 +204,16 @@ def test_every_link_leads_somewhere(name: str) -> None:
 
 def test_the_readme_is_read_in_one_sitting() -> None:
     assert len(README.read_text().splitlines()) <= 220
+
+
+def test_the_picture_shows_what_the_demonstration_prints() -> None:
+    picture = html.unescape((ROOT / ".github/demo.svg").read_text("utf-8")).replace("\xa0", " ")
+    shown = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+
+    printed = run_command("demo", "--records", 50).stdout
+
+    labels = ["records read", "token requests", "records/s", "window", "throttled/s", "Proven:"]
+    for label in labels:
+        assert label in shown
+        assert label in printed
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")

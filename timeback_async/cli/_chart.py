@@ -9,13 +9,14 @@ from ._screen import out
 
 __all__ = ["print_chart"]
 
-WIDTH = 48  # fits 80 columns together with the legend
+WIDTHS = (10, 48)  # of a line, as narrow or as wide as the screen
+BESIDE = 32  # columns of what it shows, and of its maximum
 LEVELS, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
 def print_chart(trace: Trace) -> None:
     """Print the rate, window and throttling of a run over time; nothing for an empty trace."""
-    slots = trace.slots(WIDTH)
+    slots = trace.slots(min(max(WIDTHS[0], out.width - BESIDE), WIDTHS[1]))
     if not slots:
         return
     title = f"Over {slots[-1].until:.1f} s"

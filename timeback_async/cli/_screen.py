@@ -90,8 +90,8 @@ def print_table(
 
 
 def print_error(error: object) -> None:
-    """Print an error on stderr, as one line."""
-    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+    """Print an error on stderr, as one line; on a terminal it is broken between words."""
+    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=not err.is_terminal)
 
 
 class FailureRow(NamedTuple):
