@@ -419,3 +419,11 @@ def test_shares_add_up_to_the_whole() -> None:
 def test_a_share_of_less_than_one_request_is_refused(parts: Any) -> None:
     with pytest.raises(ConfigError, match=r"share: must be|max_in_flight: 64 cannot be divided"):
         config(max_in_flight=64).share(parts)
+
+
+def test_where_the_credentials_go_may_come_from_the_environment() -> None:
+    keys = {"TIMEBACK_CLIENT_ID": "a", "TIMEBACK_CLIENT_SECRET": "b"}
+
+    assert Config.from_env(keys | {"TIMEBACK_TOKEN_AUTH": "body"}).token_auth == "body"
+    with pytest.raises(ConfigError, match="TIMEBACK_TOKEN_AUTH"):
+        Config.from_env(keys | {"TIMEBACK_TOKEN_AUTH": "header"})

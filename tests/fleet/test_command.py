@@ -1,6 +1,9 @@
 """The command `fleet`; a cluster in this process stands in for its own where many are needed."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +98,55 @@ def test_a_folder_of_districts_is_synced(server: MockServer, tmp_path: Path) -> 
     assert "2 of 2 districts are ok" in words(done.output)
     assert (tmp_path / "fleet-out/index.html").exists()
     assert json.loads(one.stdout)["districts"][0]["unchanged"] == 1
+
+
+@pytest.mark.usefixtures("_near")
+def test_who_has_left_a_district_is_deactivated_if_asked_for(
+    server: MockServer, tmp_path: Path
+) -> None:
+    people = [child("s-1"), child("s-2")]
+    folder(tmp_path / "districts" / "east", school(*people))
+    run("fleet", tmp_path / "districts")
+    folder(tmp_path / "districts" / "east", school(people[0]))
+    removing = ("--deactivate-absent", "--max-removals", "50%")
+
+    kept = run("fleet", tmp_path / "districts", "--json")
+    left = run("fleet", tmp_path / "districts", "--json", *removing)
+
+    assert json.loads(kept.stdout)["districts"][0]["planned"] == 0
+    assert json.loads(left.stdout)["districts"][0]["planned"] == 1
+    assert (
+        server.students["s-2"]["status"] == "tobedeleted"
+        or not server.students["s-2"]["enabledUser"]
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(
+    server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    @contextmanager
+    def cluster(workers: int) -> Iterator[None]:
+        os.kill(os.getpid(), number)
+        time.sleep(5)  # the signal ends it
+        yield
+
+    monkeypatch.setattr(_fleet_run, "_cluster", cluster)
+    done = run("fleet", partitions(tmp_path / "parts"))
+
+    assert done.exit_code == 75
+    assert "interrupted; the same command continues" in words(done.output)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("_near")
+def test_a_proxy_of_the_environment_is_used(server: MockServer, tmp_path: Path) -> None:
+    done = run("fleet", partitions(tmp_path / "parts"), NO_PROXY="", HTTP_PROXY="ftp://a:1")
+
+    assert done.exit_code == 2
+    assert "HTTP_PROXY" in words(done.output)
 
 
 @pytest.mark.parametrize("what", ["nothing", "both", "damaged"])
