@@ -346,6 +346,36 @@ def test_a_partition_that_the_cluster_gave_up_is_unknown(
     assert (report.saved, report.unknown, report.not_sent) == (1, 1, 1)
 
 
+def test_the_next_call_sends_what_was_given_up_and_the_links_that_waited_for_it(
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        first = given_up(client, out, patch, killed)
+
+    parts = {"people": [[student()], [user()]], "links": [[link()]]}
+    second = send_partitions(client, Fleet(), **parts, out=out)
+
+    assert [(each.is_finished, each.waiting) for each in first.partitions] == [
+        (False, 0), (True, 0), (False, 1),
+    ]  # fmt: skip
+    assert "the same call again" in first.partitions[2].stopped
+    assert not first.stopped
+    assert second.ok
+    assert len(server.agents) == 1
+
+
+def test_links_of_somebody_who_was_rejected_wait_for_nothing(
+    client: Client, server: MockServer, out: Path
+) -> None:
+    server.fail(422, record="s-1")
+    report = send_partitions(
+        client, Fleet(), people=[[student()], [user()]], links=[[link()]], out=out
+    )
+
+    assert [each.is_finished for each in report.partitions] == [True] * 3
+    assert (report.failed, report.not_sent) == (1, 1)
+
+
 def test_a_partition_that_never_began_is_not_sent(
     client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

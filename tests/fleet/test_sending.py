@@ -38,8 +38,10 @@ def whole(records: list[Any], out: Path, **how: Any) -> list[tuple[str, str | No
     """Send links and return the outcome and the reason of each."""
     folder = Folder(str(out))
     folder.make()
-    finish("links-00000", Partition(records), folder, lane_of(Config.from_env()), **how)
-    return [(row["outcome"], row["error"]) for row in rows(out, "links-00000")]
+    lane = lane_of(Config.from_env())
+    _, still_open = finish("links-00000", Partition(records), folder, lane, **how)
+    found = rows(out, "links-00000") if still_open is None else still_open.to_pylist()
+    return [(row["outcome"], row["error"]) for row in found]
 
 
 # -- one partition

@@ -230,16 +230,19 @@ class _Run:
     def _people_held(self) -> Held:
         """Return whose links are not sent. The last record of a person decides."""
         found: dict[str, bool] = {}
+        is_open: dict[str, bool] = {}
         unread = [name for name in self._reports if self._known[name].error]
         for name, report in self._reports.items():
             if not report.ok or unread:
-                is_open = name in self._open_rows
-                rows = self._open_rows[name] if is_open else self._folder.outcomes(name)
+                has_open = name in self._open_rows
+                rows = self._open_rows[name] if has_open else self._folder.outcomes(name)
                 columns = (rows[column].to_pylist() for column in ("sourced_id", "outcome"))
                 found |= {own: outcome in OK for own, outcome in zip(*columns, strict=True)}
+                is_open |= dict.fromkeys(rows["sourced_id"].to_pylist(), has_open)
         lost = {own for own, is_ok in found.items() if own and not is_ok}
-        saved = {own for own, is_ok in found.items() if is_ok}
-        return Held(lost=lost, unread=" and ".join(unread), saved=saved if unread else set())
+        waiting = {own for own in lost if is_open[own]}
+        saved = {own for own, is_ok in found.items() if is_ok} if unread else set()
+        return Held(lost=lost, waiting=waiting, unread=" and ".join(unread), saved=saved)
 
     # -- sending
 
@@ -278,9 +281,10 @@ class _Run:
             self._reports[name], rows = result
             if rows is not None:
                 self._open_rows[name] = rows
-                # One that was never begun says nothing about the others.
-                why = self._reports[name].stopped if self._reports[name].tries else ""
-                self._stopped = self._stopped or why
+                # One that was never begun says nothing about the others, nor one that waits.
+                report = self._reports[name]
+                if report.tries and not report.waiting:
+                    self._stopped = self._stopped or report.stopped
         elif finished is not None:  # it was finished before its worker died
             self._reports[name] = finished
         else:

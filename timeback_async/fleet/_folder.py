@@ -30,6 +30,8 @@ class Held(msgspec.Struct, frozen=True):
 
     Attributes:
         lost: People who were not saved: their links are not sent.
+        waiting: Those of them who are in a partition that is not finished, so that the next call
+            may save them.
         unread: Partitions of people that could not be read, or "".
         saved: If there are such partitions, the people who were saved: only their links are sent.
         repeated: Records that are in several partitions, which have no order: their key, with the
@@ -37,6 +39,7 @@ class Held(msgspec.Struct, frozen=True):
     """
 
     lost: set[str] = set()
+    waiting: set[str] = set()
     unread: str = ""
     saved: set[str] = set()
     repeated: dict[str, str] = {}

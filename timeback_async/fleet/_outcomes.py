@@ -59,6 +59,7 @@ class PartitionReport(msgspec.Struct, kw_only=True):
         tries: How often its sending has begun. More than once: a worker died.
         repeated: At most so many of its records were sent more than once by that.
         seconds: How long the last try took, reading and waiting for its turn left out.
+        waiting: Number of links that were held back since a partition of people is not finished.
         is_finished: Whether its outcomes are written, so that it is never sent again.
         is_earlier: Whether it was finished by an earlier call.
         stopped: Why it is not finished, or "".
@@ -76,6 +77,7 @@ class PartitionReport(msgspec.Struct, kw_only=True):
     tries: int = 0
     repeated: int = 0
     seconds: float = 0.0
+    waiting: int = 0
     is_finished: bool = False
     is_earlier: bool = False
     stopped: str = ""

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -31,8 +31,17 @@ from ._partition import Partition, records_of
 
 __all__ = ["Sent", "link_key", "send_one", "send_part"]
 
+WAITING = "some of its people are in partitions that are not finished; the same call again sends it"
 # What each phase takes; the other one's records have no order with its own.
 PHASES = {"people": ("student", "user"), "links": ("agent",)}
+
+
+class Reason(NamedTuple):
+    """Why a record is not sent, and whether the next call may send it."""
+
+    outcome: Outcome
+    why: str
+    is_waiting: bool = False
 
 
 class Sent:
@@ -126,7 +135,9 @@ def finish(
             return replace(done, is_earlier=True), None
         tries, began = folder.begin(name), time.monotonic()
         reasons = list(_reasons(name.partition("-")[0], contents.table, held))
+        waiting = sum(1 for reason in reasons if reason and reason.is_waiting)
         sent = _send(lane, partition.records, reasons)
+        stopped = sent.stopped or (WAITING if waiting else "")
         report = replace(
             report,
             counts=counted(sent.rows),
@@ -137,11 +148,12 @@ def finish(
             tries=tries,
             repeated=report.records if tries > 1 else 0,
             seconds=time.monotonic() - began,
-            is_finished=not sent.stopped,
-            stopped=sent.stopped,
+            waiting=waiting,
+            is_finished=not stopped,
+            stopped=stopped,
         )
         outcomes = outcome_table(name, sent.rows)
-        if sent.stopped:
+        if stopped:
             return report, outcomes
         try:
             folder.finish(report, outcomes)
@@ -162,7 +174,7 @@ def link_key(student_id: str, agent_id: str) -> str:
     return f"{student_id}\n{agent_id}"
 
 
-def _reasons(phase: str, contents: Any, held: Held) -> Iterator[tuple[Outcome, str] | None]:
+def _reasons(phase: str, contents: Any, held: Held) -> Iterator[Reason | None]:
     """Yield why each record is not sent, or None for one that is.
 
     The cases, in this order:
@@ -179,20 +191,22 @@ def _reasons(phase: str, contents: Any, held: Held) -> Iterator[tuple[Outcome, s
         doubtful = [each for each in people if held.unread and each not in held.saved]
         if kind and phase in PHASES and kind not in PHASES[phase]:
             other = "people" if phase == "links" else "links"
-            yield Outcome.INVALID, f"a {kind} must be in a partition of {other}"
+            yield Reason(Outcome.INVALID, f"a {kind} must be in a partition of {other}")
         elif key in held.repeated:
-            yield Outcome.INVALID, f"is in several partitions: {held.repeated[key]}; keep one"
+            why = f"is in several partitions: {held.repeated[key]}; keep one"
+            yield Reason(Outcome.INVALID, why)
         elif lost is not None:
             field = "studentId" if lost == student_id else "userId"
-            yield Outcome.NOT_SENT, str(RecordError(field, f"{lost!r} was not saved in this run"))
+            why = str(RecordError(field, f"{lost!r} was not saved in this run"))
+            yield Reason(Outcome.NOT_SENT, why, not held.waiting.isdisjoint(people))
         elif doubtful:
             why = f"{doubtful[0]!r} may be in {held.unread}, which could not be read"
-            yield Outcome.NOT_SENT, why
+            yield Reason(Outcome.NOT_SENT, why, is_waiting=True)
         else:
             yield None
 
 
-def _send(lane: Lane, records: list[Any], reasons: list[tuple[Outcome, str] | None]) -> Sent:
+def _send(lane: Lane, records: list[Any], reasons: list[Reason | None]) -> Sent:
     """Send the records that have no reason not to be."""
     rows: list[OutcomeRow | None] = [None] * len(records)
     sendable = []
@@ -200,8 +214,7 @@ def _send(lane: Lane, records: list[Any], reasons: list[tuple[Outcome, str] | No
         if reason is None:
             sendable.append(index)
         else:
-            outcome, why = reason
-            rows[index] = OutcomeRow(index, *identify(record), outcome, error=why)
+            rows[index] = OutcomeRow(index, *identify(record), reason.outcome, error=reason.why)
 
     async def sending(session: TimebackSession) -> tuple[Report, str]:
         stopped = ""
