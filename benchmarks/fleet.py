@@ -166,7 +166,7 @@ def fleet(
 # -- the records
 
 
-def families(number: int) -> Parts:
+def families(number: int, size: int = SIZE) -> Parts:
     """Return so many records: of five, two are students, one is a parent, two are links."""
     count = number // 5
     students = [
@@ -182,10 +182,11 @@ def families(number: int) -> Parts:
         for n in range(count)
     ]
     links = [AgentLink(f"s-{n}", f"u-{n // 2}", "parent") for n in range(2 * count)]
-    return {"people": _parts(students) + _parts(parents), "links": _parts(links)}
+    people = _parts(students, size) + _parts(parents, size)
+    return {"people": people, "links": _parts(links, size)}
 
 
-def _parts(records: list[Any], size: int = SIZE) -> list[list[Any]]:
+def _parts(records: list[Any], size: int) -> list[list[Any]]:
     return [records[first : first + size] for first in range(0, len(records), size)]
 
 
@@ -338,8 +339,7 @@ def scaled(number: int) -> tuple[list[Taken], list[Taken]]:
     A lean server answers. It and the scheduler need cores of their own: on a machine without them
     the CPU alone says how a fleet scales.
     """
-    records = [each for part in families(number * 5 // 3)["people"] for each in part]
-    people = _parts(records, LARGE)
+    people = families(number * 5 // 3, LARGE)["people"]
     with measure.server() as lean, tempfile.TemporaryDirectory() as folder:
         settings = {"base_url": lean.url, "client_id": "a", "client_secret": "b"}
         os.environ.update({f"TIMEBACK_{name.upper()}": each for name, each in settings.items()})
