@@ -96,13 +96,13 @@ def test_a_bar_has_share_total_rate_and_time_left(
 ) -> None:
     server.faults = Faults(latency=0.05)
 
-    lines = shown("upsert", students(600), "--max-in-flight", 32, columns=columns)
+    lines = shown("upsert", students(1200), "--max-in-flight", 32, columns=columns)
 
     frames = [found for line in lines if (found := FRAME.search(line))]
     under_way = [frame for frame in frames if frame[5]]
     assert under_way
-    assert {frame[3] for frame in frames} == {"600"}
-    assert all(int(frame[1]) == int(frame[2].replace(",", "")) * 100 // 600 for frame in frames)
+    assert {frame[3] for frame in frames} == {"1,200"}
+    assert all(int(frame[1]) == int(frame[2].replace(",", "")) * 100 // 1200 for frame in frames)
     assert all(frame[4] for frame in under_way)
     assert any("so far" in line for line in lines)
     assert all(("━" in frame.string) == is_wide for frame in under_way)

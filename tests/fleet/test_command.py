@@ -134,7 +134,13 @@ def test_a_signal_ends_it_in_order(
         yield
 
     monkeypatch.setattr(_fleet_run, "_cluster", cluster)
-    done = run("fleet", partitions(tmp_path / "parts"))
+    ignoring = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # as beside a job of a shell
+    try:
+        done = run("fleet", partitions(tmp_path / "parts"))
+    finally:
+        signal.signal(signal.SIGINT, ignoring)
 
     assert done.exit_code == 75
     assert "interrupted; the same command continues" in words(done.output)

@@ -144,7 +144,7 @@ def test_what_the_server_ends_is_the_last_line_of_the_log_with_the_figures(
         (
             ["family"],
             {"TIMEBACK_CLIENT_SECRET": "wrong"},
-            "check TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET",
+            "credentials rejected: check TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET",
         ),
     ],
 )

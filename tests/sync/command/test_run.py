@@ -149,7 +149,7 @@ def test_refused_credentials_are_exit_code_2_with_the_reason(server: MockServer)
     again = sync("family")
 
     assert done.exit_code == 2
-    assert "error: check TIMEBACK_CLIENT_ID, TIMEBACK_CLIENT_SECRET" in done.stderr
+    assert "error: credentials rejected: check TIMEBACK_CLIENT_ID, TIMEBACK_" in done.stderr
     assert server.token_requests == 2
     assert again.exit_code == 0
 
