@@ -1,7 +1,12 @@
+"""What holds for every test: the same jitter in each run, and figures at the end."""
+
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
+
+from tests.support.figures import FIGURES
 
 # The jitter of each test; another number shows what holds by chance.
 SEED = int(os.environ.get("TEST_SEED", "0"))
@@ -15,3 +20,20 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def draw_the_same_in_each_run() -> None:
     random.seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def report_its_figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Add the figures of a test to its report, which reaches the process that prints them."""
+    yield
+    request.node.user_properties.extend(FIGURES)
+    FIGURES.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ended = (each for some in terminalreporter.stats.values() for each in some)
+    told = [each.user_properties for each in ended if getattr(each, "when", None) == "teardown"]
+    if any(told):
+        terminalreporter.section("figures")
+    for what, value in (figure for figures in told for figure in figures):
+        terminalreporter.write_line(f"{what}: {value}")

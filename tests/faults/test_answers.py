@@ -11,8 +11,9 @@ import pytest
 import trustme
 from aiohttp import web
 
-from tests.support.case import CANARY, case, figure, private_student, private_students, trying
+from tests.support.case import CANARY, case, private_student, private_students, trying
 from tests.support.config import config
+from tests.support.figures import figure
 from tests.support.proxy import FAIR
 from tests.support.raw import RawServer, bomb, reply
 from tests.support.scripted import grant

@@ -15,8 +15,9 @@ import anyio
 import pytest
 
 from tests.support.amounts import amount
-from tests.support.case import Case, case, figure, private_student, private_students
+from tests.support.case import Case, case, private_student, private_students
 from tests.support.clock import SimulatedLoop
+from tests.support.figures import figure
 from tests.support.proxy import FAIR, Weather
 from tests.support.records import link, student, user
 from tests.support.rig import Rig

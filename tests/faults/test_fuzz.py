@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.amounts import amount
-from tests.support.case import figure
 from tests.support.faulty import FAULTS
+from tests.support.figures import figure
 from tests.support.fuzzing import ENDS, SOURCES, Trial, Violation
 from timeback_async import ItemResult, Outcome
 from timeback_async._bulk import run, source

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from yarl import URL
 
 from tests.support.amounts import amount
-from tests.support.case import Case, case, figure, private_student, private_students
+from tests.support.case import Case, case, private_student, private_students
 from tests.support.clock import simulated
+from tests.support.figures import figure
 from tests.support.records import student, user
 from tests.support.rig import storing
 from tests.support.storing import DROPPED, LOST, STUCK, Answer, refusal

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from tests.support.case import CANARY, Case, case, figure, private_students
+from tests.support.case import CANARY, Case, case, private_students
+from tests.support.figures import figure
 from timeback_async.testing import Faults, Throttle
 
 RECORDS = 200

@@ -12,9 +12,10 @@ import pytest
 from tests.simulation import runs
 from tests.simulation.runs import Run
 from tests.simulation.servers import Bucket, Outage, Server
-from tests.support.case import case, figure, private_student, private_students
+from tests.support.case import case, private_student, private_students
 from tests.support.clock import run_simulated, simulated
 from tests.support.config import config
+from tests.support.figures import figure
 from tests.support.rig import storing
 from tests.support.scripted import ScriptedServer, Sent, answer, grant
 from tests.support.storing import OK, UNREACHABLE

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.case import CANARY, Case, case, figure, private_student, private_students
+from tests.support.case import CANARY, Case, case, private_student, private_students
 from tests.support.clock import simulated
 from tests.support.config import config
+from tests.support.figures import figure
 from tests.support.scripted import After, ScriptedServer, Sent, Step, answer, grant
 from tests.support.tasks import until
 from timeback_async import Outcome, Report, Response, Student, TimebackSession

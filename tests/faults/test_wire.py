@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.amounts import amount
-from tests.support.case import Case, case, figure, private_student, private_students, trying
+from tests.support.case import Case, case, private_student, private_students, trying
+from tests.support.figures import figure
 from tests.support.lanes import ON_AIOHTTP
 from tests.support.proxy import FAIR, Then, Weather
 from timeback_async import Response, TimebackSession

@@ -35,13 +35,7 @@ from timeback_async.errors import TimebackError
 from timeback_async.testing import Faults, MockServer
 
 CANARY = "Canary"
-FIGURES: list[tuple[str, object]] = []
 FDS = Path("/proc/self/fd")
-
-
-def figure(what: str, value: object) -> None:
-    """Report a figure of a case, at the end of the test run."""
-    FIGURES.append((what, value))
 
 
 def private_student(number: object, version: int = 0) -> Student:

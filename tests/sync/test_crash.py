@@ -12,8 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
+from tests.support.figures import figure
 from tests.support.rosters import adult, child, csv_text, users
 from timeback_async.testing import Faults, MockServer
 
@@ -106,15 +105,12 @@ def lost(server: MockServer, number: int) -> int:
     return 3 * number - found
 
 
-async def test_nothing_is_lost_when_a_run_is_killed_again_and_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_nothing_is_lost_when_a_run_is_killed_again_and_again(tmp_path: Path) -> None:
     async with MockServer(faults=WEATHER) as server:
         kills, is_ok = await killed_until_it_ends(tmp_path, server, RUN, FAMILIES, KILLS)
 
         again = server.requests - server.statuses[503] - 3 * FAMILIES
-        with capsys.disabled():
-            print(f"\n{kills} kills: {again / kills:.0f} records sent again by each")  # noqa: T201
+        figure(f"{kills} kills, records sent again by each", round(again / kills))
         assert is_ok
         assert kills > KILLS / 2  # the rest came to their end before
         assert lost(server, FAMILIES) == 0
