@@ -66,8 +66,9 @@ def test_the_same_command_again_sends_nothing(server: MockServer, tmp_path: Path
     parts = partitions(tmp_path / "parts")
     run("fleet", parts)
     done = run("fleet", *sorted(parts.iterdir()), TIMEBACK_TRANSPORT="aiohttp")
+    by_url = run("fleet", f"file://{parts}", "--json")
 
-    assert done.exit_code == 0
+    assert done.exit_code == by_url.exit_code == 0
     assert server.requests == 3
     assert "3 of 3 partitions are finished, 3 of them by an earlier call" in words(done.output)
     assert "fleet-out holds the outcomes." in words(done.output)

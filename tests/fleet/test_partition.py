@@ -8,7 +8,7 @@ from pyarrow import feather, parquet
 
 from tests.support.records import link, student, user, wire_role, wire_student
 from timeback_async.errors import ConfigError, SourceError
-from timeback_async.fleet._files import columns_of, located
+from timeback_async.fleet._files import columns_of, entries_of, is_partition, located
 from timeback_async.fleet._partition import Partition, Private, contents_of, records_of
 
 ADA = {name: value for name, value in wire_student().items() if name != "status"}
@@ -120,6 +120,33 @@ def test_columns_are_read_without_the_rows(tmp_path: Path, suffix: str) -> None:
 def test_an_unknown_file_system_is_named() -> None:
     with pytest.raises(ConfigError, match="nowhere://x: no such file system"):
         located("nowhere://x")
+
+
+def test_a_secret_in_a_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match=r"s3://…@school/night: must not hold a secret") as caught:
+        located("s3://AKIA:canary@school/night")
+
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_folder_is_what_is_in_it_but_for_what_is_hidden(tmp_path: Path, scheme: str) -> None:
+    for name in ("b.parquet", "a.arrow", "_SUCCESS", ".a.arrow.crc"):
+        (tmp_path / name).touch()
+    (tmp_path / "c").mkdir()
+    url = f"{scheme}{tmp_path}"
+
+    assert entries_of(url) == entries_of(f"{url}/")
+    assert entries_of(url) == [f"{url}/a.arrow", f"{url}/b.parquet", f"{url}/c"]
+    assert entries_of(f"{url}/a.arrow") is None
+    assert entries_of(f"{url}/nowhere") is None
+
+
+def test_the_query_of_a_url_is_not_part_of_the_name() -> None:
+    where = "?endpoint_override=127.0.0.1:9&scheme=http&region=none"
+
+    assert is_partition(f"s3://school/a.Parquet{where}")
+    assert not is_partition(f"s3://school/a.zip{where}")
 
 
 def test_contents_are_ids_and_nothing_personal() -> None:

@@ -36,11 +36,11 @@ __all__ = ["fleet"]
 
 def fleet(
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="PATH…",
-            help="Partitions (.parquet, .arrow), or districts (zip, folder, .csv, .jsonl), or a "
-            "folder of either.",
+            help="Partitions (.parquet, .arrow; paths, or URLs of an object store), or districts "
+            "(zip, folder, .csv, .jsonl), or a folder of either.",
         ),
     ],
     workers: Annotated[

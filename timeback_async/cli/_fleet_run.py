@@ -44,7 +44,7 @@ CLUSTER = {
 
 
 def run_fleet(
-    paths: Sequence[Path],
+    paths: Sequence[str],
     settings: dict[str, Any],
     options: ReadOptions,
     comparing: dict[str, Any],
@@ -98,17 +98,17 @@ def run_fleet(
     return code
 
 
-def _by_kind(paths: Sequence[Path]) -> tuple[list[str], list[str], list[Path]]:
+def _by_kind(paths: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """Return the partitions of people, those of links, and the districts.
 
     Raises:
         ConfigError: There is neither, or there are both.
     """
-    from ..fleet._files import SUFFIXES, columns_of
+    from ..fleet._files import columns_of, is_partition
     from ..fleet._tables import kind_of
 
     inside = [each for path in paths for each in _entries(path)]
-    files = [each for each in inside if each.suffix.lower() in SUFFIXES]
+    files = [each for each in inside if is_partition(each)]
     if not inside or (files and len(files) < len(inside)):
         raise ConfigError("PATH: must be partitions or districts, not both and not neither")
     if not files:
@@ -116,17 +116,20 @@ def _by_kind(paths: Sequence[Path]) -> tuple[list[str], list[str], list[Path]]:
     people: list[str] = []
     links: list[str] = []
     for file in files:
-        names = columns_of(str(file))
+        names = columns_of(file)
         is_link = kind_of(names) == "agent" or names == ["agent"]
-        (links if is_link else people).append(str(file))
+        (links if is_link else people).append(file)
     return people, links, []
 
 
-def _entries(path: Path) -> list[Path]:
+def _entries(path: str) -> list[str]:
     """Return what is in a folder of partitions or districts; anything else as it is."""
-    if not path.is_dir() or any(path.glob("*.csv")):  # a package is a folder, too
+    from ..fleet._files import entries_of
+
+    if any(Path(path).glob("*.csv")):  # a package is a folder, too
         return [path]
-    return sorted(each for each in path.iterdir() if each.name[0] not in "._")
+    found = entries_of(path)
+    return [path] if found is None else found
 
 
 @contextmanager

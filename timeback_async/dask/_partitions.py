@@ -16,6 +16,7 @@ from pyarrow import compute
 from .._results import OK, Outcome
 from ..errors import ConfigError, SourceError
 from ..fleet import FleetReport, PartitionReport
+from ..fleet._files import entries_of
 from ..fleet._folder import Folder, Held
 from ..fleet._outcomes import OutcomeRow, counted, outcome_table, rows_of_all
 from ..fleet._partition import Partition, Private, records_of
@@ -74,8 +75,8 @@ def send_partitions(
 def _named(phase: str, given: Any) -> dict[str, Any]:
     """Return the partitions by name. Names are by position, so that they are the same next time."""
     if isinstance(given, str | Path):
-        path = Path(given)
-        given = sorted(str(each) for each in path.glob("[!._]*")) if path.is_dir() else [given]
+        files = entries_of(str(given))
+        given = [given] if files is None else files
     if hasattr(given, "to_delayed"):
         given = given.to_delayed()
     if isinstance(given, msgspec.Struct | Mapping) or not isinstance(given, Iterable):

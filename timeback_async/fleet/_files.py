@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow
 from pyarrow import feather, fs, ipc, parquet, types
@@ -14,7 +15,7 @@ from ..models.ids import agent_id_of
 from ._outcomes import table_of
 from ._tables import Kind, kind_of
 
-__all__ = ["CONTENTS", "SUFFIXES", "File", "columns_of", "located"]
+__all__ = ["CONTENTS", "File", "columns_of", "entries_of", "is_partition", "located", "reason"]
 
 SUFFIXES = (".parquet", ".arrow", ".feather")
 # Which record a row is: ids, and nothing personal.
@@ -34,15 +35,43 @@ def located(url: str) -> tuple[Any, str]:
     """Return the file system and the path that a path or URL names.
 
     Raises:
-        ConfigError: There is no file system for it.
+        ConfigError: There is no file system for it, or the URL holds a secret: it would be seen in
+            the logs and dashboards of a cluster.
     """
     if "://" not in url:
         return fs.LocalFileSystem(), Path(url).absolute().as_posix()
+    parts = urlsplit(url)
+    if parts.password is not None:
+        raise ConfigError(
+            f"{parts.scheme}://…@{parts.hostname}{parts.path}: must not hold a secret; set the "
+            "variables of the object store, such as AWS_SECRET_ACCESS_KEY, on each worker instead"
+        )
     try:
         found: tuple[Any, str] = fs.FileSystem.from_uri(url)
     except (pyarrow.ArrowException, OSError, ImportError) as error:
         raise ConfigError(f"{url}: no such file system ({type(error).__name__})") from None
     return found
+
+
+def entries_of(url: str) -> list[str] | None:
+    """Return what is in a folder, by name, without what is hidden; None where it is no folder.
+
+    Raises:
+        ConfigError: There is no file system for it, or it cannot be read.
+    """
+    system, path = located(url)
+    with _explained(url):
+        if system.get_file_info(path).type != fs.FileType.Directory:
+            return None
+        found = system.get_file_info(fs.FileSelector(path))
+    folder, mark, query = url.partition("?") if "://" in url else (url, "", "")
+    names = sorted(each.base_name for each in found if each.base_name[:1] not in ("", ".", "_"))
+    return [f"{folder.rstrip('/')}/{name}{mark}{query}" for name in names]
+
+
+def is_partition(url: str) -> bool:
+    """Return whether the name is that of a file that can be read here."""
+    return _suffix_of(located(url)[1]) in SUFFIXES
 
 
 def columns_of(url: str) -> list[str]:
@@ -53,7 +82,7 @@ def columns_of(url: str) -> list[str]:
     """
     system, path = located(url)
     with _explained(url), system.open_input_file(path) as file:
-        names: list[str] = _schema_of(file, _suffix_of(url)).names
+        names: list[str] = _schema_of(file, _suffix_of(path)).names
     return names
 
 
@@ -71,8 +100,10 @@ class File:
     """
 
     def __init__(self, url: str) -> None:
-        self._url, self._suffix = url, _suffix_of(url)
         system, path = located(url)
+        self._url, self._suffix = url, _suffix_of(path)
+        if self._suffix not in SUFFIXES:
+            raise ConfigError(f"{url}: must be one of {', '.join(SUFFIXES)}")
         with _explained(url), system.open_input_file(path) as file:
             self._content = file.read_buffer()
             self._schema = _schema_of(pyarrow.BufferReader(self._content), self._suffix)
@@ -116,11 +147,8 @@ class File:
         return table_of(list(rows), CONTENTS)
 
 
-def _suffix_of(url: str) -> str:
-    suffix = Path(url).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ConfigError(f"{url}: must be one of {', '.join(SUFFIXES)}")
-    return suffix
+def _suffix_of(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
 
 
 def _schema_of(file: Any, suffix: str) -> Any:
@@ -138,4 +166,10 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError) as error:
-        raise ConfigError(f"{url}: cannot be read ({type(error).__name__})") from None
+        raise ConfigError(f"{url}: cannot be read ({reason(error)})") from None
+
+
+def reason(error: Exception) -> str:
+    """Return what a file system, or the reader of a format, says is wrong."""
+    said = str(error).splitlines() if type(error) is OSError else []
+    return said[0] if said else type(error).__name__

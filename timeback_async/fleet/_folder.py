@@ -16,7 +16,7 @@ import pyarrow
 from pyarrow import feather, fs, parquet
 
 from ..errors import ConfigError
-from ._files import located
+from ._files import located, reason
 from ._outcomes import PartitionReport
 from ._partition import Contents
 
@@ -68,7 +68,7 @@ class Folder:
         try:
             self._system.create_dir(self._path, recursive=True)
         except (pyarrow.ArrowException, OSError) as error:
-            raise ConfigError(f"{self.url}: cannot be made ({type(error).__name__})") from None
+            raise ConfigError(f"{self.url}: cannot be made ({reason(error)})") from None
 
     # -- before anything is sent
 
