@@ -52,8 +52,8 @@ WINGS = [
         "removals", "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame", "page",
-        "sync_report", "job",
+        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame",
+        "found", "page", "sync_report", "job",
     ]),
     ("sync._verifying", ["", "differing", "tables", "difference", "verify_report", "verification"]),
     ("sync._exporting", ["", "listed", "export_report", "export"]),

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_each_district_has_its_own_state_and_page(
     assert str(again).startswith("2 of 2 districts are ok; nothing sent; 0 requests")
     page = (tmp_path / "out/index.html").read_text()
     assert 'href="east.html"' in page
+    assert "<title>Roster sync: Done, 2 of 2 districts are at TimeBack</title>" in page
     assert "<title>east: Done, " in (tmp_path / "out/east.html").read_text()
     assert first.as_dict()["districts"][0]["name"] == "east"
     first.raise_for_failures()
@@ -73,7 +75,10 @@ def test_a_district_that_cannot_be_read_leaves_the_others_alone(
     assert "s-1" in server.students
     assert report.districts[0].stopped
     assert not (tmp_path / "states/bad<i>.db").exists()
-    assert "bad&lt;i&gt;" in (tmp_path / "out/index.html").read_text()
+    page = (tmp_path / "out/index.html").read_text()
+    assert 'href="bad%3Ci%3E.html">bad&lt;i&gt;<' in page
+    assert "Not complete, 1 of 2 districts are at TimeBack" in page
+    assert f"Not complete</span> {escape(report.districts[0].stopped)}" in page
     with pytest.raises(TimebackError, match=r"not ok: bad<i>$"):
         report.raise_for_failures()
 

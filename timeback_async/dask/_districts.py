@@ -48,7 +48,8 @@ def sync_districts(
             or two districts have the same name. Nothing was sent.
     """
     fleet.check(client)
-    began, paths = time.monotonic(), [Path(each).absolute() for each in districts]
+    began, started = time.time(), time.monotonic()
+    paths = [Path(each).absolute() for each in districts]
     by_name = {path.name: path for path in paths}
     if len(by_name) < len(paths):
         raise ConfigError("districts: two of them have the same name, which names their states")
@@ -70,7 +71,7 @@ def sync_districts(
         is_told = isinstance(result, DistrictReport)
         reports[name] = result if is_told else DistrictReport(name=name, stopped=told(result))
     found = [reports[name] for name in by_name]
-    report = DistrictsReport(districts=found, elapsed=time.monotonic() - began)
+    report = DistrictsReport(districts=found, began=began, elapsed=time.monotonic() - started)
     folder.write("index.html", report.as_html().encode())
     return report
 

@@ -1,48 +1,20 @@
 """Report what became of many districts, in figures and as one page with a link to each."""
 
-import time
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from .._results import OK, Outcome
 from ..errors import TimebackError
+from ..sync._running.frame import Head, framed, marked, when
 from ._district import DistrictReport
 
 __all__ = ["DistrictsReport"]
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Roster sync of {number} districts</title>
-<style>
-:root {{ color-scheme: light dark; --line: #8884; --ok: #2a9d5c; --bad: #d1495b; }}
-body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(--line); }}
-.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
-.badge {{ border-radius: .25rem; color: #fff; padding: 0 .4rem; white-space: nowrap; }}
-.ok {{ background: var(--ok); }} .bad {{ background: var(--bad); }}
-</style>
-</head>
-<body>
-<h1>Roster sync of {number} districts</h1>
-<p>{when}: {summary}</p>
-<table>
-<thead><tr><th>district</th><th></th><th class="number">people</th><th class="number">links</th>
-<th class="number">planned</th><th class="number">done</th><th class="number">not done</th>
-<th class="number">left out</th><th class="number">s</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</body>
-</html>
-"""  # noqa: E501
+CHECK, STOPPED = "Please check", "Not complete"
+COLUMNS = ("people", "links", "planned", "done", "not done", "left out", "seconds")
 
 
 class DistrictsReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +22,12 @@ class DistrictsReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         districts: A row for each district, in their order.
+        began: When it began, in seconds since 1970.
         elapsed: Seconds of the whole run.
     """
 
     districts: list[DistrictReport]
+    began: float
     elapsed: float
 
     @property
@@ -88,18 +62,24 @@ class DistrictsReport(msgspec.Struct, frozen=True, kw_only=True):
             "ok": self.ok,
             **{outcome.value: number for outcome, number in self.counts.items()},
             "requests": self.requests,
+            "began": round(self.began, 3),
             "elapsed": round(self.elapsed, 3),
             "districts": [msgspec.to_builtins(each) for each in self.districts],
         }
 
     def as_html(self) -> str:
         """Return a page that loads nothing, with a link to the page of each district beside it."""
-        return PAGE.format(
-            number=len(self.districts),
-            when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            summary=escape(str(self)),
-            rows="\n".join(map(_row, self.districts)),
-        )
+        tiles = {"requests": self.requests, "seconds": round(self.elapsed, 1)}
+        head, table = self._head(), _table(self.districts)
+        return framed("Roster sync", head, [when(self.began)], f"{self}.", tiles, [table])
+
+    def _head(self) -> Head:
+        ok, all_ = sum(1 for each in self.districts if each.ok), len(self.districts)
+        are = "is" if all_ == 1 else "are"
+        there = f"{ok:,} of {all_:,} {'district' if all_ == 1 else 'districts'} {are} at TimeBack"
+        if any(each.stopped for each in self.districts):
+            return Head("bad", "✕", STOPPED, there)
+        return Head("ok", "✓", "Done", there) if self.ok else Head("look", "!", CHECK, there)
 
     def __str__(self) -> str:
         ok = sum(1 for each in self.districts if each.ok)
@@ -110,16 +90,31 @@ class DistrictsReport(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _table(districts: list[DistrictReport]) -> str:
+    heads = "".join(f'<th scope="col" class="number">{name}</th>' for name in COLUMNS)
+    return (
+        '<h2>Districts</h2><table class="narrow"><thead><tr><th scope="col">district</th>'
+        f'<th scope="col">state</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(map(_row, districts))}</tbody></table>"
+    )
+
+
 def _row(each: DistrictReport) -> str:
     done = sum(each.counts.get(outcome, 0) for outcome in OK)
     people = each.read.get("students", 0) + each.read.get("users", 0)
     numbers = [people, each.read.get("links", 0), each.planned, done, each.planned - done]
-    cells = "".join(f'<td class="number">{n:,}</td>' for n in [*numbers, each.left_out])
-    name, ended = escape(each.name), escape(each.stopped) or "please check"
-    badge = '<span class="badge ok">all is well</span>'
-    if not each.ok:
-        badge = f'<span class="badge bad">not ok</span> {ended}'
+    texts = [f"{number:,}" for number in [*numbers, each.left_out]] + [f"{each.elapsed:.1f}"]
+    cells = "".join(
+        f'<td class="number" data-label="{name}">{text}</td>'
+        for name, text in zip(COLUMNS, texts, strict=True)
+    )
+    head = Head("look", "!", CHECK, "")
+    if each.ok:
+        head = Head("ok", "✓", "Done", "")
+    elif each.stopped:
+        head = Head("bad", "✕", STOPPED, "")
+    name = escape(each.name)
     return (
-        f'<tr><td><a href="{name}.html">{name}</a></td><td>{badge}</td>{cells}'
-        f'<td class="number">{each.elapsed:.1f}</td></tr>'
+        f'<tr><td><a href="{escape(quote(each.name))}.html">{name}</a></td>'
+        f"<td>{marked(head)} {escape(each.stopped)}</td>{cells}</tr>"
     )

@@ -1,27 +1,20 @@
-"""The frame of every report page: head, figures, sections, and what was found in the files.
+"""The frame of every report page: head, figures and sections.
 
 A page loads nothing and shows nothing personal.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
 from typing import NamedTuple
 
-from .._reading.codes import CODES
-from .._reading.findings import Cause
+__all__ = ["EXAMPLES_SHOWN", "Head", "framed", "marked", "rows_table", "template", "when"]
 
-__all__ = ["EXAMPLES_SHOWN", "Head", "framed", "rows_table", "when"]
-
-NOTHING_FOUND = (
-    '<tr class="none"><td colspan="3">Nothing that was left out, and nothing to check.</td></tr>'
-)
-EXAMPLES_SHOWN = 200  # findings of one cause, and rows of a table
+EXAMPLES_SHOWN = 200  # rows of a table
 TILES = {"rows": "rows read", "repeated": "rows repeated", "left_out": "rows left out"}
-COLOURS = {"error": "bad", "warning": "look", "note": "calm"}
 
 
 class Head(NamedTuple):
@@ -47,8 +40,6 @@ def framed(
     summary: str,
     tiles: Mapping[str, float],
     sections: Sequence[str],
-    causes: Sequence[Cause],
-    translate: Callable[[str], str],
 ) -> str:
     """Return a page.
 
@@ -59,13 +50,11 @@ def framed(
         summary: Some sentences.
         tiles: Figures by name.
         sections: HTML, in this order.
-        causes: What was found in the files.
-        translate: Applied to each advice.
     """
-    notes = [cause for cause in causes if cause.severity == "note"]
-    others = [cause for cause in causes if cause.severity != "note"]
-    return _template().substitute(
-        {name: escape(text) for name, text in head._asdict().items()},
+    return template("page.html").substitute(
+        mark=marked(head),
+        tab=escape(f"{title}: {head.mark}, {head.headline}"),
+        headline=escape(head.headline),
         title=escape(title),
         facts=escape(", ".join(filter(None, facts))),
         summary=escape(summary),
@@ -74,15 +63,19 @@ def framed(
             for name, number in tiles.items()
         ),
         sections="\n".join(sections),
-        findings=_causes(others, translate) or NOTHING_FOUND,
-        notes=_notes(notes, translate),
     )
 
 
 @cache
-def _template() -> Template:
-    text = resources.files(__package__).joinpath("page.html").read_text("utf-8")
-    return Template(text)
+def template(name: str) -> Template:
+    """Return a file of HTML beside this module, with names to substitute."""
+    return Template(resources.files(__package__).joinpath(name).read_text("utf-8"))
+
+
+def marked(head: Head) -> str:
+    """Return the word for what happened, with a colour and a sign."""
+    colour, icon, mark, _ = map(escape, head)
+    return f'<span class="mark {colour}"><span aria-hidden="true">{icon}</span> {mark}</span>'
 
 
 def when(began: float) -> str:
@@ -112,35 +105,3 @@ def rows_table(
 
 def _cell(heading: str, text: str) -> str:
     return f'<td data-label="{heading}">{escape(text)}</td>'
-
-
-def _causes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
-    return "".join(_cause(cause, translate) for cause in causes)
-
-
-def _notes(causes: Sequence[Cause], translate: Callable[[str], str]) -> str:
-    """Return a table of notes, folded behind their number; "" if there are none."""
-    if not causes:
-        return ""
-    number = sum(cause.count for cause in causes)
-    what = "note" if number == 1 else "notes"
-    return (
-        f'<details id="notes"><summary>{number:,} {what} on what was understood all the same'
-        f'</summary><table class="findings narrow"><tbody>{_causes(causes, translate)}</tbody>'
-        "</table></details>"
-    )
-
-
-def _cause(cause: Cause, translate: Callable[[str], str]) -> str:
-    what, advice = escape(str(cause)), escape(translate(CODES[cause.code].advice))
-    places = "".join(f"<li>{escape(str(each))}</li>" for each in cause.examples[:EXAMPLES_SHOWN])
-    label, kind = ("accepted", "note") if cause.is_accepted else (cause.severity, cause.severity)
-    more = cause.count - min(EXAMPLES_SHOWN, len(cause.examples))
-    rest = f"<p>… and {more:,} more.</p>" if more else ""
-    return (
-        f'<tr data-severity="{cause.severity}" data-cause="{what} {cause.code} {advice}">'
-        f'<td><span class="severity {COLOURS[kind]}">{label}</span></td>'
-        f'<td class="number" data-label="times">{cause.count:,}</td><td>{what}. '
-        f"<em>What to do:</em> {advice}.<details><summary>where</summary>"
-        f"<ul>{places}</ul>{rest}</details></td></tr>"
-    )

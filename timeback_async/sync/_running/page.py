@@ -7,6 +7,7 @@ from ..._results import OK, Outcome
 from ..._trace import Slot
 from .._planning.tables import Phase
 from .facts import PhaseReport, RunFacts
+from .found import found
 from .frame import EXAMPLES_SHOWN, Head, framed, rows_table, when
 
 __all__ = ["page"]
@@ -44,9 +45,8 @@ def page(report: RunFacts, translate: Callable[[str], str] = str) -> str:
             _plan(report) if report.is_resumable and not is_sent else _phases(report),
             _failures(report),
             f"<h2>Over time</h2>{_charts(report)}" if is_sent else "",
+            found(report.causes, translate),
         ],
-        report.causes,
-        translate,
     )
 
 

@@ -10,6 +10,7 @@ from ...errors import TimebackError
 from .._reading.codes import Severity
 from .._reading.findings import Cause
 from .._reading.roster import Roster
+from .._running.found import found
 from .._running.frame import EXAMPLES_SHOWN, Head, framed, rows_table, when
 from .difference import Compared, Difference
 
@@ -160,9 +161,8 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             [
                 _counts_table(self.people, self.links),
                 rows_table("Differences", heads, rows, self.number - len(some)) if rows else "",
+                found(self.causes, translate),
             ],
-            self.causes,
-            translate,
         )
 
     def _head(self) -> Head:
