@@ -97,6 +97,7 @@ def fleet(
     """
     from ..sync import ReadOptions
     from ._fleet_run import run_fleet
+    from ._sync_run import Comparing
 
     options = ReadOptions(
         strict=strict,
@@ -111,13 +112,7 @@ def fleet(
         accept=accepted(accept),
         today=today.date() if today else None,
     )
-    comparing = {
-        "deactivate_absent": deactivate_absent,
-        "unlink_absent": unlink_absent,
-        "max_removals": max_removals,
-        "allow_new_ids": allow_new_ids,
-        "resend": resend,
-    }
+    comparing = Comparing(deactivate_absent, unlink_absent, max_removals, allow_new_ids, resend)
     settings = given(max_in_flight=max_in_flight, max_rate=max_rate)
     exit_with(
         lambda: run_fleet(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
 from rich.markup import escape
 
 from .._results import OK, Outcome
@@ -26,6 +27,7 @@ from ._screen import (
 )
 from ._settings import config_from_env
 from ._signals import sigterm_as_ctrl_c
+from ._sync_run import Comparing
 
 if TYPE_CHECKING:
     from ..dask import DistrictsReport, FleetReport
@@ -47,7 +49,7 @@ def run_fleet(
     paths: Sequence[str],
     settings: dict[str, Any],
     options: ReadOptions,
-    comparing: dict[str, Any],
+    comparing: Comparing,
     *,
     workers: int,
     lanes: int | None,
@@ -81,7 +83,7 @@ def run_fleet(
             if districts:
                 report = sync_districts(
                     client, fleet, districts=districts, states=states, out=folder,
-                    options=options, **comparing,
+                    options=options, **asdict(comparing),
                 )  # fmt: skip
             else:
                 report = send_partitions(client, fleet, people=people, links=links, out=folder)
