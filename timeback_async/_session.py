@@ -539,11 +539,15 @@ class TimebackSession:
         except (TimebackError, asyncio.CancelledError) as error:
             raise without_frames(error) from error.__cause__
 
-    async def _list(self, query: pages.Query, deadline: float | None) -> AsyncGenerator[Any, None]:
+    async def _list(
+        self, query: pages.Query, deadline: float | None, *, is_patient: bool = False
+    ) -> AsyncGenerator[Any, None]:
         progress = pages.Progress(query.limit)
         while not progress.is_over:
             try:
-                response = await self._send(self._call(query.page(progress.offset), deadline))
+                request = query.page(progress.offset)
+                call = Call(request, self._allowed) if is_patient else self._call(request, deadline)
+                response = await self._send(call)
                 page = pages.page_of(query.collection, response)
             except TimebackError as error:
                 if progress.ended_by(error):
@@ -551,6 +555,11 @@ class TimebackSession:
                 raise without_frames(error) from error.__cause__
             for record in progress.add(page):
                 yield record
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds of a call without a deadline: for the longest Retry-After and all attempts."""
+        return self.config.deadline + self.config.retry.patience
 
     def _bulk(
         self,
@@ -564,11 +573,16 @@ class TimebackSession:
             prepare,
             records,
             in_flight=self.config.max_in_flight if in_flight is None else in_flight,
-            # Enough time to wait out the longest Retry-After, and then to make the attempts.
-            allowed=self.config.deadline + self.config.retry.patience,
+            allowed=self._allowed,
             patience=self.config.retry.patience,
             **how,
         )
+
+
+def everybody(session: TimebackSession) -> AsyncGenerator[UserRecord, None]:
+    """Iterate over all users as a bulk run sends records: an outage is waited for."""
+    query = pages.Query(collection="users", limit=pages.MAX_PAGE)
+    return session._list(query, None, is_patient=True)  # noqa: SLF001 - for whole runs of ours
 
 
 def _failed(

@@ -3,7 +3,7 @@
 msgspec checks the structs that it decodes, but not those that Python code builds.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -29,7 +29,10 @@ def problems(settings: msgspec.Struct, prefix: str = "") -> list[str]:
         try:
             force_setattr(settings, field.name, msgspec.convert(value, field.type))
         except msgspec.ValidationError as error:
-            found.append(f"{prefix}{field.name}: {error}")
+            rule = str(error)
+            if get_origin(field.type) is Literal:
+                rule = f"must be one of {', '.join(get_args(field.type))}"
+            found.append(f"{prefix}{field.name}: {rule}")
         else:
             if value != value:  # NaN passes every bound
                 found.append(f"{prefix}{field.name}: Expected a number")

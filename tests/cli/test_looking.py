@@ -301,11 +301,10 @@ def test_an_answer_without_a_body_prints_nothing(school: MockServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["GET", "/users/nobody"], 1, "HTTP 404"),
         (["GET", "users"], 2, 'must begin with one "/"'),
         (["GE T", "/users"], 2, "must be an HTTP method"),
         (["PUT", "/students", "--body", "@gone.json"], 2, "gone.json"),
-        (["PUT", "/students", "--body", "{"], 2, "HTTP 400"),
+        (["PUT", "/students", "--body", "{"], 2, "--body: is no JSON"),
     ],
 )
 def test_a_request_that_fails_is_one_line(
@@ -317,3 +316,13 @@ def test_a_request_that_fails_is_one_line(
     assert done.stdout == ""
     assert said in words(done.stderr)
     assert done.stderr.count("\n") == 1
+
+
+def test_what_the_server_says_to_a_request_that_fails_is_printed(server: MockServer) -> None:
+    done = run("request", "GET", "/users/nobody")
+    told = json.loads(run("request", "GET", "/users/nobody", "--json").stdout)
+
+    assert (done.exit_code, done.stdout) == (1, "no such user\n")
+    assert "HTTP 404" in words(done.stderr)
+    assert (told["ok"], told["exit"], told["status"]) == (False, 1, 404)
+    assert told["body"] == "no such user"

@@ -51,14 +51,32 @@ def test_an_outage_is_said_once_and_its_end_too(screen: Console, show: Show) -> 
     session = Session()
     meter = Meter({"people": 9}, show, session, patience=300.0)
 
-    for figures in ({}, DOWN, DOWN, {}, {}):
+    for figures in ({}, DOWN, DOWN, {}, DOWN, {}):
         session.figures = figures
         meter.draw()
+    meter.count("people", SAVED)
+    meter.draw()
+    meter.draw()
 
     lines = printed(screen)
     if show is Show.LINES:
         assert lines.pop(0).startswith("TimeBack does not answer (connection refused): waiting ")
     assert [line[:23] for line in lines] == ["TimeBack answers again "]
+
+
+@pytest.mark.parametrize("show", [Show.LINES, Show.BARS])
+def test_a_run_that_has_given_up_does_not_say_that_timeback_answers(
+    screen: Console, show: Show
+) -> None:
+    session = Session(**DOWN)
+    meter = Meter({"people": 9}, show, session, patience=300.0)
+    meter.draw()
+
+    session.figures = {}
+    meter.count("people", LOST)
+    meter.draw()
+
+    assert not [line for line in printed(screen) if "answers again" in line]
 
 
 def test_the_line_below_the_bars_says_since_when_and_until_when(screen: Console) -> None:

@@ -24,6 +24,7 @@ from timeback_async.cli._run import Run
 from timeback_async.errors import ConfigError
 from timeback_async.sync import LeftOut
 from timeback_async.sync._planning import plan
+from timeback_async.sync._reading import json_lines
 from timeback_async.testing import Faults, MockServer
 from timeback_async.testing._answers import Refusal
 from timeback_async.testing._api import RosteringApi
@@ -373,10 +374,36 @@ def test_an_upsert_interrupted_while_it_reads_is_exit_code_75(
 
     monkeypatch.setattr(_reading, "read_roster", read)
 
-    done = run("upsert", "users.csv")
+    done = run("upsert", "users.csv", "--failures", "f.jsonl")
 
     assert done.exit_code == 75, (done.output, done.exception)
     assert server.requests == 0
+    assert words(done.stderr) == "Stopping."
+    assert words(done.stdout) == (
+        "Interrupted before anything was sent: run the same command again."
+    )
+
+
+def test_reading_ends_soon_after_a_signal(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("many.jsonl", *[json.dumps({"student": wire_student("s-1")})] * 20_000)
+    read: list[bytes] = []
+    line = json_lines._Line.read
+
+    def noted(self: Any, text: bytes) -> None:
+        if not read:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+        read.append(text)
+        line(self, text)
+
+    monkeypatch.setattr(json_lines._Line, "read", noted)
+
+    done = run("upsert", "many.jsonl")
+
+    assert done.exit_code == 75
+    assert len(read) < 20_000
 
 
 async def test_a_run_that_is_stopped_before_it_begins_sends_nothing(

@@ -143,7 +143,7 @@ def test_a_dry_run_of_verify_counts_and_needs_no_credentials(
     done = run("verify", roster, "--dry-run", TIMEBACK_CLIENT_ID="", TIMEBACK_CLIENT_SECRET="")
 
     assert done.exit_code == 0
-    assert "2 requests or more: 1 pages of users, 0 people, the links of 1 students" in words(
+    assert "2 requests or more: 1 page of users, 0 people, the links of 1 student." in words(
         done.stdout
     )
     assert server.requests == sent
@@ -402,6 +402,46 @@ def test_ctrl_c_leaves_an_export_under_another_name(server: MockServer) -> None:
     assert done.exit_code == 75
     assert not Path("out.jsonl").exists()
     assert "out.jsonl.partial holds what was read until then." in words(done.stdout)
+    assert "Stopping. " in words(done.stderr) + " "
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("how", ["interrupted", "refused"])
+def test_what_came_before_an_export_ended_early_can_be_sent_back(
+    server: MockServer, form: str, how: str
+) -> None:
+    pytest.importorskip("pyarrow")
+    server.students.update({f"s-{n:03}": wire_student(f"s-{n:03}") for n in range(300)})
+    faults = {"interrupted": Faults(latency=0.01), "refused": Faults(statuses={401: 1.0})}[how]
+
+    def act() -> None:
+        server.faults = faults
+        if how == "interrupted":
+            interrupt()
+
+    server.faults = Faults(latency=0.01)
+    when(lambda: server.requests > 10, act)
+    done = run("export", "--out", f"out.{form}", "--json", "--max-in-flight", 4)
+    told = json.loads(done.stdout)
+    exported = sum(told[kind] for kind in ("students", "users", "links"))
+    partial = Path(f"out.{form}.partial").rename(f"part.{form}")
+    server.faults = Faults()
+    again = json.loads(run("upsert", partial, "--json").stdout)
+
+    assert done.exit_code == told["exit"] == {"interrupted": 75, "refused": 1}[how]
+    assert told["error"] == told["stopped"] != ""
+    assert again["phases"]["people"]["saved"] == exported > 0
+
+
+def test_an_export_to_a_pipe_that_ends_early_has_printed_what_came(server: MockServer) -> None:
+    server.students.update({f"s-{n:03}": wire_student(f"s-{n:03}") for n in range(300)})
+    server.faults = Faults(latency=0.01)
+    when(lambda: server.requests > 10, interrupt)
+
+    done = run("export", "--max-in-flight", 4)
+
+    assert done.exit_code == 75
+    assert len(done.stdout.splitlines()) == 300
 
 
 def test_a_few_that_cannot_be_exported_are_all_shown(server: MockServer, roster: Path) -> None:

@@ -127,7 +127,9 @@ def _refusal(error: ApiError, body: bytes) -> AuthError | None:
     is_coded = error.status == 400 and error.code in REFUSALS
     if not is_coded and not (error.status == 401 and _is_object(body)):
         return None
-    reason = REFUSALS.get(error.code) or error.detail or REFUSALS["invalid_client"]
+    reason = REFUSALS.get(error.code) or REFUSALS["invalid_client"]
+    if error.detail and error.code not in REFUSALS:  # not the words of a token endpoint
+        reason = f"{error.detail}; check base_url and token_url, then client_id and client_secret"
     refusal = AuthError(reason, error.code, error.status, error.request_id)
     refusal.__cause__ = error
     return refusal

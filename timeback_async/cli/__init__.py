@@ -10,6 +10,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with the exit code of the command."""
+    _open_standard_streams()
     try:
         from ._app import app
     except ModuleNotFoundError as error:
@@ -32,3 +33,12 @@ def main() -> None:
         print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the output
         sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Open those that the caller has closed (`<&-`): a socket in their place ends the process."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest free number is this one
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - until the end

@@ -11,7 +11,7 @@ from .._wire.http import CREATEPUT, READONLY, SCOPE_PREFIX
 from ..errors import AuthError, ConnectError, ForbiddenError, TimebackError
 from ._exit import EXIT, exit_with_async
 from ._options import AsJson
-from ._options_words import as_flags
+from ._options_words import SSL_CONTEXT, as_flags
 from ._settings import config_from_env, proxies_of
 
 __all__ = ["CheckResult", "check", "results"]
@@ -109,6 +109,8 @@ def _explanation(error: TimebackError, config: Config, *, has_token: bool = Fals
                 f"{connect.reason}: check {variables}; a proxy's user name and password are part "
                 "of it (http://USER:PASSWORD@HOST:PORT), and NO_PROXY names hosts to reach without"
             )
+        if SSL_CONTEXT in connect.reason:
+            return as_flags(connect.reason)
         if connect.unknown_host:
             behind = "" if variables else "; behind a proxy, set HTTPS_PROXY"
             return f"{connect.reason}: check the address ({config.base_url}){behind}"

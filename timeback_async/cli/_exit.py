@@ -5,6 +5,7 @@ Every command file imports this module, so it imports nothing that `--help` does
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -97,11 +98,38 @@ def say_in_json(words: str, code: int) -> None:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine and return its result; on uvloop where it is installed."""
+    """Run a coroutine and return its result; on uvloop where it is installed.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM has cancelled it, and it did not catch that.
+    """
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with suppress(ImportError):
         import uvloop
 
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(main)
+        return runner.run(_sigterm_as_ctrl_c(main))
+
+
+async def _sigterm_as_ctrl_c(main: Coroutine[Any, Any, T]) -> T:
+    """Let SIGTERM cancel a coroutine, as Ctrl-C does, unless it handles signals itself."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    ended: list[bool] = []
+
+    def end() -> None:
+        ended.append(True)
+        task.cancel()
+
+    with suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        return await main
+    except asyncio.CancelledError:
+        if ended:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGTERM)

@@ -9,6 +9,7 @@ from .._session import TimebackSession
 from ..errors import TimebackError
 from ..sync import Export, ExportReport, export
 from ._exit import EXIT
+from ._options_words import as_flags
 from ._progress import Show, working
 from ._records_file import Records, RecordsFile, standard_output
 from ._screen import MAX_FAILURE_ROWS, err, out, print_error, print_json, print_table, printable
@@ -28,11 +29,12 @@ async def run_export(path: Path | None, settings: dict[str, Any], *, as_json: bo
     assert task is not None
     error: TimebackError | None = None
 
-    def stop() -> None:  # reading needs no orderly end
+    def stop() -> bool:  # reading needs no orderly end
         task.cancel()
+        return False
 
     with ExitStack() as opened:
-        over = opened.enter_context(interruptible(stop, lambda _: err.print("Stopping.")))
+        over = opened.enter_context(interruptible(stop, err.print))
         config = config_from_env(**settings)
         file: RecordsFile | None = None
         if path is not None:
@@ -53,23 +55,31 @@ async def run_export(path: Path | None, settings: dict[str, Any], *, as_json: bo
     report = exported.report
     code = _exit_code(report, error)
     if as_json:
-        print_json(report.as_dict() | {"error": str(error or ""), "exit": code})
+        print_json(report.as_dict() | {"error": as_flags(report.stopped), "exit": code})
     elif error is None or report.requests:
         _print(report, file)
     if error is not None:
-        print_error(error)
+        print_error(as_flags(str(error)))
+    elif out.quiet and code == EXIT.PARTIAL and not as_json:
+        print_error(report)
     return code
 
 
 async def _write(exported: Export, records: Records, file: RecordsFile | None) -> None:
-    async for record in exported:
-        records.add(record)
-        if file is not None and file.is_full:
-            break
-    else:
-        await asyncio.to_thread(records.finish)
-    if file is not None and file.is_full:  # that was said
+    """Write records as they come. Whatever ends that, those that came are in the file."""
+    try:
+        async for record in exported:
+            records.add(record)
+            if file is not None and file.is_full:
+                break
+    finally:
+        records.close()
+    if file is None:
+        return
+    if file.is_full:  # that was said
         exported.report.stopped = "the file could not be written"
+    else:
+        file.give_name()
 
 
 def _exit_code(report: ExportReport, error: TimebackError | None) -> int:

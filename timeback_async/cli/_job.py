@@ -85,7 +85,7 @@ class Ended(msgspec.Struct, frozen=True):
 class Stoppable(Protocol):
     """A run that is on."""
 
-    def stop(self) -> None:
+    def stop(self) -> object:
         """Begin nothing new, and finish what is in flight."""
 
 
@@ -127,15 +127,16 @@ class Job(ABC):
         with interruptible(self._stopper(), say) as over:
             return await self._done(over)
 
-    def _stopper(self) -> Callable[[], None]:
+    def _stopper(self) -> Callable[[], bool]:
         task = asyncio.current_task()
         assert task is not None
 
-        def stop() -> None:
+        def stop() -> bool:
             if self.running is not None:
                 self.running.stop()
             else:
                 task.cancel()
+            return self.running is not None
 
         return stop
 
@@ -190,7 +191,7 @@ def _tell(ended: Ended, outputs: Outputs, kept: Path | None, code: int) -> None:
     report = ended.report
     error = "" if ended.error is None else as_flags(str(ended.error))
     if outputs.json:
-        print_json(report.as_dict() | {"error": error, "exit": code})
+        print_json(report.as_dict() | {"error": error or report.stopped, "exit": code})
     elif report.format and (code != EXIT.NOTHING_SENT or report.is_refused):
         print_sync_report(report, kept)
         if ended.has_hashes:
@@ -198,6 +199,8 @@ def _tell(ended: Ended, outputs: Outputs, kept: Path | None, code: int) -> None:
                 "A hashed id is that of somebody absent: `state find ID…` prints the hash of an "
                 "id, so look up those of an earlier file."
             )
+    elif not report.format and ended.error is None:
+        out.print("Interrupted before anything was sent: run the same command again.")
     elif kept is not None and report.planned and not report.is_resumable:
         out.print(f"{kept} holds all that was not sent.", markup=False, soft_wrap=True)
     if outputs.log_format is not None:
@@ -207,4 +210,7 @@ def _tell(ended: Ended, outputs: Outputs, kept: Path | None, code: int) -> None:
         else:
             log.info("exit code %d: %s", code, report, extra={"fields": fields})
     elif error:
-        print_error(error if report.requests else f"{error.rstrip('.')}. Nothing was sent.")
+        said = report.requests or "Nothing was sent." in error
+        print_error(error if said else f"{error.rstrip('.')}. Nothing was sent.")
+    elif out.quiet and code == EXIT.PARTIAL and not outputs.json:
+        print_error(report)

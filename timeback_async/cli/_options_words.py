@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ..errors import ConfigError
 
-__all__ = ["OPTIONS", "as_flags", "named_by_flags"]
+__all__ = ["OPTIONS", "SSL_CONTEXT", "as_flags", "named_by_flags"]
 
 # Options of `ReadOptions` and `plan`, and their flags.
 OPTIONS = {
@@ -29,12 +29,18 @@ OPTIONS = {
     "max_removals": "--max-removals",
     "allow_new_ids": "--allow-new-ids",
     "resend": "--resend",
+    "outcomes": "--outcomes",
 }
 # Settings that the library gives advice about, and their variables.
 VARIABLES = {
     name: f"TIMEBACK_{name.upper()}"
-    for name in ("base_url", "token_url", "client_id", "client_secret", "token_auth")
-}
+    for name in (
+        "base_url", "token_url", "client_id", "client_secret", "token_auth", "transport",
+    )
+}  # fmt: skip
+# Advice for programs, and what it means for the command.
+SSL_CONTEXT = "pass an ssl_context that trusts it"
+SSL_FILE = "set SSL_CERT_FILE to a file with its certificate"
 NAMES = OPTIONS | VARIABLES
 _any = "|".join(NAMES)
 _compound = "|".join(name for name in NAMES if "_" in name)  # the others are English words, too
@@ -50,10 +56,10 @@ _option = re.compile(
 def as_flags(text: str) -> str:
     """Return a message of the library with flags and variables in place of Python's names.
 
-    Translates `mode="delta"`, `strict=True`, `default_org`, and an option with a colon at the
-    beginning of the text. All other text stays as it is.
+    Translates `mode="delta"`, `strict=True`, `default_org`, an option with a colon at the
+    beginning of the text, and the advice for a private CA. All other text stays as it is.
     """
-    return _option.sub(_flag, text)
+    return _option.sub(_flag, text).replace(SSL_CONTEXT, SSL_FILE)
 
 
 def _flag(match: re.Match[str]) -> str:

@@ -102,7 +102,7 @@ class Meter:
             for phase, total in self._planned.items()
         }
         self._done = dict.fromkeys(self._planned, 0)
-        self._bad = 0
+        self._bad = self._answered = self._answered_before = 0
         self._said, self._said_at = self._done.copy(), monotonic()
         self._outage = ""  # the failure of one that was shown
 
@@ -125,6 +125,7 @@ class Meter:
         """Count one more result."""
         self._done[phase] += 1
         self._bad += result.error is not None
+        self._answered += result.error is None or 400 <= (result.status or 0) < 500
 
     def draw(self) -> None:
         """Draw the bars as things are now."""
@@ -151,10 +152,12 @@ class Meter:
     def _note_outage(self, now: Statistics) -> None:
         """Say that nothing comes through, and after it that something does.
 
-        With bars, the first is below them while it lasts. The log has lines of its own.
+        With bars, the first is below them while it lasts. The log has lines of its own. A run that
+        has given up waits no longer, which does not mean that TimeBack answers.
         """
-        was, self._outage = self._outage, ""
+        was = self._outage
         if now.down_for > SHORTEST_OUTAGE:
+            self._answered_before = self._answered
             began = time.time() - now.down_for
             until = f", until {_clock(began + self._patience)} at most" if now.attempts else ""
             self._outage = (
@@ -162,8 +165,10 @@ class Meter:
             )
             if not was and self._show is Show.LINES:
                 print_line(self._outage)
-        elif was and self._show in (Show.BARS, Show.LINES):
-            print_line(f"TimeBack answers again ({_clock(time.time())})")
+        elif was and self._answered > self._answered_before:
+            self._outage = ""
+            if self._show in (Show.BARS, Show.LINES):
+                print_line(f"TimeBack answers again ({_clock(time.time())})")
 
     # -- lines
 

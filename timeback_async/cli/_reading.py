@@ -1,10 +1,12 @@
 """Read a roster beside the event loop, with a bar of its own."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 from .._tasks import to_its_end
 from ..sync import ReadOptions, Roster, State, read_roster
+from ..sync._reading.files import IS_UNWANTED
 from ._findings_file import FindingsFile
 from ._progress import Show, working
 from ._screen import printable
@@ -21,17 +23,20 @@ async def read_beside(
 ) -> Roster:
     """Return the roster of a path; the arguments are those of `read_roster`.
 
-    A thread cannot be stopped: when the wait is cancelled, the roster is closed once it is read.
+    When the wait is cancelled, the thread that reads ends soon, too.
     """
     take = None if findings is None else findings.add
+    is_cancelled = threading.Event()
+    IS_UNWANTED.set(is_cancelled.is_set)
     with working(f"reading {printable(path.name)}", show):
         reading = asyncio.create_task(
             asyncio.to_thread(read_roster, path, options, on_finding=take, since=since)
         )
         try:
-            await to_its_end(reading)
+            return await asyncio.shield(reading)
         except asyncio.CancelledError:
+            is_cancelled.set()
+            await to_its_end(reading)
             if reading.exception() is None:
                 reading.result().close()
             raise
-        return reading.result()

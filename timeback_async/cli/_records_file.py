@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -31,8 +32,8 @@ class Records(Protocol):
     def add(self, record: Record) -> None:
         """Take a record."""
 
-    def finish(self) -> None:
-        """Write what waits to be written."""
+    def close(self) -> None:
+        """Write what waits to be written; nothing can be added then."""
 
 
 def _line(record: Record) -> tuple[str, str, bytes]:
@@ -49,9 +50,9 @@ class _JsonLines:
     def add(self, record: Record) -> None:
         self._waiting += _line(record)[2] + b"\n"
         if len(self._waiting) >= BLOCK:
-            self.finish()
+            self.close()
 
-    def finish(self) -> None:
+    def close(self) -> None:
         self._file.write(bytes(self._waiting))
         self._waiting.clear()
 
@@ -91,7 +92,7 @@ class _Parquet:
         self._writer.write_table(self._arrow.table(list(map(list, columns)), schema=self._schema))
         self._rows.clear()
 
-    def finish(self) -> None:
+    def close(self) -> None:
         self._flush()
         self._writer.close()
 
@@ -116,12 +117,7 @@ class RecordsFile:
     def __init__(self, path: Path, file: PrivateFile) -> None:
         self.path, self.partial = path, file.path
         self._file = file
-        try:
-            self._records = FORMS[path.suffix.lower()](file)
-        except ImportError:
-            raise ConfigError(
-                f"{path}: Parquet needs pyarrow: pip install 'timeback-async[parquet]'"
-            ) from None
+        self._records = FORMS[path.suffix.lower()](file)
 
     @classmethod
     @contextmanager
@@ -133,6 +129,10 @@ class RecordsFile:
         """
         if path.suffix.lower() not in FORMS:
             raise ConfigError(f"{path}: must end in .jsonl or .parquet")
+        if FORMS[path.suffix.lower()] is _Parquet and find_spec("pyarrow") is None:
+            raise ConfigError(
+                f"{path}: Parquet needs pyarrow: pip install 'timeback-async[parquet]'"
+            )
         with PrivateFile.opened(path.with_name(path.name + PARTIAL), LOSS) as file:
             yield cls(path, file)
 
@@ -145,11 +145,13 @@ class RecordsFile:
         """Take a record."""
         self._records.add(record)
 
-    def finish(self) -> None:
-        """Write what waits to be written, and give the file its name."""
-        self._records.finish()
-        if not self.is_full:
-            self.partial.replace(self.path)
+    def close(self) -> None:
+        """Write what waits to be written; the file can be read then, whole or not."""
+        self._records.close()
+
+    def give_name(self) -> None:
+        """Give the file, which is closed and whole, its name."""
+        self.partial.replace(self.path)
 
 
 def standard_output() -> Records:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from ..sync import CODES, Cause, SyncReport, VerifyReport
+from ..sync import CODES, Cause, Failure, SyncReport, VerifyReport
 from ._chart import print_chart
 from ._options_words import as_flags
 from ._screen import (
@@ -100,6 +100,15 @@ def _print_failures(report: SyncReport, kept: Path | None) -> None:
         out.print("The next run sends them again. --failures OUT.jsonl also writes them to a file.")
     else:
         out.print("--failures OUT.jsonl writes all of them to a file.")
+    if report.is_resumable and any(_has_lost_people(each) for each in report.failures):
+        out.print(
+            "TimeBack does not know people of these links: if it has lost some that were saved "
+            "before, --resend sends everybody again."
+        )
+
+
+def _has_lost_people(failure: Failure) -> bool:
+    return failure.kind == "agent" and failure.reason.startswith("HTTP 404")
 
 
 def print_read(report: SyncReport | VerifyReport) -> None:

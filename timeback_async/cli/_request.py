@@ -11,8 +11,8 @@ import typer
 
 from .._wire.codec import ROOT
 from .._wire.http import NOT_JSON
-from ..errors import ConfigError
-from ._exit import EXIT, exit_with_async
+from ..errors import ApiError, ConfigError
+from ._exit import EXIT, exit_code_of, exit_with_async
 from ._options import AsJson
 
 __all__ = ["request"]
@@ -40,7 +40,8 @@ def request(
 ) -> None:
     """Send one request with a token, and print the answer as it is, whatever is in it.
 
-    For what has no command. The status goes to stderr. Exit code 1 for "not found".
+    For what has no command. The status goes to stderr, and of an error what the server said to
+    stdout, which may be personal. Exit code 1 for "not found".
 
     Example: timeback-async request GET "/users?limit=1"
     """
@@ -51,12 +52,22 @@ async def _request(
     method: str, path: str, body: str | None, scope: str | None, as_json: bool
 ) -> int:
     from ._looking import looking
-    from ._screen import err, out, print_json
+    from ._screen import err, out, print_error, print_json
 
     content = None if body is None else _content(body)
     whole = path if _names_its_api(path) or not path.startswith("/") else ROOT + path
-    async with looking() as session:
-        answer = await session.request(method, whole, body=content, scope=scope)
+    try:
+        async with looking() as session:
+            answer = await session.request(method, whole, body=content, scope=scope)
+    except ApiError as error:
+        code = exit_code_of(error)
+        if as_json:
+            facts = {"ok": False, "status": error.status, "body": error.words}
+            print_json(facts | {"error": str(error), "exit": code})
+        elif error.words:
+            print(error.words)
+        print_error(error)
+        return code
     if as_json:
         facts = {"ok": True, "status": answer.status, "body": _in_json(answer.body)}
         print_json(facts | {"error": "", "exit": EXIT.OK})
@@ -77,11 +88,19 @@ def _in_json(body: bytes) -> Any:
 
 
 def _content(body: str) -> bytes:
-    """Return what is sent for the option `--body`."""
-    if not body.startswith("@"):
-        return body.encode(errors="surrogateescape")
-    path = Path(body[1:])
+    """Return what is sent for the option `--body`.
+
+    Raises:
+        ConfigError: The file cannot be read, or it is no JSON.
+    """
+    content = body.encode(errors="surrogateescape")
+    if body.startswith("@"):
+        try:
+            content = Path(body[1:]).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"--body: {body[1:]}: {error.strerror}") from None
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"--body: {path}: {error.strerror}") from None
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except NOT_JSON:
+        raise ConfigError("--body: is no JSON") from None
+    return content

@@ -80,11 +80,12 @@ class Run(Generic[P]):
             self.trace.end(done, session.statistics)
         return bulk.report
 
-    def stop(self) -> None:
-        """Read no more; what is in flight is finished. For the first Ctrl-C."""
+    def stop(self) -> bool:
+        """Read no more; what is in flight is finished. Return whether anything has begun."""
         self.interrupted = True
         if self._bulk is not None:
             self._bulk.stop("interrupted")
+        return self._bulk is not None
 
     def unread(self, places: Iterable[P], report: Report) -> Iterable[tuple[P, ItemResult]]:
         """Yield the records that were never read, each with a result that says so.

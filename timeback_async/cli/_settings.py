@@ -5,6 +5,7 @@ faster transport.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ def config_from_env(**options: Any) -> Config:
             by its flag.
     """
     settings = dict(options)
+    _check_certificates()
     if not _is_set("TIMEBACK_TRUST_ENV"):
         settings.setdefault("trust_env", True)
     try:
@@ -52,6 +54,13 @@ def proxies_of(config: Config) -> dict[str, str]:
     origins = (origin_of(config.base_url), origin_of(config.token_endpoint))
     found = map(named_proxy, origins) if config.trust_env else ()
     return {address_of(proxy): variable for proxy, variable in filter(None, found)}
+
+
+def _check_certificates() -> None:
+    """Refuse a file of certificates that is not there, of which OpenSSL says nothing."""
+    name = os.environ.get("SSL_CERT_FILE", "")
+    if name and not Path(name).is_file():
+        raise ConfigError(f"SSL_CERT_FILE: {name}: there is no such file")
 
 
 def _is_set(variable: str) -> bool:

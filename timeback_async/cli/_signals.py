@@ -1,27 +1,32 @@
-"""React to Ctrl-C and SIGTERM: finish first, then cancel."""
+"""React to Ctrl-C, SIGTERM and the loss of the terminal: finish first, then cancel."""
 
 import asyncio
+import os
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 __all__ = ["interruptible", "on_signals", "sigterm_as_ctrl_c"]
 
 AGAIN = {signal.SIGINT: "Ctrl-C again", signal.SIGTERM: "A second SIGTERM"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    AGAIN[signal.SIGHUP] = "A second SIGHUP"
 DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
 
 
 @contextmanager
 def interruptible(
-    stop: Callable[[], None], say: Callable[[str], None]
+    stop: Callable[[], bool], say: Callable[[str], None]
 ) -> Iterator[Callable[[], None]]:
-    """Handle Ctrl-C and SIGTERM while the block runs.
+    """Handle Ctrl-C, SIGTERM and SIGHUP while the block runs.
 
     The first signal calls `stop`. The second one, or 30 s after the first, cancels this task. The
     block calls what is yielded when its run is over: no later signal can cost the report.
 
     Args:
-        stop: Called once; begins nothing new and lets what is in flight finish.
+        stop: Called once; begins nothing new and lets what is in flight finish. Returns whether
+            anything can be in flight.
         say: Prints the one line that explains this to the user.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -33,8 +38,10 @@ def interruptible(
             task.cancel()
             return
         drain.append(loop.call_later(DRAIN, task.cancel))
-        say(f"Stopping: requests in flight are being finished. {AGAIN[number]} cancels them.")
-        stop()
+        if AGAIN[number].endswith("SIGHUP"):
+            _leave_terminal()
+        more = f": requests in flight are being finished. {AGAIN[number]} cancels them."
+        say(f"Stopping{more if stop() else '.'}")
 
     def over() -> None:
         on_signals(lambda number: None)
@@ -51,14 +58,23 @@ def interruptible(
 
 
 def on_signals(act: Callable[[signal.Signals], None] | None) -> None:
-    """Call `act` at Ctrl-C and SIGTERM; None restores what they did before."""
+    """Call `act` at Ctrl-C, SIGTERM and SIGHUP; None restores what they did before."""
     loop = asyncio.get_running_loop()
     for number in AGAIN:
+        if number is not signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as nohup has it
         with suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
             if act is None:
                 loop.remove_signal_handler(number)
             else:
                 loop.add_signal_handler(number, act, number)
+
+
+def _leave_terminal() -> None:
+    """Write nothing more to a terminal that has gone: each line would be an error."""
+    for number in (1, 2):
+        if stat.S_ISCHR(os.fstat(number).st_mode):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 @contextmanager

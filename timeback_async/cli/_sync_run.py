@@ -73,7 +73,7 @@ class Sync(Job):
         """Read, plan and send; return how that ended."""
         dry_run, settings = self.outputs.dry_run, self._settings
         if dry_run:  # a dry run needs no credentials
-            settings = {"client_id": "dry-run", "client_secret": "dry-run"}
+            settings = {**settings, "client_id": "dry-run", "client_secret": "dry-run"}
         config = config_from_env(**settings)
         is_new = not self._state_path.exists()
         with _state(self._state_path, config, self._ids, dry_run) as state:

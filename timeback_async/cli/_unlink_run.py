@@ -15,6 +15,7 @@ from .._session import TimebackSession
 from ..errors import NotFoundError, TimebackError
 from ._exit import EXIT, say_in_json
 from ._link_keys import Entry, Place, between, check_file, failure_line, in_file
+from ._options_words import as_flags
 from ._private_file import PrivateFile
 from ._screen import (
     COLOURS,
@@ -55,9 +56,11 @@ async def run_unlink(
     assert task is not None
     deletion = _Deletion()
 
-    def stop() -> None:
-        if not deletion.stop():
+    def stop() -> bool:
+        has_begun = deletion.stop()
+        if not has_begun:
             task.cancel()
+        return has_begun
 
     with ExitStack() as opened:
         over = opened.enter_context(interruptible(stop, err.print))
@@ -77,14 +80,14 @@ async def run_unlink(
         except asyncio.CancelledError:  # interrupted before anything was sent
             if as_json:
                 say_in_json("interrupted", EXIT.INTERRUPTED)
+            out.print("Interrupted before anything was sent: run the same command again.")
             return EXIT.INTERRUPTED
         code = _exit_code(deletion)
         if as_json:
             print_json(_figures(deletion, code) | {"dry_run": dry_run})
-        elif deletion.error is None or deletion.requests:  # otherwise the error says it all
+        else:
             _print(deletion, failures, dry_run=dry_run)
-        if deletion.error is not None:
-            print_error(deletion.error)
+        _print_error(deletion, code, as_json=as_json)
     return code
 
 
@@ -182,12 +185,21 @@ def _figures(deletion: _Deletion, code: int) -> dict[str, Any]:
         "not_reached": deletion.unread,
         "requests": deletion.requests,
         "failures": [row.as_dict() for row in deletion.rows],
-        "error": str(deletion.error or ""),
+        "error": "interrupted" if deletion.is_stopped else as_flags(str(deletion.error or "")),
         "exit": code,
     }
 
 
+def _print_error(deletion: _Deletion, code: int, *, as_json: bool) -> None:
+    if deletion.error is not None:
+        print_error(as_flags(str(deletion.error)))
+    elif out.quiet and code == EXIT.PARTIAL and not as_json:
+        print_error(f"{deletion.failed:,} of {counted(deletion.links, 'link')} not deleted")
+
+
 def _print(deletion: _Deletion, failures: Path | None, *, dry_run: bool) -> None:
+    if deletion.error is not None and not deletion.requests:  # the error says it all
+        return
     ended = [
         f"[{COLOURS[outcome]}]{number:,} {_words(outcome, dry_run)}[/]"
         for outcome, number in deletion.counts.items()

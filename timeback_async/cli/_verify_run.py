@@ -19,7 +19,7 @@ from ._options_words import as_flags
 from ._output_files import Failures, ReportFile
 from ._progress import Meter, Show
 from ._reading import read_beside
-from ._screen import err, print_error, print_json
+from ._screen import err, out, print_error, print_json
 from ._settings import config_from_env
 from ._signals import interruptible
 from ._verify_screen import print_verify_report
@@ -57,16 +57,17 @@ async def run_verify(
         TimebackError: Nothing could be compared.
     """
     if outputs.dry_run:  # a dry run needs no credentials
-        settings = {"client_id": "dry-run", "client_secret": "dry-run", **settings}
+        settings = {**settings, "client_id": "dry-run", "client_secret": "dry-run"}
     task = asyncio.current_task()
     assert task is not None
     running: list[Verification] = []
 
-    def stop() -> None:
+    def stop() -> bool:  # to compare needs no orderly end
         if running:
             running[0].stop()
         else:
             task.cancel()
+        return False
 
     say = log.warning if outputs.log_format else err.print
     show = Show.of(json=outputs.json, log_format=outputs.log_format)
@@ -105,6 +106,7 @@ async def run_verify(
             if outputs.log_format is not None:
                 fields = {"ok": False, "exit": EXIT.INTERRUPTED, "stopped": "interrupted"}
                 log.error("interrupted", extra={"fields": fields})  # noqa: TRY400 - no defect
+            out.print("Interrupted before anything was compared.")
             return EXIT.INTERRUPTED
         if page is not None:
             page.write(comparison.report.as_html(as_flags))
@@ -146,12 +148,14 @@ def _report(comparison: Verification, code: int, kept: Path | None, outputs: Out
     report: VerifyReport = comparison.report
     error = comparison.error
     if outputs.json:
-        print_json(report.as_dict() | {"error": as_flags(str(error or "")), "exit": code})
+        print_json(report.as_dict() | {"error": as_flags(report.stopped), "exit": code})
     elif error is None or report.requests:  # otherwise there is nothing but the error
         print_verify_report(report, kept)
     if outputs.log_format is None:
         if error is not None:
-            print_error(error)
+            print_error(as_flags(str(error)))
+        elif out.quiet and code == EXIT.PARTIAL and not outputs.json:
+            print_error(report)
         return
     fields = report.figures() | {"exit": code}
     if error is not None:

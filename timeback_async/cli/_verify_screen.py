@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ..sync import VerifyReport
 from ._report_screen import print_causes, print_read
-from ._screen import MAX_FAILURE_ROWS, out, print_table, printable
+from ._screen import MAX_FAILURE_ROWS, counted, out, print_table, printable
 
 __all__ = ["print_verify_report"]
 
@@ -29,9 +29,10 @@ def print_verify_report(report: VerifyReport, kept: Path | None) -> None:
     if report.dry_run:
         needed = sum(report.planned.values())
         out.print(
-            f"{needed:,} requests or more: {report.planned['pages']:,} pages of users, "
-            f"{report.planned['people']:,} people, the links of {report.planned['students']:,} "
-            "students. Whoever is not listed is looked up, too."
+            f"{needed:,} requests or more: {counted(report.planned['pages'], 'page')} of users, "
+            f"{counted(report.planned['people'], 'person', 'people')}, the links of "
+            f"{counted(report.planned['students'], 'student')}. Whoever is not listed is looked "
+            "up, too."
         )
     else:
         out.print(_counts(report))
@@ -50,7 +51,8 @@ def print_verify_report(report: VerifyReport, kept: Path | None) -> None:
     elif report.stopped:
         out.print(f"[yellow]Stopped before the end:[/] {escape(report.stopped)}.")
     elif report.ok:
-        out.print("[green]TimeBack has what the files say.[/]")
+        whom = f" of the {counted(report.sample, 'person', 'people')} in the sample"
+        out.print(f"[green]TimeBack has what the files say{whom if report.sample else ''}.[/]")
 
 
 def _counts(report: VerifyReport) -> Table:
@@ -64,6 +66,8 @@ def _counts(report: VerifyReport) -> Table:
             for what, number in msgspec.structs.asdict(each).items()
             if number
         ]
+        if report.stopped:
+            found.append("[yellow]the rest was not reached[/]")
         table.add_row(noun, ", ".join(found) or "none")
     return table
 

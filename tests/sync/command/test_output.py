@@ -103,6 +103,7 @@ def test_the_time_of_reading_is_part_of_the_whole(
         return read(self, *arguments, **more)
 
     monkeypatch.setattr(PeopleMapper, "person", slowly)
+    server.faults = Faults(latency=0.1)  # long, beside what rounding takes from it
 
     done = run(command, family(child("s-1")), "--json")
     report = json.loads(done.stdout)

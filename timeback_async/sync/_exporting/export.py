@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..._bulk.source import aclose_generator
 from ..._results import ItemResult
-from ..._session import TimebackSession
+from ..._session import TimebackSession, everybody
 from ..._statistics import Statistics
 from ..._wire.validate import checked
 from ...errors import NotFoundError, RecordError, SessionError, TimebackError
@@ -70,8 +70,7 @@ class Export:
         report.token_requests = after.token_requests - before.token_requests
 
     async def _people(self, listed: Listed) -> AsyncGenerator[Record, None]:
-        config = self._session.config
-        people = self._session.list_users(deadline=config.deadline + config.retry.patience)
+        people = everybody(self._session)
         try:
             async for person in people:
                 learns = not person.roles or is_student(person.roles)  # only students can have none

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
@@ -19,8 +20,14 @@ from ..._tables import arrow_stream
 from ...errors import ConfigError
 from .._closing import Closing
 
-__all__ = ["COLUMNAR", "TABLE", "DataFile", "Package", "Tables", "packages_in", "reading", "shown"]
+__all__ = [
+    "COLUMNAR", "IS_UNWANTED", "TABLE", "DataFile", "Package", "Tables", "go_on", "packages_in",
+    "reading", "shown",
+]  # fmt: skip
 
+# Whether nobody waits any more for what is read. A thread cannot be stopped from outside, but it
+# has the context in which it was begun.
+IS_UNWANTED: ContextVar[Callable[[], bool]] = ContextVar("IS_UNWANTED", default=lambda: False)
 TABLE = ".table"  # the suffix of a table that is no file
 COLUMNAR = (".parquet", TABLE)
 SUFFIXES = {".csv", ".jsonl", ".ndjson", ".parquet"}
@@ -175,6 +182,16 @@ def packages_in(path: Path) -> list[Path]:
         return []
     seen = (each for each in path.iterdir() if not _is_junk(PurePosixPath(each.name)))
     return sorted(each for each in seen if each.is_dir() or each.suffix.lower() == ".zip")
+
+
+def go_on() -> None:
+    """Do nothing, unless nobody waits any more for what is read.
+
+    Raises:
+        ConfigError: Nobody does.
+    """
+    if IS_UNWANTED.get()():
+        raise ConfigError("interrupted")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ...errors import RecordError
 from ...models import AgentLink, Student, User
 from ...models.kinds import KINDS
 from .codes import CODES
-from .files import DataFile, reading, shown
+from .files import DataFile, go_on, reading, shown
 from .gaps import NONE, Fragment, Gaps, OpenLink, Roleless
 from .parquet import records_of
 from .records import LeftOut
@@ -27,6 +27,7 @@ from .roster import RECORDS, Roster, Source
 __all__ = ["FAILURE", "read_json_lines", "record_in", "written"]
 
 FAILURE = "_failure"
+LINES_AT_ONCE = 1000
 # A file of failures may have been written by anybody.
 MOST_LINES, MOST_OF_A_NAME, MOST_OF_A_REASON = 2**53, 255, 1000
 
@@ -38,6 +39,8 @@ def read_json_lines(roster: Roster, file: DataFile, mode: str) -> None:
     is_table = file.suffix == ".parquet"
     with nullcontext(records_of(file)) if is_table else reading(file) as lines:
         for number, line in enumerate(lines, 1):
+            if not number % LINES_AT_ONCE:
+                go_on()
             if text := line.removeprefix(b"\xef\xbb\xbf").strip():
                 source.rows += 1
                 _Line(roster, source, file.name, number).read(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ...errors import ConfigError
-from .files import DataFile, reading
+from .files import DataFile, go_on, reading
 
 __all__ = ["Text"]
 
@@ -103,6 +103,7 @@ class Text:
             if some:
                 some[0] = some[0].removeprefix("\ufeff")
             while some:
+                go_on()
                 yield some
                 some = text.readlines(LETTERS_AT_ONCE)
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from ..._session import TimebackSession
+from ..._session import TimebackSession, everybody
 from ...errors import NotFoundError, RecordError
 from ...models import Student, User, UserRecord
 from .._planning.keys import Keys
@@ -34,7 +34,7 @@ async def people_at_server(
             with suppress(NotFoundError):
                 yield key, await session.get_user(key)
     else:
-        async for person in session.list_users():
+        async for person in everybody(session):
             key = keys.id_of(person.sourced_id)
             if key in wanted:
                 yield key, person

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ..._bulk.run import Bulk
 from ..._bulk.source import aclose_generator
 from ..._results import ItemResult, Outcome
-from ..._session import TimebackSession
+from ..._session import TimebackSession, everybody
 from ..._statistics import Statistics
 from ..._wire.pages import MAX_PAGE
 from ...errors import ConfigError, NotFoundError, RecordError, SessionError, TimebackError
@@ -144,6 +144,7 @@ class Verification:
                 all_of_them=self._judges_links, only_wanted=self._sample is not None
             )
         self.report.planned = {"pages": pages, "people": looked_up, "students": students}
+        self.report.sample = 0 if self._sample is None else looked_up
         return self.report.planned
 
     async def _compare(self) -> None:
@@ -191,8 +192,7 @@ class Verification:
     # -- people
 
     async def _compare_listed(self) -> None:
-        config = self._session.config
-        people = self._session.list_users(deadline=config.deadline + config.retry.patience)
+        people = everybody(self._session)
         page: list[UserRecord] = []
         try:
             async for person in people:

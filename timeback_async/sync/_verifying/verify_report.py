@@ -34,6 +34,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
         planned: The fewest requests that it takes: "pages" of the list of all users, "people" who
             are looked up one by one, and "students" whose links are read. Whoever is not listed
             is looked up, too, before calling that person missing.
+        sample: How many people were chosen; 0 if all are compared.
         not_judged: Why nothing counts as being only at TimeBack, in words; "" if it does.
         requests, retries, throttled, token_requests: Numbers of the session, meanwhile.
         began: When the roster began to be read, in seconds since 1970.
@@ -53,6 +54,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
     people: Compared = msgspec.field(default_factory=Compared)
     links: Compared = msgspec.field(default_factory=Compared)
     planned: dict[str, int] = {}
+    sample: int = 0
     not_judged: str = ""
     requests: int = 0
     retries: int = 0
@@ -115,6 +117,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             "people": msgspec.structs.asdict(self.people),
             "links": msgspec.structs.asdict(self.links),
             "planned": self.planned,
+            "sample": self.sample,
             "not_judged": self.not_judged,
             "requests": self.requests,
             "retries": self.retries,
@@ -174,6 +177,8 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             return Head("calm", "i", "Dry run", "nothing was compared")
         if not self.ok:
             return Head("look", "!", "Please check", "TimeBack does not have what the files say")
+        if self.sample:
+            return Head("ok", "✓", "The same", f"TimeBack has a sample of {self.sample:,} people")
         return Head("ok", "✓", "The same", "TimeBack has what the files say")
 
     def __str__(self) -> str:
