@@ -156,6 +156,23 @@ def test_a_proxy_of_the_environment_is_used(server: MockServer, tmp_path: Path) 
     assert "HTTP_PROXY" in words(done.output)
 
 
+@pytest.mark.usefixtures("_near")
+@pytest.mark.parametrize("what", ["partitions", "districts"])
+def test_the_folder_of_this_command_may_be_where_it_writes(
+    server: MockServer, tmp_path: Path, what: str
+) -> None:
+    if what == "districts":
+        folder(tmp_path / "east", school(child("s-1")))
+    else:
+        rows = pyarrow.Table.from_pylist([plain(wire_student())])
+        parquet.write_table(rows, tmp_path / "a.parquet")
+
+    done = [run("fleet", ".") for _ in range(2)]
+
+    assert [each.exit_code for each in done] == [0, 0]
+    assert server.requests == 1
+
+
 @pytest.mark.parametrize("what", ["nothing", "both", "damaged"])
 def test_paths_that_are_no_fleet_are_refused(tmp_path: Path, what: str) -> None:
     (tmp_path / "empty").mkdir()

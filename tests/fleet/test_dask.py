@@ -1,9 +1,12 @@
 """The fleet on a cluster in this process; `test_processes` has one of real processes."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow
@@ -209,11 +212,135 @@ def test_settings_may_hold_a_secret_where_no_wire_is(
 def test_other_settings_have_another_session_and_the_same_ones_the_same() -> None:
     def name(**changes: Any) -> str:
         settings: dict[str, Any] = {"client_id": "me", "client_secret": "x"} | changes
-        return Fleet(Config(**settings)).name(2)
+        return Fleet(Config(**settings), lanes=2).name
 
     assert name() == name()
-    assert len({name(), name(client_secret="y"), name(keepalive=3), Fleet().name(2)}) == 4
-    assert Fleet().name(2) != Fleet().name(3)
+    assert len({name(), name(client_secret="y"), name(keepalive=3), Fleet(lanes=2).name}) == 4
+    assert Fleet(lanes=2).name != Fleet(lanes=3).name
+
+
+def test_the_number_of_lanes_that_the_first_call_found_holds_for_the_next(
+    client: Client, server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(_cluster, "MOST_LANES", 1)
+        first = Cluster(client, Fleet())
+    sessions = client.run(lambda name, dask_worker: id(dask_worker.plugins[name]), first.name)
+
+    second = Cluster(client, Fleet())
+
+    again = client.run(lambda name, dask_worker: id(dask_worker.plugins[name]), first.name)
+    assert (first.lanes, second.lanes, second.name) == (1, 1, first.name)
+    assert sessions == again
+
+
+def test_settings_that_there_are_not_are_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="settings: Config has no bogus"):
+        Fleet({"bogus": 1})
+
+
+def test_outcomes_do_not_go_to_the_folder_of_the_partitions(
+    client: Client, server: MockServer, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="out: must not be the folder of people"):
+        send_partitions(client, Fleet(), people=str(tmp_path), out=f"{tmp_path}/")
+
+
+def test_a_secret_in_the_url_of_a_partition_does_not_leave_this_process(
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "submit", None)
+
+    with pytest.raises(ConfigError, match="must not hold a secret"):
+        send_partitions(client, Fleet(), people=["s3://AKIA:canary@b/x.parquet"], out=out)
+
+
+def test_links_of_people_whose_partition_has_changed_wait(
+    client: Client, server: MockServer, out: Path
+) -> None:
+    server.students["d-1"] = wire_student("d-1")
+    made_before = out.with_name("made")
+
+    def made() -> list[Any]:  # on a worker, which has a copy of everything else
+        is_first = not made_before.exists()
+        made_before.touch()
+        return [student("d-1" if is_first else "d-2")]
+
+    people = [[user("z-1")], dask.delayed(made, pure=False)()]
+    report = send_partitions(
+        client, Fleet(), people=people, links=[[link("d-1", "z-1")]], out=out
+    )  # fmt: skip
+
+    assert not server.agents
+    assert (report.saved, report.not_sent) == (1, 2)
+    assert not report.partitions[-1].is_finished
+
+
+def test_what_was_finished_stays_so_without_its_file(
+    client: Client, server: MockServer, tmp_path: Path, out: Path
+) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([wire_student("s-1")]), path)
+    send_partitions(client, Fleet(), people=[path, [user("u-1")]], out=out)
+    path.unlink()
+
+    report = send_partitions(
+        client, Fleet(), people=[path, [user("u-1")]], links=[[link("s-1", "u-1")]], out=out
+    )  # fmt: skip
+
+    assert report.ok
+    assert report.saved == 3
+    assert len(server.agents) == 1
+
+
+@pytest.mark.parametrize("closed_after", [0, 2, 3])
+def test_a_client_that_is_closed_in_the_middle_has_its_report(
+    client: Client,
+    server: MockServer,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed_after: int,
+) -> None:
+    submit, calls = client.submit, []
+
+    def submitted(*arguments: Any, **how: Any) -> Any:
+        calls.append(1)
+        if len(calls) > closed_after:
+            raise RuntimeError("the client is closed")
+        return submit(*arguments, **how)
+
+    people = [dask.delayed([student(f"s-{n}")]) for n in range(3)]
+    monkeypatch.setattr(client, "submit", submitted)
+    report = send_partitions(client, Fleet(), people=people, out=out)
+
+    assert adding_up(report)
+    assert report.not_sent == 3 - server.requests
+    assert "failed on the cluster (RuntimeError)" in str(outcomes(report))
+
+
+def test_workers_send_nothing_for_a_client_that_has_gone(
+    client: Client, server: MockServer, out: Path
+) -> None:
+    server.faults = Faults(latency=0.05)
+    gone = Client(client.cluster, set_as_default=False)
+    people = [[student(f"s-{n}") for n in range(2_000)]]
+
+    def send() -> None:
+        with suppress(Exception):  # whatever it comes to: its client is closed
+            send_partitions(gone, Fleet({"max_in_flight": 2}), people=people, out=out)
+
+    sending = Thread(target=send)
+    sending.start()
+    while server.requests < 10:
+        time.sleep(0.01)
+    gone.close()
+    sending.join()
+    time.sleep(1.0)  # two looks at whether somebody waits
+    sent = server.requests
+    time.sleep(0.3)
+
+    assert sent == server.requests < 200
+    assert not list(out.glob("*.parquet"))
 
 
 # -- again

@@ -83,6 +83,25 @@ def test_a_district_that_cannot_be_read_leaves_the_others_alone(
         report.raise_for_failures()
 
 
+def test_a_page_that_cannot_be_written_hides_nothing(
+    client: Client, server: MockServer, tmp_path: Path
+) -> None:
+    (tmp_path / "out/east.html").mkdir(parents=True)
+
+    report = synced(client, tmp_path, district(tmp_path / "east", "s-1"))
+
+    assert report.counts[Outcome.SAVED] == 1
+    assert report.districts[0].stopped == "its page cannot be written (IsADirectoryError)"
+    assert not report.ok
+
+
+def test_a_district_may_not_have_the_name_of_the_page_over_all(
+    client: Client, server: MockServer, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="one is called index"):
+        synced(client, tmp_path, district(tmp_path / "index", "s-1"))
+
+
 def test_a_plan_that_looks_like_a_mistake_is_refused(
     client: Client, server: MockServer, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pyarrow import feather, parquet
 
 from tests.support.records import link, student, user, wire_role, wire_student
 from timeback_async.errors import ConfigError, SourceError
-from timeback_async.fleet._files import columns_of, entries_of, is_partition, located
+from timeback_async.fleet._files import check_url, columns_of, entries_of, is_partition, located
 from timeback_async.fleet._partition import Partition, Private, contents_of, records_of
 
 ADA = {name: value for name, value in wire_student().items() if name != "status"}
@@ -122,11 +122,69 @@ def test_an_unknown_file_system_is_named() -> None:
         located("nowhere://x")
 
 
-def test_a_secret_in_a_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match=r"s3://…@school/night: must not hold a secret") as caught:
-        located("s3://AKIA:canary@school/night")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:canary@school/night",
+        "s3://AKIA:ca/canary@school/night",
+        "s3://AKIA:ca#canary@school/night",
+        "s3://AKIA:ca?canary@school/night",
+        "s3://school/night?secret_key=canary",
+        "s3://school/night?endpoint_override=https://me:canary@minio",
+        "abfs://c@a.dfs.core.windows.net/x?client_secret=canary",
+    ],
+)
+def test_a_secret_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"://…: must not hold a secret") as caught:
+        located(url)
 
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://school/night?endpoint_override=127.0.0.1:9&scheme=http",
+        "abfs://c@a.dfs.core.windows.net/x",
+        "gs://anonymous@school/night",
+        "file:///school/night",
+    ],
+)
+def test_a_url_may_say_where_its_store_is(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize("name", ["a%62.parquet", "part 1.parquet", "ü.parquet", "q?x.parquet"])
+def test_any_name_in_a_folder_of_a_url_can_be_read(tmp_path: Path, name: str) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist([wire_student("s-1")]), tmp_path / name)
+    parquet.write_table(pyarrow.Table.from_pylist([wire_student("s-2")]), tmp_path / "ab.parquet")
+
+    found = {each: records_of(each) for each in entries_of(f"file://{tmp_path}") or []}
+
+    assert sorted(each["student"]["sourcedId"] for (each,) in found.values()) == ["s-1", "s-2"]
+
+
+def test_spaces_and_letters_of_a_url_may_be_written_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "ö ü"
+    folder.mkdir()
+
+    assert located(f"file://{folder}")[1] == str(folder)
+
+
+def test_the_index_of_a_dataframe_is_no_column_of_a_file(tmp_path: Path) -> None:
+    rows = [{"student": wire_student("s-1"), "__index_level_0__": 3}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+
+    assert columns_of(str(tmp_path / "a.parquet")) == ["student"]
+    assert Partition(tmp_path / "a.parquet").contents.table["sourced_id"].to_pylist() == ["s-1"]
+
+
+def test_half_a_surrogate_in_an_id_costs_its_record_alone() -> None:
+    records = [{"student": wire_student("bad\ud800")}, student("s-1")]
+
+    ids = contents_of(records).table["sourced_id"].to_pylist()
+
+    assert ids == ["bad\\ud800", "s-1"]
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

@@ -144,6 +144,19 @@ def test_a_file_of_somebody_else_is_left_alone(server: MockServer, tmp_path: Pat
     assert server.requests == 0
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(
+    server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(Folder, "write", refuse)
+
+    with pytest.raises(ConfigError, match=r"cannot be made \(PermissionError\)"):
+        send_part("people-00000", [student()], str(tmp_path), Config.from_env())
+    assert server.requests == 0
+
+
 def test_outcomes_that_cannot_be_written_leave_the_partition_open(
     server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def run_fleet(
         from ..dask import Fleet, send_partitions, sync_districts
     except ImportError as error:
         raise ConfigError(str(error)) from None
-    people, links, districts = _by_kind(paths)
+    people, links, districts = _by_kind(paths, (folder, str(states)))
     config = config_from_env(**settings)  # what is wrong is told before a cluster is started
     settings |= {"trust_env": config.trust_env, "transport": config.transport}
     what = counted(len(districts or people + links), "district" if districts else "partition")
@@ -100,16 +100,19 @@ def run_fleet(
     return code
 
 
-def _by_kind(paths: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Return the partitions of people, those of links, and the districts.
+def _by_kind(
+    paths: Sequence[str], outputs: Sequence[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the partitions of people, those of links, and the districts; and no output folder.
 
     Raises:
         ConfigError: There is neither, or there are both.
     """
-    from ..fleet._files import columns_of, is_partition
+    from ..fleet._files import columns_of, is_partition, is_same
     from ..fleet._tables import kind_of
 
-    inside = [each for path in paths for each in _entries(path)]
+    found = (each for path in paths for each in _entries(path))
+    inside = [each for each in found if not any(is_same(each, output) for output in outputs)]
     files = [each for each in inside if is_partition(each)]
     if not inside or (files and len(files) < len(inside)):
         raise ConfigError("PATH: must be partitions or districts, not both and not neither")

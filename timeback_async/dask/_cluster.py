@@ -33,6 +33,8 @@ LEASE = 15.0  # s until the lane of a dead worker is free again; a live one rene
 class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
     """The session of a worker, opened when it is first needed, closed when the worker ends.
 
+    Whoever registers it first decides: a second one would close the sessions of the first.
+
     Args:
         settings: Of all workers together.
         lanes: How many workers can send at once.
@@ -43,20 +45,22 @@ class Lanes(WorkerPlugin):  # type: ignore[misc] # distributed is typed in part
         lease: What a worker holds while it sends.
     """
 
+    idempotent = True
+
     def __init__(
         self, settings: Config | Mapping[str, Any], lanes: int, name: str, lease: float
     ) -> None:
-        self._settings, self._lanes, self._name, self._seconds = settings, lanes, name, lease
+        self._settings, self.lanes, self._name, self._seconds = settings, lanes, name, lease
 
     def setup(self, worker: Any) -> None:
         self._opening = Lock()
         self._lane: Lane | None = None
         # One that a task brings along renews nothing: it does not know its loop in time.
         with dask.config.set({LEASE_TIMEOUT: self._seconds}):
-            self.lease = Semaphore(self._lanes, self._name, worker.scheduler, worker.loop)
+            self.lease = Semaphore(self.lanes, self._name, worker.scheduler, worker.loop)
 
     def config(self) -> Config:
-        return config_of(self._settings).share(self._lanes)
+        return config_of(self._settings).share(self.lanes)
 
     def lane(self) -> Lane:
         with self._opening:
@@ -104,21 +108,24 @@ class Cluster:
         self.client = client
         workers = client.scheduler_info(n_workers=-1)["workers"]
         self.lanes = fleet.lanes or min(MOST_LANES, max(1, len(workers)))
-        self.most = (AT_ONCE + 1) * self.lanes
         self.threads = max(1, sum(each["nthreads"] for each in workers.values()))
-        self.name = fleet.name(self.lanes)
+        self.name = fleet.name
         lease = min(parse_timedelta(dask.config.get(LEASE_TIMEOUT)), LEASE)
         checked = self._checked()
         if not checked or None in checked:  # a second call goes on with the sessions of the first
             lanes = Lanes(fleet.settings, self.lanes, self.name, lease)
             client.register_plugin(lanes, self.name)
-        wrong = sorted({each for each in self._checked() if each})
+        checked = self._checked()
+        wrong = sorted({each for each in checked if isinstance(each, str)})
         if wrong:
             raise ConfigError(f"on a worker: {'; '.join(wrong)}")
+        # An earlier call may have found another number of workers: one bound holds for both.
+        self.lanes = max((each for each in checked if isinstance(each, int)), default=self.lanes)
+        self.most = (AT_ONCE + 1) * self.lanes
         with dask.config.set({LEASE_TIMEOUT: lease}):  # before any worker registers it
             Semaphore(self.lanes, self.name).register()
 
-    def _checked(self) -> list[str | None]:
+    def _checked(self) -> list[str | int | None]:
         return list(self.client.run(_check, self.name, on_error="ignore").values())
 
     def each(
@@ -161,8 +168,14 @@ class Cluster:
         waiting, running, losses = iter(names), {}, Counter[str]()
         completed = as_completed()
 
+        closed: list[tuple[str, Exception]] = []
+
         def start(name: str) -> None:
-            future = submit(name)
+            try:
+                future = submit(name)
+            except Exception as error:  # the client or its cluster was closed
+                closed.append((name, error))
+                return
             running[future] = name
             completed.add(future)
 
@@ -178,17 +191,21 @@ class Cluster:
             if not is_over():
                 for another in islice(waiting, 1):
                     start(another)
+        yield from closed
+        if closed:
+            yield from ((name, closed[0][1]) for name in waiting)
 
 
-def _check(fleet: str, dask_worker: Any) -> str | None:
-    """Return what is wrong on a worker, or "". None: it does not know this fleet yet."""
+def _check(fleet: str, dask_worker: Any) -> str | int | None:
+    """Return what is wrong on a worker, else the number of lanes. None: it has no session yet."""
     if fleet not in dask_worker.plugins:
         return None
+    lanes: Lanes = dask_worker.plugins[fleet]
     try:
-        dask_worker.plugins[fleet].config()
+        lanes.config()
     except ConfigError as error:
         return str(error)
-    return ""
+    return lanes.lanes
 
 
 def _result_of(future: Future) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, get_worker
+from msgspec.structs import replace
 
 from ..errors import ConfigError
 from ..fleet import DistrictReport, DistrictsReport
@@ -53,6 +54,8 @@ def sync_districts(
     by_name = {path.name: path for path in paths}
     if len(by_name) < len(paths):
         raise ConfigError("districts: two of them have the same name, which names their states")
+    if "index" in by_name:
+        raise ConfigError("districts: one is called index, as the page over all of them is")
     folder, states = Folder(str(out)), Path(states).absolute()
     folder.make()
     states.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,12 @@ def _sync(
     try:
         lane, lease = lane_here(fleet)
         report = sync_district(path, state, lane, options, comparing, lease)
-        Folder(out).write(f"{path.name}.html", report.as_html().encode())
-        return DistrictReport.of(path.name, report, worker)
     except Exception as error:
         return DistrictReport(name=path.name, worker=worker, stopped=told(error))
+    facts = DistrictReport.of(path.name, report, worker)
+    try:
+        Folder(out).write(f"{path.name}.html", report.as_html().encode())
+    except Exception as error:
+        why = f"its page cannot be written ({type(error).__name__})"
+        facts = replace(facts, ok=False, stopped=facts.stopped or why)
+    return facts

@@ -37,6 +37,8 @@ class Fleet:
             raise ConfigError("lanes: must be a whole number, 1 or more")
         if isinstance(settings, Config):
             settings.share(lanes or 1)
+        elif unknown := sorted(set(settings or ()) - set(Config.__struct_fields__)):
+            raise ConfigError(f"settings: Config has no {', '.join(unknown)}")
         self.settings = settings if isinstance(settings, Config) else dict(settings or {})
         self.lanes = lanes
 
@@ -57,9 +59,10 @@ class Fleet:
                 "TLS"
             )
 
-    def name(self, lanes: int) -> str:
-        """Return a name for these settings with so many lanes: a digest, the same each time."""
-        facts = msgspec.json.encode((lanes, self.settings), enc_hook=str, order="sorted")
+    @property
+    def name(self) -> str:
+        """A name for these settings: a digest, the same each time."""
+        facts = msgspec.json.encode((self.lanes, self.settings), enc_hook=str, order="sorted")
         return f"timeback-async-{blake2b(facts, digest_size=8).hexdigest()}"
 
     def __repr__(self) -> str:

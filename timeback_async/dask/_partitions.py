@@ -16,7 +16,7 @@ from pyarrow import compute
 from .._results import OK, Outcome
 from ..errors import ConfigError, SourceError
 from ..fleet import FleetReport, PartitionReport
-from ..fleet._files import entries_of
+from ..fleet._files import check_url, entries_of, is_same
 from ..fleet._folder import Folder, Held
 from ..fleet._outcomes import OutcomeRow, counted, outcome_table, rows_of_all
 from ..fleet._partition import Partition, Private, records_of
@@ -44,7 +44,8 @@ def send_partitions(
     and whether `out` has outcomes of other records. So each partition is read, or computed, twice.
 
     The same call again, after a crash of this process too, sends what is missing. A partition is
-    sent more than once only if its worker died while it was being sent; a finished one never is.
+    sent more than once only if its worker died while it was being sent, or if links of it waited
+    for people; a finished one never is. When the client ends, its workers send nothing more.
 
     Args:
         client: The cluster; a client that is not asynchronous.
@@ -68,13 +69,15 @@ def send_partitions(
         TypeError: `people` or `links` are no partitions. Nothing was sent.
     """
     fleet.check(client)
-    parts = {**_named("people", people), **_named("links", links)}
+    parts = {**_named("people", people, str(out)), **_named("links", links, str(out))}
     return _Run(Cluster(client, fleet), str(out), parts).done()
 
 
-def _named(phase: str, given: Any) -> dict[str, Any]:
+def _named(phase: str, given: Any, out: str) -> dict[str, Any]:
     """Return the partitions by name. Names are by position, so that they are the same next time."""
     if isinstance(given, str | Path):
+        if is_same(str(given), out):
+            raise ConfigError(f"out: must not be the folder of {phase}")
         files = entries_of(str(given))
         given = [given] if files is None else files
     if hasattr(given, "to_delayed"):
@@ -89,6 +92,7 @@ def _part(phase: str, part: Any) -> Any:
     if isinstance(part, Future) or dask.is_dask_collection(part):
         return part
     if isinstance(part, str | Path):
+        check_url(str(part))
         return str(part) if "://" in str(part) else str(Path(part).absolute())
     try:
         return Private(records_of(part))
@@ -114,6 +118,9 @@ def _survey(part: Any, name: str, out: str) -> _Surveyed:
         folder.write_contents(name, contents)
         return _Surveyed(contents.fingerprint, folder.finished(name))
     except Exception as error:
+        with suppress(Exception):  # what was finished before stays so, without its partition
+            if (finished := Folder(out).finished(name)) is not None:
+                return _Surveyed(finished.fingerprint, finished)
         return _Surveyed(error=told(error))
 
 
@@ -121,7 +128,12 @@ def _send(
     part: Any, name: str, out: str, fingerprint: str, fleet: str
 ) -> tuple[PartitionReport, Any] | str:
     try:
-        folder, (lane, lease) = Folder(out), lane_here(fleet)
+        folder, (lane, lease), worker = Folder(out), lane_here(fleet), get_worker()
+        key = worker.get_current_task()
+
+        def is_wanted() -> bool:
+            return key in worker.state.tasks and worker.state.tasks[key].state != "cancelled"
+
         return finish(
             name,
             Partition(part),
@@ -130,7 +142,8 @@ def _send(
             held=folder.held(name.partition("-")[0]),
             expected=fingerprint,
             lease=lease,
-            worker=get_worker().address,
+            is_wanted=is_wanted,
+            worker=worker.address,
         )
     except Exception as error:
         return told(error)
@@ -240,6 +253,10 @@ class _Run:
                 columns = (rows[column].to_pylist() for column in ("sourced_id", "outcome"))
                 found |= {own: outcome in OK for own, outcome in zip(*columns, strict=True)}
                 is_open |= dict.fromkeys(rows["sourced_id"].to_pylist(), has_open)
+        for name in self._open_rows.keys() - set(unread):  # whatever it holds by now
+            for own in self._folder.contents(name)["sourced_id"].to_pylist():
+                found.setdefault(own, False)
+                is_open.setdefault(own, True)
         lost = {own for own, is_ok in found.items() if own and not is_ok}
         waiting = {own for own in lost if is_open[own]}
         saved = {own for own, is_ok in found.items() if is_ok} if unread else set()

@@ -1,21 +1,27 @@
 """Read Parquet and Arrow files, from any file system or object store that pyarrow knows."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
+from string import punctuation
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote
 
 import pyarrow
 from pyarrow import feather, fs, ipc, parquet, types
 
+from .._tables import without_index
 from ..errors import ConfigError
 from ..models.ids import agent_id_of
 from ._outcomes import table_of
 from ._tables import Kind, kind_of
 
-__all__ = ["CONTENTS", "File", "columns_of", "entries_of", "is_partition", "located", "reason"]
+__all__ = [
+    "CONTENTS", "File", "check_url", "columns_of", "entries_of", "is_partition", "is_same",
+    "located", "reason",
+]  # fmt: skip
 
 SUFFIXES = (".parquet", ".arrow", ".feather")
 # Which record a row is: ids, and nothing personal.
@@ -28,6 +34,14 @@ CONTENTS = pyarrow.schema(
         ("user_id", pyarrow.string()),
     ]
 )
+# What the query of a URL may say: where a store is, and nothing secret.
+QUERY = {
+    "allow_bucket_creation", "allow_bucket_deletion", "anonymous", "background_writes",
+    "blob_storage_authority", "blob_storage_scheme", "buffer_size",
+    "check_directory_existence_before_creation", "default_block_size", "dfs_storage_authority",
+    "dfs_storage_scheme", "enable_tls", "endpoint_override", "force_virtual_addressing", "region",
+    "replication", "retry_limit_seconds", "scheme", "user",
+}  # fmt: skip
 TEXT = (types.is_string, types.is_large_string, types.is_string_view)
 
 
@@ -35,22 +49,45 @@ def located(url: str) -> tuple[Any, str]:
     """Return the file system and the path that a path or URL names.
 
     Raises:
-        ConfigError: There is no file system for it, or the URL holds a secret: it would be seen in
-            the logs and dashboards of a cluster.
+        ConfigError: There is no file system for it; or see `check_url`.
     """
     if "://" not in url:
         return fs.LocalFileSystem(), Path(url).absolute().as_posix()
-    parts = urlsplit(url)
-    if parts.password is not None:
-        raise ConfigError(
-            f"{parts.scheme}://…@{parts.hostname}{parts.path}: must not hold a secret; set the "
-            "variables of the object store, such as AWS_SECRET_ACCESS_KEY, on each worker instead"
-        )
+    check_url(url)
     try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(url)
+        # Letters and spaces may be written as they are.
+        found: tuple[Any, str] = fs.FileSystem.from_uri(quote(url, safe=punctuation))
     except (pyarrow.ArrowException, OSError, ImportError) as error:
         raise ConfigError(f"{url}: no such file system ({type(error).__name__})") from None
     return found
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that may hold a secret: logs and dashboards of a cluster would show it.
+
+    Raises:
+        ConfigError: It may. The message shows nothing but its scheme.
+    """
+    scheme, _, rest = url.partition("://")
+    address, _, query = rest.partition("?")
+    said = parse_qsl(query, keep_blank_values=True)
+    is_plain = all(name in QUERY and "@" not in value for name, value in said)
+    if rest and not (is_plain and not _secret(address)):
+        raise ConfigError(
+            f"{scheme}://…: must not hold a secret, or anything but where the store is; set the "
+            "variables of the object store, such as AWS_SECRET_ACCESS_KEY, on each worker instead"
+        )
+
+
+# The password of "name:password@bucket", which may hold any other character.
+_secret = re.compile(r"^[^@]*:.*@").match
+
+
+def is_same(url: str, other: str) -> bool:
+    """Return whether two paths or URLs name the same folder."""
+    if "://" in url or "://" in other:
+        return url.rstrip("/") == other.rstrip("/")
+    return Path(url).resolve() == Path(other).resolve()
 
 
 def entries_of(url: str) -> list[str] | None:
@@ -66,6 +103,8 @@ def entries_of(url: str) -> list[str] | None:
         found = system.get_file_info(fs.FileSelector(path))
     folder, mark, query = url.partition("?") if "://" in url else (url, "", "")
     names = sorted(each.base_name for each in found if each.base_name[:1] not in ("", ".", "_"))
+    if "://" in url:
+        names = [quote(name, safe="=") for name in names]
     return [f"{folder.rstrip('/')}/{name}{mark}{query}" for name in names]
 
 
@@ -82,8 +121,8 @@ def columns_of(url: str) -> list[str]:
     """
     system, path = located(url)
     with _explained(url), system.open_input_file(path) as file:
-        names: list[str] = _schema_of(file, _suffix_of(path)).names
-    return names
+        schema = _schema_of(file, _suffix_of(path))
+    return _columns(schema)
 
 
 class File:
@@ -107,7 +146,7 @@ class File:
         with _explained(url), system.open_input_file(path) as file:
             self._content = file.read_buffer()
             self._schema = _schema_of(pyarrow.BufferReader(self._content), self._suffix)
-        self.kind: Kind | None = kind_of(self._schema.names)
+        self.kind: Kind | None = kind_of(_columns(self._schema))
 
     def digest(self) -> str:
         """Return a digest of its bytes."""
@@ -155,8 +194,14 @@ def _schema_of(file: Any, suffix: str) -> Any:
     return parquet.read_schema(file) if suffix == ".parquet" else ipc.open_file(file).schema
 
 
+def _columns(schema: Any) -> list[str]:
+    """Return the names of the columns, without the index that pandas adds."""
+    names: list[str] = without_index(schema.empty_table()).schema.names
+    return names
+
+
 def _is_text(kind: Any) -> bool:
-    if types.is_dictionary(kind):
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         kind = kind.value_type
     return any(is_one(kind) for is_one in TEXT)
 

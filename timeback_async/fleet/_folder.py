@@ -23,6 +23,7 @@ from ._partition import Contents
 __all__ = ["Folder", "Held"]
 
 KEY = b"timeback_async"
+PROBE = ".probe"
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -60,13 +61,15 @@ class Folder:
         self._system, self._path = located(url)
 
     def make(self) -> None:
-        """Make the folder.
+        """Make the folder, and see whether files can be written there.
 
         Raises:
-            ConfigError: It cannot be made.
+            ConfigError: It cannot be made, or not written to.
         """
         try:
             self._system.create_dir(self._path, recursive=True)
+            self.write(PROBE, b"")
+            self._system.delete_file(f"{self._path}/{PROBE}")
         except (pyarrow.ArrowException, OSError) as error:
             raise ConfigError(f"{self.url}: cannot be made ({reason(error)})") from None
 

@@ -105,8 +105,17 @@ def outcome_table(name: str, rows: list[OutcomeRow]) -> Any:
 def table_of(rows: list[Any], schema: Any) -> Any:
     """Return tuples as a table, which may have no rows."""
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pyarrow.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+    arrays = [_array(c, field.type) for c, field in zip(columns, schema, strict=True)]
     return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Any, kind: Any) -> Any:
+    """Return a column. Half a surrogate, which an invalid id may hold, is escaped."""
+    try:
+        return pyarrow.array(values, kind)
+    except UnicodeEncodeError:
+        texts = [each and each.encode(errors="backslashreplace").decode() for each in values]
+        return pyarrow.array(texts, kind)
 
 
 def rows_of_all(contents: Any, outcome: Outcome, error: str) -> list[OutcomeRow]:

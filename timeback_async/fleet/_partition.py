@@ -120,7 +120,7 @@ def contents_of(records: list[Any]) -> Contents:
         operation = operation_of(record)
         if isinstance(operation, RecordError):
             kind, sourced_id = identify(record)
-            sent = f"{kind}\n{sourced_id}\n{operation}".encode()
+            sent = f"{kind}\n{sourced_id}\n{operation}".encode(errors="backslashreplace")
         else:
             kind, sourced_id = operation.kind, operation.sourced_id
             people, request = operation.needs or people, operation.request

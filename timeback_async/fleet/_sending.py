@@ -3,10 +3,11 @@
 No engine is in here: Dask, Spark and a plain loop call the same functions.
 """
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ from ._partition import Partition, records_of
 __all__ = ["Sent", "link_key", "send_one", "send_part"]
 
 WAITING = "some of its people are in partitions that are not finished; the same call again sends it"
+UNWANTED = "nobody waits for it any more: its client has gone"
+LOOK_AGAIN = 0.5  # s, until it is seen that nobody waits
 # What each phase takes; the other one's records have no order with its own.
 PHASES = {"people": ("student", "user"), "links": ("agent",)}
 
@@ -101,6 +104,7 @@ def finish(
     held: Held | None = None,
     expected: str | None = None,
     lease: AbstractContextManager[Any] | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
     worker: str = f"{socket.gethostname()}:{os.getpid()}",
 ) -> tuple[PartitionReport, Any]:
     """Send a partition and write its outcomes, unless that is done.
@@ -113,6 +117,8 @@ def finish(
         held: What is not sent.
         expected: The fingerprint that it has to have; None for any.
         lease: The engine's bound; see `Lane.sending`.
+        is_wanted: Whether somebody waits for it. Once nobody does, nothing more is sent: whoever
+            goes on in another process may have newer records.
         worker: Who sends it.
 
     Returns:
@@ -136,7 +142,7 @@ def finish(
         tries, began = folder.begin(name), time.monotonic()
         reasons = list(_reasons(name.partition("-")[0], contents.table, held))
         waiting = sum(1 for reason in reasons if reason and reason.is_waiting)
-        sent = _send(lane, partition.records, reasons)
+        sent = _send(lane, partition.records, reasons, is_wanted)
         stopped = sent.stopped or (WAITING if waiting else "")
         report = replace(
             report,
@@ -206,7 +212,12 @@ def _reasons(phase: str, contents: Any, held: Held) -> Iterator[Reason | None]:
             yield None
 
 
-def _send(lane: Lane, records: list[Any], reasons: list[Reason | None]) -> Sent:
+def _send(
+    lane: Lane,
+    records: list[Any],
+    reasons: list[Reason | None],
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Sent:
     """Send the records that have no reason not to be."""
     rows: list[OutcomeRow | None] = [None] * len(records)
     sendable = []
@@ -219,6 +230,15 @@ def _send(lane: Lane, records: list[Any], reasons: list[Reason | None]) -> Sent:
     async def sending(session: TimebackSession) -> tuple[Report, str]:
         stopped = ""
         bulk = session.upsert_many(records[index] for index in sendable)
+
+        async def watch() -> None:
+            nonlocal stopped
+            while is_wanted():  # noqa: ASYNC110 - an engine sends no event
+                await asyncio.sleep(LOOK_AGAIN)
+            stopped = UNWANTED
+            bulk.stop(UNWANTED)
+
+        watching = asyncio.create_task(watch())
         try:
             async with bulk:
                 async for result in bulk:
@@ -230,6 +250,8 @@ def _send(lane: Lane, records: list[Any], reasons: list[Reason | None]) -> Sent:
                     )  # fmt: skip
         except TimebackError as error:
             stopped = str(error)
+        finally:
+            watching.cancel()
         return bulk.report, stopped
 
     report, stopped = lane.call(sending)
