@@ -171,6 +171,17 @@ def test_people_that_timeback_has_lost_are_told_with_what_helps(server: MockServ
     assert len(server.agents) == 1
 
 
+@pytest.mark.parametrize("option", ["failures", "outcomes", "plan", "report"])
+def test_a_file_whose_name_promises_another_form_is_refused(
+    server: MockServer, option: str
+) -> None:
+    done = run("sync", family(), f"--{option}", "out.csv")
+
+    assert done.exit_code == 2
+    assert "out.csv: must end in ." in words(done.stderr)
+    assert not Path("out.csv").exists()
+
+
 def test_a_refused_plan_says_once_that_nothing_was_sent(server: MockServer) -> None:
     sync(family(*(child(f"s-{n}") for n in range(40))))
 

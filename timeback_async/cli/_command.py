@@ -34,7 +34,9 @@ def _common(
             help="Print log lines on stderr; -vv prints all.",
         ),
     ] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors alone.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Print one line, if something is wrong.")
+    ] = False,
 ) -> None:
     """Have the options of every command."""
 

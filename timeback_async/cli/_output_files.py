@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from .._outcomes import OutcomeWriter
 from .._results import ItemResult, Outcome
-from ..errors import RecordError, TimebackError
+from ..errors import ConfigError, RecordError, TimebackError
 from ..models import AgentKey, AgentLink
 from ..sync import PHASES, Change, LeftOut, Plan
 from ..sync._reading.gaps import NONE
@@ -30,6 +30,7 @@ class _OutputFile:
     """A file that a run writes."""
 
     LOSS: ClassVar[str] = ""  # what to add to the message where it is not whole
+    SUFFIXES: ClassVar[tuple[str, ...]]  # another one promises another form
 
     def __init__(self, file: PrivateFile) -> None:
         self._file = file
@@ -40,11 +41,13 @@ class _OutputFile:
         """Open the file before anything is read; without a path there is no file.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file cannot be written, or has the ending of another form.
         """
         if path is None:
             yield None
             return
+        if path.suffix and path.suffix.lower() not in cls.SUFFIXES:
+            raise ConfigError(f"{path}: must end in {' or '.join(cls.SUFFIXES)}")
         with PrivateFile.opened(path, cls.LOSS) as file:
             yield cls(file)
 
@@ -61,6 +64,7 @@ class Failures(_OutputFile):
     """
 
     LOSS = "; the file does not hold every failure"
+    SUFFIXES = (".jsonl", ".ndjson")
 
     def write_left_out(self, row: LeftOut) -> None:
         """Add a row of a roster that is left out, with the reason for that."""
@@ -121,6 +125,7 @@ class Outcomes(_OutputFile):
     """A Parquet file with a row for each record, whatever became of it: see `_outcomes`."""
 
     LOSS = "; the file of outcomes is not whole, and cannot be read"
+    SUFFIXES = (".parquet",)
 
     def __init__(self, file: PrivateFile) -> None:
         super().__init__(file)
@@ -194,6 +199,7 @@ class PlanFile(_OutputFile):
     """A file of all changes of a plan, one per line: ids and places, and no values."""
 
     LOSS = "; the file does not hold the whole plan"
+    SUFFIXES = (".jsonl", ".ndjson")
 
     def write(self, plan: Plan) -> None:
         """Write all changes of a plan; it blocks."""
@@ -206,6 +212,8 @@ class PlanFile(_OutputFile):
 
 class ReportFile(_OutputFile):
     """The file that holds the page of a report."""
+
+    SUFFIXES = (".html", ".htm")
 
     def write(self, page: str) -> None:
         """Write the page."""
