@@ -3,18 +3,23 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.support.command import family, lines, run, sync, words
 from tests.support.records import wire_student, wire_user
 from tests.support.rosters import child
+from tests.support.tls import certified
 from tests.support.verifying import RECORDS
 from timeback_async.testing import Faults, MockServer
 
@@ -200,6 +205,23 @@ def test_an_address_that_is_no_token_endpoint_is_told_as_that(
 
     assert done.exit_code == 2
     assert "check TIMEBACK_BASE_URL and TIMEBACK_TOKEN_URL" in words(done.output)
+
+
+def test_an_authority_of_ones_own_is_set_by_a_variable(server: MockServer) -> None:
+    context = certified(trustme.CA())
+
+    def shake(listening: socket.socket) -> None:
+        with suppress(OSError), listening.accept()[0] as taken:
+            context.wrap_socket(taken, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        shaking = Thread(target=shake, args=[listening])
+        shaking.start()
+        done = run("check", TIMEBACK_BASE_URL=f"https://localhost:{listening.getsockname()[1]}")
+        shaking.join()
+
+    assert done.exit_code == 2
+    assert "set SSL_CERT_FILE to a file with its certificate" in words(done.output)
 
 
 def test_a_file_of_certificates_that_is_not_there_is_named(server: MockServer) -> None:

@@ -46,7 +46,7 @@ def printed(screen: Console) -> list[str]:
 DOWN = {"down_for": 14.0, "failure": ConnectError("connection refused"), "attempts": 9}
 
 
-@pytest.mark.parametrize("show", [Show.LINES, Show.BARS])
+@pytest.mark.parametrize("show", [Show.LINES, Show.BARS, Show.NOWHERE])
 def test_an_outage_is_said_once_and_its_end_too(screen: Console, show: Show) -> None:
     session = Session()
     meter = Meter({"people": 9}, show, session, patience=300.0)
@@ -59,6 +59,9 @@ def test_an_outage_is_said_once_and_its_end_too(screen: Console, show: Show) -> 
     meter.draw()
 
     lines = printed(screen)
+    if show is Show.NOWHERE:
+        assert lines == []
+        return
     if show is Show.LINES:
         assert lines.pop(0).startswith("TimeBack does not answer (connection refused): waiting ")
     assert [line[:23] for line in lines] == ["TimeBack answers again "]

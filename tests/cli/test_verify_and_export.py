@@ -151,9 +151,12 @@ def test_a_dry_run_of_verify_counts_and_needs_no_credentials(
 
 def test_a_sample_is_a_quick_look(server: MockServer, roster: Path) -> None:
     code, report = verified(roster, "--sample", 2)
+    done = run("verify", roster, "--sample", 2, "--report", "r.html")
 
     assert code == 0
-    assert report["people"]["same"] == report["planned"]["people"] == 2
+    assert report["people"]["same"] == report["planned"]["people"] == report["sample"] == 2
+    assert "TimeBack has what the files say of the 2 people in the sample." in words(done.stdout)
+    assert "TimeBack has a sample of 2 people</title>" in Path("r.html").read_text()
 
 
 def test_a_row_that_is_left_out_is_exit_code_1_unless_it_is_accepted(server: MockServer) -> None:

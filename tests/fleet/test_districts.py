@@ -95,6 +95,17 @@ def test_a_page_that_cannot_be_written_hides_nothing(
     assert not report.ok
 
 
+def test_a_district_with_something_left_out_is_to_be_checked(
+    client: Client, server: MockServer, tmp_path: Path
+) -> None:
+    path = folder(tmp_path / "east", school(child("s-1"), child("s-2", familyName="")))
+
+    report = synced(client, tmp_path, path)
+
+    assert not report.ok
+    assert "Please check</span> </td>" in (tmp_path / "out/index.html").read_text()
+
+
 def test_a_district_may_not_have_the_name_of_the_page_over_all(
     client: Client, server: MockServer, tmp_path: Path
 ) -> None:

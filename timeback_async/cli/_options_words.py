@@ -29,7 +29,6 @@ OPTIONS = {
     "max_removals": "--max-removals",
     "allow_new_ids": "--allow-new-ids",
     "resend": "--resend",
-    "outcomes": "--outcomes",
 }
 # Settings that the library gives advice about, and their variables.
 VARIABLES = {
@@ -41,7 +40,7 @@ VARIABLES = {
 # Advice for programs, and what it means for the command.
 SSL_CONTEXT = "pass an ssl_context that trusts it"
 SSL_FILE = "set SSL_CERT_FILE to a file with its certificate"
-NAMES = OPTIONS | VARIABLES
+NAMES = OPTIONS | VARIABLES | {"outcomes": "--outcomes"}
 _any = "|".join(NAMES)
 _compound = "|".join(name for name in NAMES if "_" in name)  # the others are English words, too
 _before, _after = r"(?<![\w./\\-])", r"(?![\w/\\-]|\.\w)"  # not a part of a file's name

@@ -64,8 +64,8 @@ async def _request(
         if as_json:
             facts = {"ok": False, "status": error.status, "body": error.words}
             print_json(facts | {"error": str(error), "exit": code})
-        elif error.words:
-            print(error.words)
+        else:
+            sys.stdout.write(error.words and f"{error.words}\n")
         print_error(error)
         return code
     if as_json:

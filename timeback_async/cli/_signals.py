@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 __all__ = ["interruptible", "on_signals", "sigterm_as_ctrl_c"]
 
 AGAIN = {signal.SIGINT: "Ctrl-C again", signal.SIGTERM: "A second SIGTERM"}
-if hasattr(signal, "SIGHUP"):  # not on Windows
+if hasattr(signal, "SIGHUP"):  # pragma: no branch - Windows has none
     AGAIN[signal.SIGHUP] = "A second SIGHUP"
 DRAIN = 30.0  # s, how long an interrupted run may finish what is in flight
 
