@@ -92,7 +92,10 @@ def test_an_upsert_whose_terminal_goes_writes_down_what_is_left(server: MockServ
     records = [{"student": wire_student(f"s-{n}")} for n in range(200)]
     path = str(write("school.jsonl", records))
     server.faults = Faults(latency=0.02)
-    begun = lambda: len(server.students) >= 8  # noqa: E731
+
+    def begun() -> bool:
+        return len(server.students) >= 8
+
     more = ["--max-in-flight", "4"]
 
     done = ended_by(signal.SIGHUP, begun, "upsert", path, "--failures", "left.jsonl", *more)

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
@@ -22,23 +21,12 @@ from timeback_async.testing import Faults, MockServer
 pytest.importorskip("distributed", reason="needs the extra dask: pip install -e '.[dask]'")
 import dask
 from dask import bag
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client
 from distributed.scheduler import KilledWorker
 
 from timeback_async.dask import Fleet, FleetReport, _cluster, send_partitions
 from timeback_async.dask import _partitions as module
 from timeback_async.dask._cluster import Cluster
-
-
-@pytest.fixture
-def client(server: MockServer) -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 @pytest.fixture

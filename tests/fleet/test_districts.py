@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,10 @@ from timeback_async.sync import State
 from timeback_async.testing import MockServer
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install -e '.[dask]'")
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client
 
 from timeback_async.dask import DistrictsReport, Fleet, _districts, sync_districts
 from timeback_async.dask._cluster import Cluster
-
-
-@pytest.fixture
-def client(server: MockServer) -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 def district(path: Path, *ids: str) -> Path:

@@ -13,7 +13,7 @@ from timeback_async.testing import MockServer
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install -e '.[dask]'")
 pytest.importorskip("moto.server", reason="moto, a server of S3, is not installed")
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client
 from moto.server import ThreadedMotoServer
 
 from timeback_async.dask import Fleet, send_partitions
@@ -52,17 +52,6 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     bucket.create_dir("school")
     yield Store(port)
     server.stop()
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 def test_partitions_of_a_bucket_are_sent_once_and_their_outcomes_are_in_it(
