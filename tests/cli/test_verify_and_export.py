@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import sqlite3
 import stat
 import sys
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.cli.test_same_people import roster_folders
-from tests.support.amounts import in_turn
+from tests.support.amounts import amount, in_turn
 from tests.support.command import interrupt, lines, run, when, words
 from tests.support.packages import ROSTERS, package
-from tests.support.records import wire_agent, wire_student, wire_user
+from tests.support.records import wire_agent, wire_role, wire_student, wire_user
 from tests.support.rosters import FAMILY, adult, child, folder, school
 from tests.support.samples import name_of_sample, needs_samples
 from tests.support.verifying import KEY, RECORDS
@@ -316,6 +317,38 @@ def test_what_was_exported_comes_back(server: MockServer, roster: Path, name: st
     assert before == (server.students, server.users, server.agents)
     assert stat.S_IMODE(Path(name).stat().st_mode) == 0o600
     assert verified(roster, "--mode", "bulk")[0] == verified(name)[0] == 0
+
+
+def any_person(draw: random.Random, own: str) -> dict[str, Any]:
+    """Return somebody as servers show them, with roles of past, present and years to come."""
+    days = (None, "2015-07-31", "2015-07-31T00:00:00.000Z", "2199-07-31", "2199-07-31T12:00:00Z")
+    roles = [
+        wire_role(
+            role=draw.choice(("student", "student", "teacher", "parent", "aide")),
+            roleType=draw.choice(("primary", "secondary")),
+            org={"sourcedId": draw.choice(("org-1", "org-2"))},
+            beginDate=draw.choice((None, *days)),
+            endDate=draw.choice((None, *days)),
+        )
+        for _ in range(draw.randrange(4))
+    ]
+    enabled = draw.choice((True, "true", "True", "false", False))
+    born = draw.choice(({}, {"birthDate": "2013-02-03"}, {"birthDate": "2013-02-03T00:00:00Z"}))
+    return wire_student(own, roles=roles, enabledUser=enabled, demographics=born)
+
+
+@pytest.mark.parametrize("seed", range(amount(5, long=100)))
+def test_whoever_is_there_comes_back_as_they_were(server: MockServer, seed: int) -> None:
+    draw = random.Random(seed)
+    server.users.update({f"x-{n}": any_person(draw, f"x-{n}") for n in range(50)})
+
+    assert run("export", "--out", "backup.jsonl").exit_code == 0
+    before, _ = verified("backup.jsonl", "--mode", "bulk")
+    server.users.clear()
+    assert run("upsert", "backup.jsonl").exit_code == 0
+    after, _ = verified("backup.jsonl", "--mode", "bulk")
+
+    assert (before, after) == (0, 0)
 
 
 def round_trip(server: MockServer, path: Path, form: str) -> None:

@@ -127,7 +127,7 @@ def test_an_unknown_enum_value_is_kept(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [(True, "true"), (False, "false"), ("true", "true"), ("yes", "yes"), (None, None)],
+    [(True, "true"), (False, "false"), ("True", "true"), ("yes", "yes"), (None, None)],
 )
 def test_an_enabled_user_is_a_text_even_where_the_server_sends_a_bool(
     value: object, kept: object
@@ -270,7 +270,31 @@ def test_a_required_field_that_is_null_or_odd_is_named(name: str, value: object)
         received(**{name: value}).as_input()
 
 
-@pytest.mark.parametrize("born", ["28.02.2014", "2014-02-30", 2014, ""])
+@pytest.mark.parametrize("name", ["email", "status", "enabledUser", "metadata", "grades"])
+def test_a_field_of_an_odd_type_is_not_left_out_of_what_is_sent_back(name: str) -> None:
+    with pytest.raises(RecordError, match=f"^{name}: has another type"):
+        received(**{name: 5}).as_input()
+
+
+def test_a_field_that_is_not_sent_may_have_an_odd_type() -> None:
+    assert upsert(received(userIds=5, unknown=5).as_input()).request.body
+
+
+@pytest.mark.parametrize("time", ["T00:00:00Z", "T00:00:00.000+02:00", " 00:00:00"])
+def test_of_a_date_with_a_time_the_day_is_sent_back(time: str) -> None:
+    role = {"roleType": "primary", "role": "teacher", "org": {"sourcedId": "o-1"}}
+    dates = {"beginDate": f"2026-08-01{time}", "endDate": f"2027-08-01{time}"}
+    changes = {"demographics": {"birthDate": f"2014-02-28{time}"}, "roles": [role | dates]}
+
+    sendable = UserRecord.from_wire(STUDENT | changes).as_input()
+
+    assert sendable.demographics == Demographics(date(2014, 2, 28))
+    assert isinstance(sendable, User)
+    (sent,) = sendable.roles
+    assert (sent.begin_date, sent.end_date) == (date(2026, 8, 1), date(2027, 8, 1))
+
+
+@pytest.mark.parametrize("born", ["28.02.2014", "2014-02-28x", "2014-02-30", 2014, ""])
 def test_a_birth_date_that_is_no_date_is_named_but_not_shown(born: object) -> None:
     with pytest.raises(RecordError) as caught:
         received(demographics={"birthDate": born}).as_input()

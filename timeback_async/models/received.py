@@ -20,6 +20,8 @@ from .sent import Demographics, OrgRef, Role, Student, User
 __all__ = ["AgentRecord", "OrgRecord", "Reference", "RoleRecord", "StudentRecord", "UserRecord"]
 
 Text = str | None | UnsetType
+DAY = len("2026-01-31")
+TIMES = ("T", "t", " ")  # what stands between a date and its time (RFC 3339)
 
 
 class Reference(Struct, frozen=True, rename="camel"):
@@ -49,12 +51,19 @@ class RoleRecord(Struct, frozen=True, rename="camel", kw_only=True):
         wire = {
             name: value for name, value in msgspec.to_builtins(self).items() if value is not None
         }
+        for name in wire.keys() & {"beginDate", "endDate"}:
+            wire[name] = day_of(wire[name])
         if self.org is not None:
             wire["org"] = {"sourcedId": self.org.sourced_id}
         try:
             return msgspec.convert(wire, Role)
         except msgspec.ValidationError:
             raise RecordError("roles", "hold a role that cannot be sent") from None
+
+
+def day_of(value: Any) -> Any:
+    """Return the day of a date with a time, as text; any other value as it is."""
+    return value[:DAY] if isinstance(value, str) and value[DAY : DAY + 1] in TIMES else value
 
 
 @cache
@@ -85,6 +94,17 @@ class Received(Struct, frozen=True, kw_only=True, rename="camel"):
             extra = {name: value for name, value in wire.items() if name not in fitting}
             force_setattr(record, "extra", extra)
         return record
+
+    def check_form(self, *names: str) -> None:
+        """Do nothing if these fields, by their wire names, came as they are documented, or not.
+
+        Raises:
+            RecordError: One came with another type; it stands in `extra`.
+        """
+        known = _known(type(self))
+        for name in names:
+            if name in self.extra and name in known:
+                raise RecordError(name, "has another type in the record received than documented")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(sourced_id={getattr(self, 'sourced_id', None)!r}, …)"
@@ -133,8 +153,8 @@ class UserRecord(Received, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if isinstance(self.enabled_user, bool):
-            force_setattr(self, "enabled_user", "true" if self.enabled_user else "false")
+        if isinstance(self.enabled_user, bool | str):
+            force_setattr(self, "enabled_user", str(self.enabled_user).lower())
 
     def as_input(self) -> Student | User:
         """Return a user that can be sent: the same values, without fields only the server sets.
@@ -160,6 +180,7 @@ class StudentRecord(UserRecord, frozen=True, kw_only=True):
 def _values(record: UserRecord, struct: type[Struct]) -> dict[str, Any]:
     values = {}
     for field in msgspec.structs.fields(struct):
+        record.check_form(field.encode_name)
         value = getattr(record, field.name)
         if isinstance(value, Reference):
             value = OrgRef(value.sourced_id)
@@ -182,7 +203,7 @@ def demographics_of(wire: dict[str, Any]) -> Demographics | UnsetType:
     Raises:
         RecordError: `birthDate` is not a date.
     """
-    born = wire.get("birthDate", UNSET)
+    born = day_of(wire.get("birthDate", UNSET))
     try:
         return born if born is UNSET else Demographics(msgspec.convert(born, datetime.date | None))
     except msgspec.ValidationError:

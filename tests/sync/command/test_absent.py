@@ -1,8 +1,11 @@
 """What becomes of whoever is no longer in the files."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.command import family, figures, sync, words
+from tests.support.records import wire_role
 from tests.support.rosters import adult, child
 from timeback_async.testing import MockServer
 
@@ -29,6 +32,31 @@ def test_who_is_absent_is_removed_where_that_is_asked_for(server: MockServer) ->
     assert report["phases"]["unlinks"] == {"planned": 1, "deleted": 1}
     assert server.students["s-2"]["status"] == "tobedeleted"
     assert len(server.agents) == 1
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_student"),
+    [
+        ([wire_role(role="student", endDate="2015-07-31"), wire_role(role="teacher")], False),
+        ([wire_role(role="teacher", endDate="2015-07-31"), wire_role(role="student")], True),
+        (["teacher"], None),
+    ],
+)
+def test_who_is_removed_stays_what_they_are_by_the_roles_at_timeback(
+    server: MockServer, roles: list[Any], is_student: bool | None
+) -> None:
+    sync(family())
+    server.users["u-1"] |= {"roles": roles, "primaryOrg": {"sourcedId": "org-1", "type": "org"}}
+
+    family(child("s-1"), child("s-2"))
+    done = sync("family", "--deactivate-absent", "--max-removals", "50%")
+
+    if is_student is None:
+        assert "roles: has another type" in words(done.stdout)
+        assert (server.users["u-1"]["status"], "u-1" in server.students) == ("active", False)
+    else:
+        stored = server.students if is_student else server.users
+        assert stored["u-1"]["status"] == "tobedeleted"
 
 
 @pytest.mark.parametrize("is_dry", [False, True])

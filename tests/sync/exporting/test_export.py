@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.records import Json, wire_agent, wire_student, wire_user
+from tests.support.records import Json, wire_agent, wire_role, wire_student, wire_user
 from tests.support.verifying import RECORDS, School
 from timeback_async import AgentLink, Student, TimebackSession, User
 from timeback_async.errors import AuthError, SessionError, TimebackError
@@ -102,6 +102,45 @@ async def test_what_cannot_be_sent_back_is_named_and_counted(school: School) -> 
     assert not report.ok
     with pytest.raises(TimebackError, match="the first: student s-2: givenName"):
         report.raise_for_failures()
+
+
+async def test_a_teacher_who_has_been_a_student_stays_one(school: School) -> None:
+    roles = [wire_role(role="student", endDate="2015-07-31"), wire_role(role="teacher")]
+    school.server.users["u-2"]["roles"] = roles
+
+    records, report = await exported(school.server)
+
+    (user,) = (each for each in records if isinstance(each, User) and each.sourced_id == "u-2")
+    assert [role.role for role in user.roles] == ["student", "teacher"]
+    assert report.ok
+
+
+@pytest.mark.parametrize("roles", [["teacher"], [wire_role() | {"org": {}}]])
+async def test_nobody_becomes_a_student_whose_roles_have_an_unknown_form(
+    school: School, roles: list[Any]
+) -> None:
+    school.server.users["u-2"]["roles"] = school.server.students["s-1"]["roles"] = roles
+
+    records, report = await exported(school.server)
+
+    assert [each.sourced_id for each in records[:2]] == ["s-2", "u-1"]
+    assert report.links == 2, "they are asked for"
+    reason = "roles: has another type in the record received than documented"
+    assert [(each.kind, each.sourced_id, each.reason) for each in report.failures] == [
+        ("user", "s-1", reason), ("user", "u-2", reason),
+    ]  # fmt: skip
+
+
+async def test_a_link_with_an_id_in_an_unknown_form_is_not_exported_under_another(
+    school: School,
+) -> None:
+    server = school.server
+    server.agents["s-1", "own-id"] |= {"agentId": 5}
+
+    _, report = await exported(server)
+
+    assert report.links == 1
+    assert report.failures[0].reason.startswith("agentId: has another type")
 
 
 async def test_a_student_whose_links_cannot_be_read_is_a_failure(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.districts import District
+from tests.support.records import Json, wire_role
 from tests.support.rosters import (
     adult,
     child,
@@ -20,9 +21,10 @@ from tests.support.rosters import (
     school,
     wrong,
 )
-from timeback_async import UNSET, AgentLink, OrgRef, Role, Student, User
+from timeback_async import UNSET, AgentLink, OrgRef, Role, Student, User, UserRecord
+from timeback_async.errors import RecordError
 from timeback_async.sync import ReadOptions
-from timeback_async.sync._reading.terms import counting, is_student, past
+from timeback_async.sync._reading.terms import counting, is_student, learns, past
 from timeback_async.testing import MockServer
 
 TODAY = date(2025, 9, 10)
@@ -98,6 +100,35 @@ def test_primary_roles_make_a_student_or_none() -> None:
 
     assert is_student([student, aide])
     assert not is_student([student, Role("primary", "aide", OrgRef("one"))])
+
+
+def received(name: str, begin: str | None = None, end: str | None = None) -> Json:
+    return wire_role(role=name, beginDate=begin, endDate=end)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ([received("student", end=str(YESTERDAY)), received("teacher")], False),
+        ([received("student", end=str(TODAY)), received("teacher")], False),
+        ([received("student", end=f"{TODAY}T00:00:00Z"), received("teacher")], False),
+        ([received("teacher", end=str(YESTERDAY)), received("student")], True),
+        ([received("student", begin=str(TOMORROW)), received("teacher")], False),
+        ([received("teacher", begin=f"{TOMORROW}T00:00:00.000Z"), received("student")], True),
+        ([received("student", begin="soon", end="never"), received("aide")], True),
+        ([received("student", end=str(YESTERDAY))], True),  # that they have left is not ours to say
+        ([], True),
+        (None, True),
+    ],
+)
+def test_the_roles_at_timeback_that_count_make_a_student(roles: Any, expected: bool) -> None:
+    assert learns(UserRecord.from_wire({"roles": roles}), TODAY) == expected
+
+
+@pytest.mark.parametrize("roles", [["teacher"], [{"role": "teacher", "org": {}}], "teacher", 5])
+def test_who_has_roles_of_an_unknown_form_is_neither(roles: Any) -> None:
+    with pytest.raises(RecordError, match=r"^roles: has another type"):
+        learns(UserRecord.from_wire({"roles": roles}), TODAY)
 
 
 # -- what it decides

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.districts import EVERYTHING, ONCE, District
+from tests.support.records import wire_role
 from tests.support.rosters import (
     adult,
     child,
@@ -230,6 +231,34 @@ async def test_a_role_that_has_ended_makes_nobody_something_else(
 
     assert "the primary role is missing" in running.report.failures[0].reason
     assert (server.students, server.users) == before
+
+
+async def test_who_has_been_a_student_at_timeback_is_none(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(first_night())
+    server.users["t-1"]["roles"].append(wire_role(role="student", endDate="2015-07-31"))
+
+    files = beside(TEACHER, role("t-1", "aide", "secondary", **TWO))
+    running = await district.sync(files, today=TODAY)
+
+    assert running.report.ok
+    roles = {each["role"] for each in server.users["t-1"]["roles"]}
+    assert roles == {"teacher", "aide", "student"}
+
+
+@pytest.mark.parametrize("form", ["teacher", {"roleType": "primary", "role": "aide", "org": {}}])
+async def test_roles_of_an_unknown_form_make_nobody_a_student(
+    district: District, server: MockServer, form: Any
+) -> None:
+    await district.sync(first_night())
+    server.users["t-1"]["roles"] = [form]
+    row = {name: cell for name, cell in TEACHER.items() if name != "role"}
+
+    running = await district.sync(changes(users=[modern(row)]), today=TODAY)
+
+    assert "t-1" not in server.students
+    assert "roles: has another type" in running.report.failures[0].reason
 
 
 async def test_a_student_who_becomes_a_teacher_beside_the_row_has_that_role_alone(

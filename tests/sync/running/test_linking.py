@@ -348,6 +348,32 @@ def test_the_first_current_role_is_the_relation(roles: list[RoleRecord], relatio
     assert found == AgentLink("s-1", "u-1", relation)
 
 
+@pytest.mark.parametrize(
+    ("roles", "is_student"),
+    [
+        ([held("student", end="2025-09-10"), held("parent")], False),
+        ([held("parent", end="2025-09-10T00:00:00Z"), held("student")], True),
+    ],
+)
+def test_who_is_a_student_is_said_by_current_roles_at_timeback(
+    roles: list[RoleRecord], is_student: bool
+) -> None:
+    known = {"x": UserRecord(sourced_id="x", roles=roles)}
+    as_student, as_user = AgentLink("x", "other", "parent"), AgentLink("other", "x", "parent")
+    right, wrong = (as_student, as_user) if is_student else (as_user, as_student)
+
+    assert linked(right, known, Gaps(people=["x"]), TODAY) == right
+    with pytest.raises(RecordError, match="at TimeBack; exactly one of two"):
+        linked(wrong, known, Gaps(people=["x"]), TODAY)
+
+
+def test_who_has_roles_of_an_unknown_form_is_not_linked() -> None:
+    known = {"s-1": UserRecord.from_wire({"sourcedId": "s-1", "roles": ["teacher"]})}
+
+    with pytest.raises(RecordError, match="roles: has another type"):
+        linked(AgentLink("s-1", "u-1", "parent"), known, Gaps(people=["s-1"]), TODAY)
+
+
 def test_who_has_no_roles_is_a_student() -> None:
     known = {"u-1": UserRecord(sourced_id="u-1")}
 

@@ -55,6 +55,7 @@ def roles(*found: dict[str, Any]) -> Tamper:
 
 
 FIRST, SECOND = TEACHING
+HAS_LEARNT = [wire_role(role="student", endDate="2015-07-31"), wire_role(role="teacher")]
 # What is done at the server, and what is to be found.
 TAMPERS: dict[str, tuple[Tamper, list[Told]]] = {
     **{
@@ -105,6 +106,21 @@ TAMPERS: dict[str, tuple[Tamper, list[Told]]] = {
     "a role of another profile": (
         roles(FIRST | {"userProfile": "p-2"}, SECOND), is_other("user", U1, "roles"),
     ),
+    "a student who is one no longer": (
+        person(S1, roles=HAS_LEARNT), is_other("student", S1, "roles"),
+    ),
+    "roles of a student in an unknown form": (
+        person(S1, roles=["teacher"]), is_other("student", S1, "roles"),
+    ),
+    "roles of a user in an unknown form": (
+        roles(FIRST | {"org": {}}, SECOND), is_other("user", U1, "roles"),
+    ),
+    "a birth date in an unknown form": (
+        person(S1, demographics="2013-02-03"), is_other("student", S1, "demographics"),
+    ),
+    "pronouns in an unknown form": (
+        person(S1, pronouns=["they"]), is_other("student", S1, "pronouns"),
+    ),
     "a student who is a teacher there": (
         person(S1, roles=[wire_role(role="teacher")]), is_other("student", S1, "roles"),
     ),
@@ -122,6 +138,14 @@ TAMPERS: dict[str, tuple[Tamper, list[Told]]] = {
     "a student more": (
         lambda server: server.students.update({"x-1": wire_student("x-1")}),
         [("only_there", "student", "x-1", ())],
+    ),
+    "somebody more whose roles have an unknown form": (
+        lambda server: server.users.update({"x-2": wire_user("x-2", roles=["teacher"])}),
+        [("only_there", "user", "x-2", ())],
+    ),
+    "a teacher more who has been a student": (
+        lambda server: server.users.update({"x-2": wire_user("x-2", roles=HAS_LEARNT)}),
+        [("only_there", "user", "x-2", ())],
     ),
     "a user more": (
         lambda server: server.users.update({"x-2": wire_user("x-2")}),
@@ -188,6 +212,10 @@ HARMLESS: dict[str, Tamper] = {
     "another spelling of a bool": person(S1, enabledUser="True"),
     "an unknown field": person(S1, shoeSize=42),
     "roles that show a student": person(S1, roles=[wire_role(role="student")]),
+    "roles that show somebody who has become a student": person(
+        S1, roles=[wire_role(role="aide", endDate="2015-07-31"), wire_role(role="student")]
+    ),
+    "an unknown form of what the files leave open": person("s-2", phone=5, metadata=[]),
     "somebody deleted who is in no file": lambda server: server.students.update(
         {"x-1": wire_student("x-1", status="tobedeleted")}
     ),

@@ -1,6 +1,7 @@
 """Read every user and every link at TimeBack, people first, as records that can be sent back."""
 
 import asyncio
+import datetime
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -15,7 +16,7 @@ from ..._wire.validate import checked
 from ...errors import NotFoundError, RecordError, SessionError, TimebackError
 from ...models import AgentLink, AgentRecord, Student, User, UserRecord
 from .._reading.database import writing
-from .._reading.terms import is_student
+from .._reading.terms import learns
 from .._running.filling import as_sent
 from .export_report import MAX_KEPT_FAILURES, ExportReport, Unread
 from .listed import Listed
@@ -35,6 +36,7 @@ class Export:
     def __init__(self, session: TimebackSession) -> None:
         self._session = session
         self._is_used = False
+        self._today = datetime.date.today()  # noqa: DTZ011 - the school's own day
         self.report = ExportReport(endpoint=session.config.base_url)
 
     def __aiter__(self) -> AsyncGenerator[Record, None]:  # noqa: PYI058 - for `aclosing`
@@ -73,19 +75,26 @@ class Export:
         people = everybody(self._session)
         try:
             async for person in people:
-                learns = not person.roles or is_student(person.roles)  # only students can have none
-                if not listed.is_new(person.sourced_id, is_student=learns):
+                found = self._learns(person)
+                if not listed.is_new(person.sourced_id, may_learn=found is not False):
                     continue  # a list that moves while it is read may repeat somebody
+                is_student = bool(found)
                 try:
-                    record = _sendable(person, is_a_student=learns)
+                    record = _sendable(person, is_student=is_student)
                 except RecordError as error:
-                    self._fail("student" if learns else "user", person.sourced_id, error)
+                    self._fail("student" if is_student else "user", person.sourced_id, error)
                     continue
-                self.report.students += learns
-                self.report.users += not learns
+                self.report.students += is_student
+                self.report.users += not is_student
                 yield record
         finally:
             await aclose_generator(people)
+
+    def _learns(self, person: UserRecord) -> bool | None:
+        """Whether somebody is a student; None if the roles have an unknown form."""
+        with suppress(RecordError):
+            return learns(person, self._today)
+        return None
 
     async def _links(self, listed: Listed) -> AsyncGenerator[Record, None]:
         async with self._session.get_many_user_agents(listed.students()) as results:
@@ -114,7 +123,7 @@ class Export:
             self.report.failures.append(Unread(kind, sourced_id, str(error)))
 
 
-def _sendable(person: UserRecord, *, is_a_student: bool) -> Student | User:
+def _sendable(person: UserRecord, *, is_student: bool) -> Student | User:
     """Return a person in the form in which they are sent.
 
     Without the password: what an answer shows of it may be a mask.
@@ -122,7 +131,7 @@ def _sendable(person: UserRecord, *, is_a_student: bool) -> Student | User:
     Raises:
         RecordError: A required value is missing at TimeBack, or a value cannot be sent.
     """
-    record = replace(as_sent(person, is_student=is_a_student), password=UNSET)
+    record = replace(as_sent(person, is_student=is_student), password=UNSET)
     valid: Student | User = checked(record, type(record))[0]
     return valid
 
@@ -131,8 +140,9 @@ def _sendable_link(student: str, record: AgentRecord) -> AgentLink:
     """Return a link of a student in the form in which it is sent.
 
     Raises:
-        RecordError: TimeBack does not say who is linked, or how.
+        RecordError: TimeBack does not say who is linked, or how, or says it in an unknown form.
     """
+    record.check_form("user", "relationshipType", "agentId")
     user = record.user.sourced_id if record.user else ""
     link = AgentLink(student, user, record.relationship_type or "", record.agent_id or "")
     valid: AgentLink = checked(link, AgentLink)[0]

@@ -17,17 +17,17 @@ class Listed(Closing):
         # As with a roster's database: on disk for this connection alone, and gone with it.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")
-        self._db.execute("CREATE TABLE people (id TEXT PRIMARY KEY, is_student INT) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE people (id TEXT PRIMARY KEY, may_learn INT) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def is_new(self, sourced_id: str, *, is_student: bool) -> bool:
+    def is_new(self, sourced_id: str, *, may_learn: bool) -> bool:
         """Note a person; return whether it is the first time."""
         query = "INSERT OR IGNORE INTO people VALUES (?,?)"
-        return self._db.execute(query, (sourced_id, is_student)).rowcount > 0
+        return self._db.execute(query, (sourced_id, may_learn)).rowcount > 0
 
     def students(self) -> Iterator[str]:
-        """Yield the ids of the students."""
-        query = "SELECT id FROM people WHERE is_student AND id > ? ORDER BY id LIMIT ?"
+        """Yield the ids of those who may be students."""
+        query = "SELECT id FROM people WHERE may_learn AND id > ? ORDER BY id LIMIT ?"
         last = ""
         while rows := self._db.execute(query, (last, AT_ONCE)).fetchall():
             yield from (own for (own,) in rows)

@@ -1,5 +1,6 @@
 """Find people at the server who are absent from the files, and make their records deleted ones."""
 
+import datetime
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ from ..._session import TimebackSession, everybody
 from ...errors import NotFoundError, RecordError
 from ...models import Student, User, UserRecord
 from .._planning.keys import Keys
+from .._reading.terms import learns
 from .filling import as_sent
 
 __all__ = ["deactivated", "people_at_server"]
@@ -40,17 +42,19 @@ async def people_at_server(
                 yield key, person
 
 
-def deactivated(person: UserRecord, kind: str) -> Student | User | RecordError:
+def deactivated(
+    person: UserRecord, kind: str, today: datetime.date
+) -> Student | User | RecordError:
     """Return a person as the server has them, but deleted; or why they cannot be sent.
 
     Args:
         person: What the server has.
-        kind: "student" or "user", as the state has it.
+        kind: "student" or "user", as the state has it. Roles at TimeBack are right even if a
+            killed run left a wrong kind in the state.
+        today: The day that roles begin and end by.
     """
-    is_student = kind == "student"
-    if person.roles:  # they are right even if a killed run left a wrong kind in the state
-        is_student = any(role.role == "student" for role in person.roles)
     try:
+        is_student = learns(person, today) and (bool(person.roles) or kind == "student")
         return replace(as_sent(person, is_student=is_student), status="tobedeleted")
     except RecordError as error:
         return error

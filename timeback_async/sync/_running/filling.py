@@ -15,7 +15,7 @@ from ...errors import RecordError
 from ...models import OrgRef, Role, Student, StudentRecord, User, UserRecord
 from ...models.received import Reference, RoleRecord, demographics_of
 from .._reading.gaps import Fragment, Gaps, Roleless
-from .._reading.terms import counting, is_student
+from .._reading.terms import counting, is_student, learns
 
 __all__ = ["as_sent", "filled"]
 
@@ -45,7 +45,7 @@ def filled(
     if isinstance(record, Roleless):
         whole = _with_roles(record, known, _Held.of(record, known, gaps, today))
         return _with_births(whole, known, gaps)
-    if gaps.kind and _is_student(known) != isinstance(record, Student):
+    if gaps.kind and learns(known, today) != isinstance(record, Student):
         reason = "are incomplete: the primary role is missing, and TimeBack has another; send it"
         raise RecordError("roles", reason)
     if gaps.org or gaps.roles:
@@ -60,6 +60,7 @@ def as_sent(person: UserRecord, *, is_student: bool) -> Person:
         RecordError: A required value is missing there, or a value cannot be sent.
     """
     if is_student:
+        person.check_form("grades", "username")
         grades, username = person.grades or [], person.username or None
         values = asdict(person) | {"grades": grades, "username": username}
         return StudentRecord(**values).as_input()
@@ -90,6 +91,7 @@ class _Held(NamedTuple):
         org = known.primary_org.sourced_id if known.primary_org else ""
         there: list[Role] = []
         if gaps.roles and not isinstance(record, Student):
+            known.check_form("roles")
             there = [role.as_input() for role in known.roles or ()]
         if not there and org and not isinstance(record, User):  # students are sent without roles
             there = [Role("primary", "student", OrgRef(org))]
@@ -122,11 +124,6 @@ def _key(role: Role) -> tuple[str, str]:
     return role.role, role.org.sourced_id
 
 
-def _is_student(known: UserRecord) -> bool:
-    """Whether the server has a person as a student; only students can have no roles."""
-    return not known.roles or is_student(known.roles)
-
-
 def _whole(record: Fragment, known: UserRecord, held: _Held) -> Person:
     """Return a person as TimeBack has them, but for what the files say."""
     own = record.roles or []
@@ -155,6 +152,7 @@ def _with_more(record: Person, held: _Held, gaps: Gaps) -> Person:
 
 def _with_roles(record: Roleless, known: UserRecord, held: _Held) -> Person:
     """Return a person without roles in the files as the student or user that TimeBack has."""
+    known.check_form("grades", "username", "primaryOrg")
     values = {name: value for name, value in asdict(record).items() if value is not UNSET}
     if held.org:
         values = {"primary_org": OrgRef(held.org), **values}

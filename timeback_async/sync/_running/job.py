@@ -171,18 +171,18 @@ class SyncRun:
         # Of the absent ones:
         #   the server has them     -> they are sent as they are there, but deleted
         #   the server has them not -> there is nothing to do; they count as deleted
+        session, today, hash_of = self._session, self._plan.roster.today, self._state.hash_of
         absent = {change.known.id: change for change in self._deactivations(absent=True)}
         # All of them before anything is written, which could move the pages of the listing.
-        people = people_at_server(self._session, self._state.keys, absent)
+        people = people_at_server(session, self._state.keys, absent)
         found = {key: person async for key, person in people} if absent else {}
         for key, person in found.items():
             change = absent.pop(key)
-            yield change, deactivated(person, change.kind)
+            yield change, deactivated(person, change.kind, today)
         for change in absent.values():
             result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
             self._note(change, result)
         leavers = self._deactivations(absent=False)
-        session, today, hash_of = self._session, self._plan.roster.today, self._state.hash_of
         async for change, record in completed(session, leavers, today, hash_of):
             yield change, record
 

@@ -12,7 +12,7 @@ from ...errors import RecordError
 from ...models import AgentLink, UserRecord
 from .._reading.gaps import Gaps
 from .._reading.roles import RELATIONS
-from .._reading.terms import counting, is_student
+from .._reading.terms import counting, learns
 
 __all__ = ["NAMED", "linked"]
 
@@ -37,18 +37,17 @@ def linked(
     for person, record in known.items():
         if record.status == "tobedeleted":
             raise RecordError(NAMED, f"{person!r} is deleted at TimeBack; send that person too")
-        roles = sorted(
-            counting([role.as_input() for role in record.roles or ()], today),
-            key=lambda role: role.role_type != "primary",
-        )
-        learns = not roles or is_student(roles)  # only students can have no roles
-        if learns != (person == link.student_id):
-            is_not = "is a student" if learns else "is no student"
+        is_student = learns(record, today)
+        if is_student != (person == link.student_id):
+            is_not = "is a student" if is_student else "is no student"
             raise RecordError(
                 NAMED,
                 f"{person!r} {is_not} at TimeBack; exactly one of two linked people has to be one",
             )
-        if not learns:
+        if not is_student:
+            roles = sorted(
+                counting(record.roles or (), today), key=lambda role: role.role_type != "primary"
+            )
             found = (role.role for role in roles if role.role in RELATIONS)
             relation = relation or next(found, "")
     relation = relation or gaps.relationship

@@ -13,9 +13,9 @@ from msgspec.structs import fields
 
 from ...models import AgentRecord, Role, Student, User, UserRecord
 from ...models.ids import agent_id_of
-from ...models.received import RoleRecord
+from ...models.received import RoleRecord, day_of
 from .._reading.records import LinkRow
-from .._reading.terms import is_student
+from .._reading.terms import learns
 
 __all__ = ["differing", "differing_link", "matched"]
 
@@ -23,18 +23,23 @@ __all__ = ["differing", "differing_link", "matched"]
 # compared even where there is one, since it may be masked.
 MAY_BE_HIDDEN = ("demographics", "pronouns")
 NOT_COMPARED = ("sourced_id", "password", "roles")
-DAY = len("2026-01-31")  # of a date with a time
 
 
-def differing(wanted: Student | User, known: UserRecord) -> tuple[str, ...]:
+def differing(wanted: Student | User, known: UserRecord, today: datetime.date) -> tuple[str, ...]:
     """Return the fields, by their wire names, that TimeBack has otherwise than the files say.
 
     Args:
         wanted: What the files say; a field that is `UNSET` is one that they leave open.
-        known: The person at TimeBack.
+        known: The person at TimeBack. A field with an undocumented type is like no other.
+        today: The day that roles begin and end by.
     """
-    found = [wire for name, wire, same in _compared(type(wanted)) if not same(name, wanted, known)]
-    if not _same_roles(wanted, known):
+    found = [
+        wire
+        for name, wire, same in _compared(type(wanted))
+        if not same(name, wanted, known)
+        or (wire in known.extra and getattr(wanted, name) is not UNSET)
+    ]
+    if "roles" in known.extra or not _same_roles(wanted, known, today):
         found.append("roles")
     return tuple(found)
 
@@ -75,7 +80,7 @@ def _same_org(name: str, wanted: Any, known: UserRecord) -> bool:
 
 
 def _same_enabled(name: str, wanted: Any, known: UserRecord) -> bool:
-    return isinstance(known.enabled_user, str) and wanted.enabled_user == known.enabled_user.lower()
+    return bool(wanted.enabled_user == known.enabled_user)
 
 
 def _same_birth(name: str, wanted: Any, known: UserRecord) -> bool:
@@ -96,15 +101,15 @@ SAME: dict[str, Same] = {
 
 
 def _same_day(want: datetime.date | None, have: object) -> bool:
-    return (want and str(want)) == (have[:DAY] if isinstance(have, str) else have)
+    return bool((want and str(want)) == day_of(have))
 
 
-def _same_roles(wanted: Student | User, known: UserRecord) -> bool:
+def _same_roles(wanted: Student | User, known: UserRecord, today: datetime.date) -> bool:
     # A student is sent without roles, and is one by those that TimeBack shows, if it shows any.
     # Roles of anybody else are a set: each has its like on the other side.
     there = known.roles or []
     if isinstance(wanted, Student):
-        return not there or is_student(there)
+        return learns(known, today)
     return all(any(_same_role(role, each) for each in there) for role in wanted.roles) and all(
         any(_same_role(role, each) for role in wanted.roles) for each in there
     )

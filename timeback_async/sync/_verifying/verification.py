@@ -28,7 +28,7 @@ from .._reading.database import writing
 from .._reading.gaps import Fragment, Gaps, Roleless
 from .._reading.records import LinkRow
 from .._reading.roster import Roster
-from .._reading.terms import is_student
+from .._reading.terms import learns
 from .._running.filling import filled
 from .difference import Difference, What
 from .differing import differing, differing_link, matched
@@ -211,7 +211,7 @@ class Verification:
             own = known.get(person.sourced_id)
             if own is None:
                 if self._judges_people and person.sourced_id and person.status != DELETED:
-                    strangers.append((person.sourced_id, _kind(person)))
+                    strangers.append((person.sourced_id, self._kind(person)))
             elif own.body is not None and not own.is_seen:
                 known[own.id] = own._replace(is_seen=True)  # a list that moves may repeat somebody
                 self._judge(own, person)
@@ -263,7 +263,7 @@ class Verification:
             assert isinstance(record, Student | User | Roleless | Fragment)
             record = filled(record, known, gaps, self._roster.today)
         assert isinstance(record, Student | User)
-        return differing(record, known)
+        return differing(record, known, self._roster.today)
 
     def _change(self, own: Person) -> Change:
         """Return what is sent to bring a person to TimeBack."""
@@ -287,6 +287,11 @@ class Verification:
             for sourced_id, kind in some:
                 self._add(Difference(what="only_there", kind=kind, sourced_id=sourced_id))
             await asyncio.sleep(0)
+
+    def _kind(self, person: UserRecord) -> str:
+        with suppress(RecordError):
+            return "student" if learns(person, self._roster.today) else "user"
+        return "user"  # whose roles have an unknown form: the word that fits everybody
 
     # -- links
 
@@ -351,11 +356,6 @@ class Verification:
 
 def _ignored(what: str) -> None:
     """Take no notice."""
-
-
-def _kind(person: UserRecord) -> str:
-    """Return what somebody is by the roles at TimeBack; only students can have none."""
-    return "student" if not person.roles or is_student(person.roles) else "user"
 
 
 def _why_not_judged(roster: Roster) -> str:
