@@ -89,6 +89,19 @@ def test_what_is_missing_or_different_is_mended_by_upsert(
     assert code == 0
 
 
+def test_what_mends_a_link_under_an_id_of_the_server_makes_no_second_one(
+    server: MockServer, roster: Path
+) -> None:
+    del server.agents[KEY]
+    server.agents["s-1", "new"] = wire_agent("u-1", relationshipType="aunt")
+
+    run("verify", roster, "--failures", "f.jsonl")
+    run("upsert", "f.jsonl")
+
+    assert {agent_id for _, agent_id in server.agents} == {"new", "own-id"}
+    assert server.agents["s-1", "new"]["relationshipType"] == "parent"
+
+
 def test_what_mends_a_difference_keeps_the_birth_date_that_only_timeback_knows(
     server: MockServer,
 ) -> None:

@@ -156,6 +156,24 @@ TAMPERS: dict[str, tuple[Tamper, list[Told]]] = {
         lambda server: server.agents.update({KEY: wire_agent(U1, relationshipType="aunt")}),
         is_other("agent", LINK, "relationshipType"),
     ),
+    "another relation under an id of the server": (
+        both(
+            lambda server: server.agents.pop(KEY),
+            lambda server: server.agents.update(
+                {(S1, "new"): wire_agent(U1, relationshipType="aunt")}
+            ),
+        ),
+        is_other("agent", LINK, "relationshipType"),
+    ),
+    "a link twice, under ids of the server": (
+        both(
+            lambda server: server.agents.update(
+                {(S1, "a"): wire_agent(U1, relationshipType="aunt")}
+            ),
+            lambda server: server.agents.update({(S1, "b"): server.agents.pop(KEY)}),
+        ),
+        [("only_there", "agent", LINK, ())],
+    ),
     "another person in a link": (
         lambda server: server.agents.update({KEY: wire_agent("u-3")}),
         is_other("agent", LINK, "user"),

@@ -28,6 +28,7 @@ from timeback_async.sync import (
     run,
     verify,
 )
+from timeback_async.sync._verifying.tables import VerifyTables
 from timeback_async.testing import Faults, MockServer, _api
 from timeback_async.testing._answers import Refusal
 
@@ -219,6 +220,38 @@ async def test_an_id_that_timeback_chose_is_no_other_person(
 
     assert report.differences == []
     assert (report.people.same, report.links.same) == (4, 2)
+
+
+@pytest.mark.parametrize("sample", [None, 1])
+async def test_a_server_that_writes_ids_in_its_own_way_makes_no_difference(
+    server: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int | None
+) -> None:
+    school = School(server, tmp_path)
+    link = {"studentId": "S-1", "userId": "U-1", "relationshipType": "parent"}
+    school.write({"student": wire_student("S-1")}, {"user": wire_user("U-1")}, {"agent": link})
+    existing = _api.RosteringApi._existing
+    monkeypatch.setattr(_api.RosteringApi, "_existing", lambda api, own: existing(api, own.lower()))
+    server.students["s-1"], server.users["u-1"] = wire_student("s-1"), wire_user("u-1")
+    server.agents["S-1", "new"] = wire_agent("u-1")
+    choice = "INSERT INTO wanted SELECT rowid FROM people WHERE kind = 'student'"
+    monkeypatch.setattr(VerifyTables, "want_some", lambda tables, _: tables._db.execute(choice))
+
+    report = await school.verify(sample=sample)
+
+    assert report.differences == []
+    assert report.links.same == 1
+
+
+async def test_a_link_of_a_sample_to_another_person_is_missing(synced: School) -> None:
+    synced.server.agents[KEY] = wire_agent("u-3")
+    synced.server.agents["s-1", "more"] = synced.server.agents.pop(KEY)
+
+    report = await synced.verify(sample=100)
+
+    assert sorted(map(told, report.differences)) == [
+        ("missing", "agent", "s-1 with u-1", ()),
+        ("only_there", "agent", "s-1 with u-3", ()),
+    ]
 
 
 async def test_who_cannot_be_looked_up_is_unknown_and_not_missing(

@@ -17,7 +17,7 @@ from ...models.received import RoleRecord, day_of
 from .._reading.records import LinkRow
 from .._reading.terms import learns
 
-__all__ = ["differing", "differing_link", "matched"]
+__all__ = ["differing", "differing_link", "is_chosen", "matched"]
 
 # What answers need not show: where it is absent, nothing can be said about it. A password is not
 # compared even where there is one, since it may be masked.
@@ -134,14 +134,15 @@ def matched(
     """Return each link of the files with its like at TimeBack, or None; and those left over.
 
     The id of a link comes first. A link of the same two people under another id is the same one:
-    TimeBack, or an earlier tool, may have chosen that id.
+    TimeBack, or an earlier tool, may have chosen that id. Of several of them, the one with the
+    same relation comes first.
 
     Args:
         wanted: The links of one student in the files.
         found: Those at TimeBack.
     """
     rest, pairs = list(found), dict[LinkRow, AgentRecord]()
-    for is_like in (_has_its_id, _has_its_user):
+    for is_like in (_has_its_id, _has_its_relation, _has_its_user):
         for link in wanted:
             like = None if link in pairs else next((r for r in rest if is_like(link, r)), None)
             if like is not None:
@@ -159,6 +160,10 @@ def _has_its_id(link: LinkRow, record: AgentRecord) -> bool:
     return record.agent_id == _own_id(link)
 
 
+def _has_its_relation(link: LinkRow, record: AgentRecord) -> bool:
+    return _has_its_user(link, record) and record.relationship_type == link[3]
+
+
 def _has_its_user(link: LinkRow, record: AgentRecord) -> bool:
     return _user_of(record) == link[1]
 
@@ -167,16 +172,22 @@ def _user_of(record: AgentRecord) -> str:
     return record.user.sourced_id if record.user else ""
 
 
+def is_chosen(link: LinkRow) -> bool:
+    """Whether the files choose the id of a link; otherwise it is derived from both people."""
+    student, user, agent_id, *_ = link
+    return agent_id not in ("", agent_id_of(student, user))
+
+
 def differing_link(wanted: LinkRow, known: AgentRecord) -> tuple[str, ...]:
     """Return the fields, by their wire names, that TimeBack has otherwise than the files say.
 
     The id of the link counts where the files choose it, and the answer shows one.
     """
-    student, user, agent_id, relation, *_ = wanted
-    is_chosen = agent_id not in ("", agent_id_of(student, user)) and known.agent_id
+    _, user, agent_id, relation, *_ = wanted
+    has_other_id = is_chosen(wanted) and known.agent_id and known.agent_id != agent_id
     found = {
         "user": _user_of(known) != user,
         "relationshipType": relation not in ("", known.relationship_type),
-        "agentId": is_chosen and known.agent_id != agent_id,
+        "agentId": has_other_id,
     }
     return tuple(name for name, is_other in found.items() if is_other)

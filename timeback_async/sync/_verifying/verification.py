@@ -31,7 +31,7 @@ from .._reading.roster import Roster
 from .._reading.terms import learns
 from .._running.filling import filled
 from .difference import Difference, What
-from .differing import differing, differing_link, matched
+from .differing import differing, differing_link, is_chosen, matched
 from .tables import Person, VerifyTables
 from .verify_report import MAX_KEPT_DIFFERENCES, VerifyReport
 
@@ -81,6 +81,7 @@ class Verification:
         self._listing: asyncio.Task[None] | None = None
         self._bulk: Bulk | None = None
         self._is_used = self._is_stopped = self._has_aliases = False
+        self._unclear: list[ItemResult] | None = None if sample is None else []
         self.error: TimebackError | None = None
         reason = "" if one_way else _why_not_judged(roster)
         # Nobody else is listed where only some are looked up; their links are read all the same.
@@ -159,6 +160,7 @@ class Verification:
                 await self._report_strangers()
             agents = session.get_many_user_agents(tables.asked())
             await self._read(agents, self._take_links, "links")
+            await self._clear_up()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do some work, which `stop` ends at once."""
@@ -178,8 +180,10 @@ class Verification:
         report.throttled = after.throttled - before.throttled
         report.token_requests = after.token_requests - before.token_requests
 
-    async def _read(self, bulk: Bulk, take: Callable[[ItemResult], None], what: str) -> None:
-        """Take what a bulk run reads."""
+    async def _read(
+        self, bulk: Bulk, take: Callable[[ItemResult], None], what: str | None = None
+    ) -> None:
+        """Take what a bulk run reads, and tell what each result is of."""
         self._bulk = bulk
         if self._is_stopped:
             bulk.stop("interrupted")
@@ -187,7 +191,8 @@ class Verification:
             async for result in results:
                 if result.outcome is not Outcome.NOT_SENT:  # of whom nothing was asked
                     take(result)
-                    self._on_compared(what)
+                    if what is not None:
+                        self._on_compared(what)
 
     # -- people
 
@@ -228,17 +233,20 @@ class Verification:
         #   it could not be asked                          -> unknown
         own = self._tables.people_among([result.sourced_id])[result.sourced_id]
         if result.ok:
-            person: UserRecord = result.value
-            if person.sourced_id != own.id:
-                self._has_aliases = True
-                self._tables.add_alias(person.sourced_id, own.id)
-            self._judge(own, person)
+            self._take_alias(result)
+            self._judge(own, result.value)
         elif not isinstance(result.error, NotFoundError):
             self._add(self._of(own, "unknown", reason=str(result.error)))
         elif own.status == DELETED:
             self.report.people.same += 1
         else:
             self._add(self._of(own, "missing"), own)
+
+    def _take_alias(self, result: ItemResult) -> None:
+        """Note under which id TimeBack has somebody, if it is another one."""
+        if result.ok and result.value.sourced_id != result.sourced_id:
+            self._has_aliases = True
+            self._tables.add_alias(result.value.sourced_id, result.sourced_id)
 
     def _judge(self, own: Person, known: UserRecord) -> None:
         """Compare a person of the files with the same one at TimeBack."""
@@ -306,12 +314,15 @@ class Verification:
             self._add(Difference(what="unknown", kind="agent", sourced_id=student, reason=reason))
             return
         pairs, rest = matched(links, found)
+        if self._unclear is not None and rest and any(record is None for _, record in pairs):
+            self._unclear.append(result)
+            return
         for link, record in pairs:
             fields = () if record is None else differing_link(link, record)
             if record is not None and not fields:
                 self.report.links.same += 1
             else:
-                self._add_link(link, "missing" if record is None else "different", fields)
+                self._add_link(link, record, fields)
         for record in rest if self._judges_links else ():
             user = record.user.sourced_id if record.user else ""
             if not self._tables.is_open(student, user):
@@ -321,18 +332,37 @@ class Verification:
                 )  # fmt: skip
                 self._add(stranger)
 
+    async def _clear_up(self) -> None:
+        """Compare the links of a sample to people who are not in it.
+
+        TimeBack may have them under ids of its own: they are looked up, where that may be so.
+        """
+        unclear, self._unclear = self._unclear or (), None
+        students = (self._tables.links_of(result.sourced_id) for result in unclear)
+        users = {link[1] for links in students for link in links}
+        await self._read(self._session.get_many_users(sorted(users)), self._take_alias)
+        for result in unclear if not self._is_stopped else ():
+            self._take_links(result)
+
     def _own(self, record: AgentRecord) -> AgentRecord:
         """Return a link with the id that the files have for its person."""
         if not self._has_aliases or record.user is None:
             return record
         return replace(record, user=Reference(self._tables.own_id(record.user.sourced_id)))
 
-    def _add_link(self, link: LinkRow, what: What, fields: tuple[str, ...]) -> None:
+    def _add_link(self, link: LinkRow, known: AgentRecord | None, fields: tuple[str, ...]) -> None:
+        """Add a link that is missing, or differs from the one at TimeBack.
+
+        An id that the files do not choose is the one at TimeBack: under another, what mends the
+        link would make a second one.
+        """
         student, user, agent_id, relation, file, line, gaps = link
+        if known is not None and known.agent_id and not is_chosen(link):
+            agent_id = known.agent_id
         content = AgentLink(student, user, relation, agent_id)
         difference = Difference(
-            what=what, kind="agent", sourced_id=student, user_id=user, agent_id=content.agent_id,
-            fields=fields, file=file, line=line,
+            what="missing" if known is None else "different", kind="agent", sourced_id=student,
+            user_id=user, agent_id=content.agent_id, fields=fields, file=file, line=line,
         )  # fmt: skip
         entry = Entry(student, "agent", None, "", None, 0, 0.0, self._roster.sources[file].name)
         change = Change(
