@@ -156,6 +156,69 @@ TOTALS: dict[str, Callable[[int, int], object]] = {
 }
 
 
+class Shrinking:
+    """A server at which records are deleted between two pages, as a draw says.
+
+    Attributes:
+        records: Those that are left.
+    """
+
+    def __init__(self, number: int, deletions: list[list[int]], whole_pages: bool) -> None:
+        self.records = list(range(number))
+        self._deletions, self._whole_pages = deletions, whole_pages
+
+    def listed(self, limit: int) -> list[int]:
+        """Read the list as the session does."""
+        progress, found = Progress(limit), []
+        while not progress.is_over:
+            offset = progress.offset
+            if self._whole_pages:
+                offset -= offset % limit
+            users = [{"sourcedId": str(each)} for each in self.records[offset : offset + limit]]
+            body = {"users": users, "total": len(self.records)}
+            found += [
+                int(each.sourced_id) for each in progress.add(page_of("users", received(body)))
+            ]
+            for place in self._deletions.pop() if self._deletions else ():
+                if self.records:
+                    del self.records[place % len(self.records)]
+        return found
+
+
+deletions = st.lists(st.lists(st.integers(0, 50), max_size=4), max_size=12)
+
+
+@given(number=st.integers(0, 40), limit=st.integers(1, 8), deletions=deletions)
+def test_whoever_stays_is_listed_while_others_are_deleted(
+    number: int, limit: int, deletions: list[list[int]]
+) -> None:
+    server = Shrinking(number, deletions, whole_pages=False)
+
+    found = server.listed(limit)
+
+    assert {*found} >= {*server.records}
+    assert len(found) == len({*found})
+
+
+@given(number=st.integers(0, 40), limit=st.integers(1, 8), deletions=deletions)
+def test_a_list_of_whole_pages_ends_while_records_are_deleted(
+    number: int, limit: int, deletions: list[list[int]]
+) -> None:
+    found = Shrinking(number, deletions, whole_pages=True).listed(limit)
+
+    assert len(found) == len({*found})
+
+
+def test_a_total_of_those_that_remain_takes_nothing_away() -> None:
+    progress, found = Progress(10), []
+    while not progress.is_over:
+        page = [*range(progress.offset, min(progress.offset + 10, 95))]
+        body = {"users": [{"sourcedId": str(each)} for each in page], "total": 95 - progress.offset}
+        found += [each.sourced_id for each in progress.add(page_of("users", received(body)))]
+
+    assert found == [str(each) for each in range(95)]
+
+
 @given(
     number=st.integers(0, 40),
     limit=st.integers(1, 8),

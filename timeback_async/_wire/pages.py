@@ -1,5 +1,6 @@
 """Read a list page by page: the request for a page, the records in its answer, and the end."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -15,6 +16,7 @@ from .http import READONLY, Request, Response, whole_number
 __all__ = ["MAX_PAGE", "Progress", "Query", "page_of"]
 
 MAX_PAGE = 100
+KEPT = 10 * MAX_PAGE
 RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
 
 
@@ -107,13 +109,13 @@ def _count(value: object) -> int | None:
 
 
 class Progress:
-    """Decides after each page of a list whether there is another one.
+    """Decides after each page of a list whether there is another one, and where it begins.
 
     Args:
         limit: The number of records on a full page.
 
     Attributes:
-        offset: Number of records received so far.
+        offset: Where the next page begins.
         is_over: Whether the last page was received.
     """
 
@@ -122,6 +124,8 @@ class Progress:
         self._largest = self._length = 0  # of all pages, of the last one
         self._seen: set[int] = set()
         self._total: int | None = None
+        self._latest = deque[str](maxlen=KEPT)  # ids, for when records are asked for again
+        self._farthest = 0  # where the list was before it went back
         self.offset = 0
         self.is_over = False
 
@@ -129,6 +133,9 @@ class Progress:
         """Return the records of the next page that are new.
 
         The cases, in the order of the code:
+        - the total has shrunk: records were deleted. Those behind them have moved up, some of them
+          perhaps onto pages that are read already, so the list goes back by as many
+        - it went back, to a page that was there before: it goes on
         - an empty page is the end
         - a page that was there before: see `_repeated`
         - the total is reached. On a full page that is not believed: some totals count one page,
@@ -138,6 +145,13 @@ class Progress:
         Raises:
             ProtocolError: The server ignores `offset`, so the rest cannot be read.
         """
+        if gone := self._gone(page):
+            self._farthest = max(self._farthest, self.offset)
+            self.offset, self._total = max(self.offset - gone, 0), page.total
+            return []
+        if self.offset < self._farthest and page.identity in self._seen:
+            self.offset += len(page.records)
+            return []
         self._total, length = page.total, len(page.records)
         if not length:
             self.is_over = True
@@ -149,7 +163,7 @@ class Progress:
         self.offset += length
         self._length, self._largest = length, max(length, self._largest)
         self.is_over = self._is_counted and length != self._limit
-        return page.records
+        return self._new(page.records)
 
     def ended_by(self, error: Exception) -> bool:
         """Return whether an error in place of the next page says that there is none.
@@ -166,6 +180,19 @@ class Progress:
         is_alone = self._length == self.offset
         is_short = self._length < (self._limit if is_alone else self._largest)
         return status == 404 or (status in (400, 416, 422) and is_short)
+
+    def _gone(self, page: Page) -> int:
+        """Return by how many records the total has shrunk, if it is a total of all of them."""
+        if self._total is None or page.total is None or not page.has_ids:
+            return 0
+        received = self.offset + len(page.records) if page.records else 1
+        return max(self._total - page.total, 0) if page.total >= received else 0
+
+    def _new(self, records: list[Any]) -> list[Any]:
+        """Return the records that are not among the latest ones, if the list has gone back."""
+        known = frozenset(self._latest) if self._farthest else frozenset()
+        self._latest.extend(record.sourced_id for record in records)
+        return [each for each in records if each.sourced_id not in known] if known else records
 
     @property
     def _is_counted(self) -> bool:

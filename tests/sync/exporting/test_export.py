@@ -85,6 +85,27 @@ async def test_somebody_listed_twice_is_exported_once(
     assert report.students == 2
 
 
+async def test_who_is_deleted_while_it_lists_hides_nobody_else(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.users.update({f"u-{n:03}": wire_user(f"u-{n:03}") for n in range(250)})
+    listed = _api.RosteringApi._list
+
+    def moving(self: Any, name: str, records: list[Json], query: str) -> tuple[int, object]:
+        answer = listed(self, name, records, query)
+        server.users.pop(next(iter(server.users)))
+        return answer
+
+    monkeypatch.setattr(_api.RosteringApi, "_list", moving)
+
+    records, report = await exported(server)
+
+    found = [record.sourced_id for record in records]
+    assert {*found} >= {*server.users}
+    assert len(found) == len({*found})
+    assert report.ok
+
+
 async def test_what_cannot_be_sent_back_is_named_and_counted(school: School) -> None:
     server = school.server
     del server.students["s-2"]["givenName"]

@@ -157,7 +157,8 @@ def export(session: TimebackSession) -> Export:
 
     People come before links. It takes a request for each 100 people, and one for each student.
     Memory does not grow with their number. Passwords are not among the values, and neither is
-    anything else that answers do not show, such as birth dates where TimeBack hides them.
+    anything else that answers do not show, such as birth dates where TimeBack hides them. Whoever
+    is added, changed or deleted meanwhile is in it as before or as after.
 
     The `report` of what this returns has the figures, and says which records TimeBack has in a
     form that cannot be sent back.
