@@ -200,13 +200,18 @@ def test_whoever_stays_is_listed_while_others_are_deleted(
     assert len(found) == len({*found})
 
 
-@given(number=st.integers(0, 40), limit=st.integers(1, 8), deletions=deletions)
-def test_a_list_of_whole_pages_ends_while_records_are_deleted(
-    number: int, limit: int, deletions: list[list[int]]
-) -> None:
-    found = Shrinking(number, deletions, whole_pages=True).listed(limit)
+@pytest.mark.parametrize("places", [[5], [900], [5, 6, 7], [1, 500, 900]])
+def test_a_list_of_whole_pages_ends_while_records_are_deleted(places: list[int]) -> None:
+    found = Shrinking(950, [places] * 4, whole_pages=True).listed(100)
 
     assert len(found) == len({*found})
+
+
+def test_a_list_goes_on_however_long_records_are_deleted() -> None:
+    server = Shrinking(950, [[0]] * 1000, whole_pages=False)
+
+    assert {*server.listed(100)} >= {*server.records}
+    assert len(server.records) > 900, "it did not wait for an end of that"
 
 
 def test_a_total_of_those_that_remain_takes_nothing_away() -> None:

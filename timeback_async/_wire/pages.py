@@ -125,7 +125,8 @@ class Progress:
         self._seen: set[int] = set()
         self._total: int | None = None
         self._latest = deque[str](maxlen=KEPT)  # ids, for when records are asked for again
-        self._farthest = 0  # where the list was before it went back
+        self._read = 0  # so many records, the first ones, are read for certain
+        self._farthest = 0  # how many that were before it went back
         self.offset = 0
         self.is_over = False
 
@@ -133,8 +134,9 @@ class Progress:
         """Return the records of the next page that are new.
 
         The cases, in the order of the code:
-        - the total has shrunk: records were deleted. Those behind them have moved up, some of them
-          perhaps onto pages that are read already, so the list goes back by as many
+        - the total has shrunk: records were deleted. If they were among those read, as many others
+          have moved up to places that are read already. The list goes back there, and as far
+          again: the next deletions may be on their way
         - it went back, to a page that was there before: it goes on
         - an empty page is the end
         - a page that was there before: see `_repeated`
@@ -145,14 +147,10 @@ class Progress:
         Raises:
             ProtocolError: The server ignores `offset`, so the rest cannot be read.
         """
-        if gone := self._gone(page):
-            self._farthest = max(self._farthest, self.offset)
-            self.offset, self._total = max(self.offset - gone, 0), page.total
+        length, gone = len(page.records), self._gone(page)
+        if self._is_in_vain(page, gone):
             return []
-        if self.offset < self._farthest and page.identity in self._seen:
-            self.offset += len(page.records)
-            return []
-        self._total, length = page.total, len(page.records)
+        self._total = page.total
         if not length:
             self.is_over = True
             return []
@@ -160,7 +158,7 @@ class Progress:
             self._repeated(page)
             return []
         self._seen.add(page.identity)
-        self.offset += length
+        self._go_on(length, gone)
         self._length, self._largest = length, max(length, self._largest)
         self.is_over = self._is_counted and length != self._limit
         return self._new(page.records)
@@ -174,10 +172,10 @@ class Progress:
         - "not found": yes
         - "bad request": after a short page
         """
-        if not self.offset or self._total is not None:
-            return self.offset > 0 and self._is_counted
+        if not self._read or self._total is not None:
+            return self._read > 0 and self._is_counted
         status = getattr(error, "status", None)
-        is_alone = self._length == self.offset
+        is_alone = self._length == self._read
         is_short = self._length < (self._limit if is_alone else self._largest)
         return status == 404 or (status in (400, 416, 422) and is_short)
 
@@ -188,6 +186,22 @@ class Progress:
         received = self.offset + len(page.records) if page.records else 1
         return max(self._total - page.total, 0) if page.total >= received else 0
 
+    def _is_in_vain(self, page: Page, gone: int) -> bool:
+        """Return whether a page brings the list no further, but says where to go on."""
+        if gone:
+            self._total, self._farthest = page.total, max(self._farthest, self._read)
+            self._read = max(self._read - gone, 0)
+        has_gap = self.offset > self._read
+        is_again = self.offset < self._farthest and page.identity in self._seen
+        if has_gap or is_again:
+            self._go_on(0 if has_gap else len(page.records), gone)
+        return has_gap or is_again
+
+    def _go_on(self, length: int, gone: int) -> None:
+        if length:
+            self._read = max(self._read, self.offset + length)
+        self.offset = max(self._read - gone, 0)
+
     def _new(self, records: list[Any]) -> list[Any]:
         """Return the records that are not among the latest ones, if the list has gone back."""
         known = frozenset(self._latest) if self._farthest else frozenset()
@@ -197,7 +211,7 @@ class Progress:
     @property
     def _is_counted(self) -> bool:
         """Whether there are as many records as the server has counted."""
-        return self._total is not None and self.offset >= self._total
+        return self._total is not None and self._read >= self._total
 
     def _repeated(self, page: Page) -> None:
         """End the list, or raise when records are missing.
