@@ -129,6 +129,49 @@ async def test_a_value_that_is_no_text_makes_an_invalid_record_that_names_column
     assert server.requests == 0
 
 
+# What Arrow holds and Python does not, with the name of its type in messages.
+BEYOND = {
+    "a year": (pyarrow.array([6_600_000], pyarrow.int32()).view(pyarrow.date32()), "Date32Scalar"),
+    "infinity": (
+        pyarrow.array([2**31 - 1], pyarrow.int32()).view(pyarrow.date32()),
+        "Date32Scalar",
+    ),
+    "a time": (
+        pyarrow.array([2**62], pyarrow.int64()).view(pyarrow.timestamp("us")),
+        "TimestampScalar",
+    ),
+    "a zone": (
+        pyarrow.array([1], pyarrow.int64()).view(pyarrow.timestamp("us", "Nowhere/Zone")),
+        "TimestampScalar",
+    ),
+    "bytes": (pyarrow.array([b"\xff"]).view(pyarrow.string()), "StringScalar"),
+}
+
+
+@pytest.mark.parametrize("what", BEYOND)
+async def test_a_value_that_python_cannot_hold_costs_its_row_alone(what: str) -> None:
+    (odd, told), good = BEYOND[what], pyarrow.nulls(1, BEYOND[what][0].type)
+    people = pyarrow.Table.from_pylist([wire_student("s-1"), wire_student("s-2")])
+    table = people.append_column("email", pyarrow.chunked_array([odd, good]))
+    async with MockServer() as server, TimebackSession(server.config()) as timeback:
+        report = await timeback.upsert_many(records_from(table.combine_chunks(), "student"))
+
+    (failure,) = report.failures
+    assert str(failure.error) == f"email: cannot be written as JSON; it is a {told}"
+    assert [*server.students] == ["s-2"]
+
+
+async def test_a_value_within_a_struct_that_python_cannot_hold_is_named() -> None:
+    odd = BEYOND["a year"][0]
+    struct = pyarrow.StructArray.from_arrays([odd], ["birthDate"])
+    table = pyarrow.Table.from_pylist([wire_student()]).append_column("demographics", struct)
+    async with MockServer() as server, TimebackSession(server.config()) as timeback:
+        report = await timeback.upsert_many(records_from(table, "student"))
+
+    (failure,) = report.failures
+    assert str(failure.error).startswith("demographics.birthDate: cannot be written as JSON")
+
+
 # -- tables
 
 

@@ -17,9 +17,20 @@ from msgspec import inspect
 from .errors import ConfigError
 from .models.kinds import KINDS
 
-__all__ = ["arrow_stream", "is_table", "records_from", "wire_of", "without_index"]
+__all__ = [
+    "arrow_stream",
+    "cells_of",
+    "is_table",
+    "records_from",
+    "rows_of_batch",
+    "wire_of",
+    "without_index",
+]
 
 ROWS_AT_ONCE = 1024
+# What pyarrow raises of dates beyond Python's years, fractions of microseconds, unknown time zones,
+# and text that is not UTF-8.
+NOT_FOR_PYTHON = (OverflowError, ValueError, NotImplementedError)
 # pandas hands out an index without a name as a column.
 _is_index = re.compile(r"__index_level_\d+__").fullmatch
 
@@ -35,7 +46,8 @@ def records_from(
     `primaryOrg` (a struct with `sourcedId`). A null is sent as null in a field that is required
     and may be null, such as a student's `username`; any other null is not sent. A timestamp at
     midnight is a date. No other value is converted: an id that is a number may have lost its
-    zeros, so it gives an invalid record, which names the column and the type.
+    zeros, so it gives an invalid record, which names the column and the type. So does a value that
+    Python has no type for, such as a date in the year 20010.
 
     Args:
         table: A DataFrame of polars or pandas, a relation of DuckDB, a table, batch or reader of
@@ -106,6 +118,29 @@ def without_index(rows: Any) -> Any:
     return rows if len(columns) == len(names) else rows.select(columns)
 
 
+def cells_of(column: Any) -> list[Any]:
+    """Return the values of an Arrow array; one that Python cannot hold stays Arrow's scalar."""
+    try:
+        values: list[Any] = column.to_pylist(maps_as_pydicts="lossy")
+    except NOT_FOR_PYTHON:
+        return [_cell(scalar) for scalar in column]
+    return values
+
+
+def _cell(scalar: Any) -> Any:
+    try:
+        return scalar.as_py(maps_as_pydicts="lossy")
+    except NOT_FOR_PYTHON:
+        return scalar
+
+
+def rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a batch by column, with the values that `cells_of` returns."""
+    names = batch.schema.names
+    for cells in zip(*map(cells_of, batch.columns), strict=True):
+        yield dict(zip(names, cells, strict=True))
+
+
 # -- the form of the wire
 
 
@@ -158,7 +193,7 @@ def wire_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
 def _records(reader: Any, kind: str, shape: _Shape) -> Iterator[dict[str, dict[str, Any]]]:
     for batch in map(without_index, reader):
         for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-            for row in batch.slice(start, ROWS_AT_ONCE).to_pylist(maps_as_pydicts="lossy"):
+            for row in rows_of_batch(batch.slice(start, ROWS_AT_ONCE)):
                 yield {kind: _wire(row, shape)}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 import pyarrow
 from pyarrow import feather, fs, ipc, parquet, types
 
-from .._tables import without_index
+from .._tables import cells_of, without_index
 from ..errors import ConfigError
 from ..models.ids import agent_id_of
 from ._outcomes import table_of
@@ -171,9 +171,12 @@ class File:
             if field.name in wanted and _is_text(field.type)
         ]  # fmt: skip
         table = self.table(found)
-        nothing = [None] * table.num_rows
+        nothing: list[Any] = [None] * table.num_rows
         own, student, user, agent = (
-            table[name].to_pylist() if name in found else nothing for name in wanted
+            [each if isinstance(each, str) else None for each in cells_of(table[name])]
+            if name in found
+            else nothing
+            for name in wanted
         )
         if kind == "agent":
             own = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from .._tables import arrow_stream, records_from, wire_of, without_index
+from .._tables import arrow_stream, records_from, rows_of_batch, wire_of, without_index
 from ..models.kinds import KINDS
 
 __all__ = ["Kind", "kind_of", "records_of_table"]
@@ -33,5 +33,5 @@ def records_of_table(table: object) -> Iterator[dict[str, dict[str, Any]]]:
         yield from records_from(reader, kind)
         return
     for batch in map(without_index, reader):
-        for row in batch.to_pylist(maps_as_pydicts="lossy"):
+        for row in rows_of_batch(batch):
             yield {name: wire_of(name, value) for name, value in row.items() if value is not None}

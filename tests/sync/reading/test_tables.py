@@ -547,6 +547,53 @@ def test_a_cell_of_parquet_that_no_text_could_say_leaves_its_row_out(
     assert "s-1" not in records(found)
 
 
+@pytest.mark.parametrize("kind", ["date", "text", "time"])
+def test_a_value_that_python_cannot_hold_leaves_its_row_out(tmp_path: Path, kind: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    odd = {
+        "date": pyarrow.array([6_600_000, 1], pyarrow.int32()).view(pyarrow.date32()),
+        "text": pyarrow.array([b"\xff", b"a"]).view(pyarrow.string()),
+        "time": pyarrow.array([2**62, 0], pyarrow.int64()).view(pyarrow.timestamp("us")),
+    }[kind]
+
+    path = parquet(tmp_path / "users.parquet", COLUMNS | {"identifier": odd})
+
+    assert codes(opened(path))["cell-type"] == 1
+    assert [*records(opened(path))] == ["u-1"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[{"name": "Canary"}] * 2, [b"Canary"] * 2, [1.5, 2.5]],
+    ids=["struct", "bytes", "float"],
+)
+def test_a_column_that_is_not_read_leaves_out_no_row(tmp_path: Path, cells: list[Any]) -> None:
+    roster = opened(parquet(tmp_path / "users.parquet", COLUMNS | {"photo": cells}))
+
+    assert roster.count[:4] == (1, 1, 1, 0)
+    assert "cell-type" not in codes(roster)
+
+
+@pytest.mark.parametrize(
+    ("type_", "first_doubtful"), [("halffloat", 2**11), ("float", 2**24), ("double", 2**53)]
+)
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_number_that_may_have_lost_digits_leaves_its_row_out(
+    tmp_path: Path, type_: str, first_doubtful: int, is_list: bool
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    numbers = [[float(n)] if is_list else float(n) for n in (first_doubtful, first_doubtful - 1)]
+    kind = pyarrow.type_for_alias(type_)
+    cells = pyarrow.array(numbers, pyarrow.list_(kind) if is_list else kind)
+
+    roster = opened(parquet(tmp_path / "users.parquet", COLUMNS | {"identifier": cells}))
+
+    assert codes(roster)["cell-type"] == 1
+    (found,) = roster.records()
+    assert isinstance(found, User)
+    assert found.identifier == str(first_doubtful - 1)
+
+
 def test_parquet_with_damaged_pages_is_refused(tmp_path: Path) -> None:
     many = {name: values * 2000 for name, values in COLUMNS.items()}
     path = parquet(tmp_path / "users.parquet", many)

@@ -2,13 +2,13 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from math import isnan
 from typing import Any, NamedTuple
 
-from ..._tables import without_index
+from ..._tables import cells_of, without_index
 from ...errors import ConfigError
 from .files import TABLE, DataFile, reading
 
@@ -18,7 +18,8 @@ __all__ = ["RECORD_COLUMNS", "Odd", "header_of", "records_of", "rows_of"]
 RECORD_COLUMNS = ["kind", "sourcedId", "record"]
 
 ROWS_AT_ONCE = 4096
-EXACT = 2**53  # a larger float may have lost digits of a whole number
+# From there on, a float of the type may have lost digits of a whole number.
+EXACT = {"halffloat": 2**11, "float": 2**24, "double": 2**53}
 
 
 class Odd(NamedTuple):
@@ -38,22 +39,28 @@ def header_of(file: DataFile) -> list[str]:
         return list(schema.names)
 
 
-def rows_of(file: DataFile) -> Iterator[list[str] | Odd]:
-    """Yield the rows; of a row with cells that have no text, the first of them.
+def rows_of(file: DataFile, needed: Collection[int] | None = None) -> Iterator[list[str] | Odd]:
+    """Yield the rows; of a row with a cell that needs a text and has none, that cell.
+
+    Args:
+        file: The file.
+        needed: The places of the columns that need a text, from 0; None for all. In the others, a
+            cell that has none is blank.
 
     Raises:
         ConfigError: It is damaged.
     """
     with _opened(file) as (schema, batches):
+        exact = [_exact(each) for each in schema.types]
+        needed = range(len(exact)) if needed is None else needed
         for batch in batches:
-            for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                texts = [_as_text(cell) for cell in cells]
-                found = [text for text in texts if text is not None]
-                if len(found) == len(texts):
-                    yield found
+            for cells in zip(*map(cells_of, batch.columns), strict=True):
+                texts = [*map(_as_text, cells, exact)]
+                odd = [place for place in needed if texts[place] is None] if None in texts else ()
+                if odd:
+                    yield Odd(schema.names[odd[0]], str(schema.types[odd[0]]))
                 else:
-                    place = texts.index(None)
-                    yield Odd(schema.names[place], str(schema.types[place]))
+                    yield [text or "" for text in texts]
 
 
 def records_of(file: DataFile) -> Iterator[bytes]:
@@ -64,8 +71,8 @@ def records_of(file: DataFile) -> Iterator[bytes]:
     """
     with _opened(file) as (_, batches):
         for batch in batches:
-            for line in batch.column(RECORD_COLUMNS[-1]).to_pylist():
-                yield b"" if line is None else str(line).encode()
+            for line in cells_of(batch.column(RECORD_COLUMNS[-1])):
+                yield _as_line(line)
 
 
 @contextmanager
@@ -92,8 +99,24 @@ def _opened(file: DataFile) -> Iterator[tuple[Any, Iterator[Any]]]:
             ) from None
 
 
-def _as_text(value: Any) -> str | None:
-    """Return a cell as the text of a CSV, or None if its type has no such text."""
+def _as_line(value: Any) -> bytes:
+    if hasattr(value, "as_buffer"):  # text that is not UTF-8, which is for its reader to say
+        return bytes(value.as_buffer())
+    return b"" if value is None else str(value).encode()
+
+
+def _exact(type_: Any) -> int:
+    """Return the first whole number that the floats in a type may not hold exactly; 0 for none."""
+    return next((limit for name, limit in EXACT.items() if name in str(type_)), 0)
+
+
+def _as_text(value: Any, exact: int) -> str | None:
+    """Return a cell as the text of a CSV, or None if it has no such text.
+
+    Args:
+        value: The cell.
+        exact: See `_exact`.
+    """
     match value:
         case None:
             return ""
@@ -103,7 +126,7 @@ def _as_text(value: Any) -> str | None:
             return str(value)
         case float() if isnan(value):  # a missing number
             return ""
-        case float() if value.is_integer() and abs(value) < EXACT:
+        case float() if value.is_integer() and abs(value) < exact:
             return str(int(value))
         case Decimal() if value == value.to_integral_value():
             return f"{value.to_integral_value():f}"
@@ -114,6 +137,6 @@ def _as_text(value: Any) -> str | None:
         case uuid.UUID():
             return str(value)
         case list():
-            texts = [text for each in value if (text := _as_text(each)) is not None]
+            texts = [text for each in value if (text := _as_text(each, exact)) is not None]
             return ",".join(texts) if len(texts) == len(value) else None
     return None

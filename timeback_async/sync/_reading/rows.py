@@ -75,7 +75,7 @@ class Rows:
         width = len(self.table.header)
         short: tuple[int, dict[str, str], int] | None = None
         self.read += self.table.skipped
-        for line, cells, oddities in self.table.rows():
+        for line, cells, oddities in self.table.rows([place for _, place in self._places]):
             self.read += 1
             row, number = None, width
             if isinstance(cells, Broken):

@@ -8,7 +8,7 @@ Source: OneRoster 1.2 CSV binding (RFC 4180).
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain, compress, islice
 from typing import NamedTuple
 
@@ -83,9 +83,14 @@ class Table:
         """What decides, beside a line itself, which cells are read of it."""
         return [self.header, self._unnamed, self.first, self._delimiter, *self._text.form]
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every row that is wanted and not empty."""
-        return self._of_columns() if self.file.suffix in COLUMNAR else self._of_text()
+    def rows(self, needed: Collection[int] | None = None) -> Iterator[Row]:
+        """Yield every row that is wanted and not empty.
+
+        Args:
+            needed: Of Parquet and tables, the places of the columns whose cells need to have a
+                text, from 0; None for all.
+        """
+        return self._of_columns(needed) if self.file.suffix in COLUMNAR else self._of_text()
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the lines below the header, some hundred at once, with the number of the first."""
@@ -118,8 +123,8 @@ class Table:
             if any(marks):
                 yield [*compress(numbers, marks)], [*compress(some, marks)]
 
-    def _of_columns(self) -> Iterator[Row]:
-        for number, texts in enumerate(rows_of(self.file), 1):
+    def _of_columns(self, needed: Collection[int] | None) -> Iterator[Row]:
+        for number, texts in enumerate(rows_of(self.file, needed), 1):
             if isinstance(texts, Odd):
                 yield number, Broken("cell-type", texts.column, texts.type), ()
             elif any(texts):
