@@ -108,6 +108,48 @@ async def test_a_connection_can_be_dropped_before_or_after(
     assert [call.status for call in timeback_server.calls] == [499, 400]
 
 
+async def test_failures_take_their_requests_one_after_the_other(
+    timeback_server: MockServer,
+) -> None:
+    first = timeback_server.fail(503, times=1)
+    second = timeback_server.fail(500, times=1)
+    third = timeback_server.fail(422, nth=3)
+
+    config = timeback_server.config(retry=RetryPolicy(initial=0.01))
+    async with TimebackSession(config) as timeback:
+        with pytest.raises(BadRequestError):
+            await timeback.get_user("s-1")
+
+    assert [call.status for call in timeback_server.calls] == [503, 500, 422]
+    assert [failure.call_count for failure in (first, second, third)] == [1, 1, 1]
+    timeback_server.assert_all_called()
+
+
+async def test_a_failure_whose_request_another_one_took_has_not_come(
+    timeback_server: MockServer, timeback_session: TimebackSession
+) -> None:
+    timeback_server.fail(422)
+    timeback_server.fail(503, nth=1)
+
+    with pytest.raises(BadRequestError):
+        await timeback_session.get_user("s-1")
+
+    with pytest.raises(AssertionError, match=r"never called: .*503"):
+        timeback_server.assert_all_called()
+
+
+@pytest.mark.parametrize(
+    ("how", "more", "told"),
+    [
+        ("drop_befor", {}, "how"), (99, {}, "how"), (600, {}, "how"), (True, {}, "how"),
+        (503, {"nth": 0}, "nth"), (503, {"times": -1}, "times"), (503, {"times": 1.5}, "times"),
+    ],
+)  # fmt: skip
+def test_a_failure_that_cannot_come_is_refused(how: Any, more: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{told}: must be "):
+        MockServer().fail(how, **more)
+
+
 async def test_a_failure_can_ask_for_a_wait(timeback_server: MockServer) -> None:
     timeback_server.fail(429, retry_after=9)
     config = timeback_server.config(retry=RetryPolicy(patience=1))

@@ -11,6 +11,7 @@ import msgspec
 __all__ = ["Call", "Calls", "Failure", "How", "record_of"]
 
 How = int | Literal["drop_before", "drop_after"]
+DROPS = ("drop_before", "drop_after")
 MAX_KEPT = 1000
 
 
@@ -61,6 +62,12 @@ class Failure:
         times: int | None,
         retry_after: float | None,
     ) -> None:
+        is_status = type(how) is int and 200 <= how <= 599
+        if not is_status and how not in DROPS:
+            raise ValueError(f"how: must be a status from 200 to 599, or {' or '.join(DROPS)}")
+        for name, number in (("nth", nth), ("times", times)):
+            if number is not None and (type(number) is not int or number < 1):
+                raise ValueError(f"{name}: must be a whole number, 1 or more; or None")
         self.how, self.retry_after = how, retry_after
         self._record, self._method, self._nth, self._times = record, method, nth, times
         self._matched = 0
@@ -76,17 +83,14 @@ class Failure:
         """How many requests it has failed."""
         return len(self.calls)
 
-    def takes(self, call: Call) -> bool:
-        """Return whether this request is one to fail, and count it."""
+    def wants(self, call: Call) -> bool:
+        """Count a request, and return whether it is one to fail."""
         if self._record not in (None, call.record) or self._method not in (None, call.method):
             return False
         self._matched += 1
         if self._nth is not None and self._matched != self._nth:
             return False
-        if self._times is not None and len(self.calls) >= self._times:
-            return False
-        self.calls.append(call)
-        return True
+        return self._times is None or len(self.calls) < self._times
 
     def __repr__(self) -> str:
         wanted = {"record": self._record, "method": self._method, "nth": self._nth}
@@ -110,9 +114,12 @@ class Calls:
         self._kept.append(call)
 
     def failure_of(self, call: Call) -> Failure | None:
-        """Return the first failure that takes a request; every one counts it."""
-        taken = [failure for failure in self.failures if failure.takes(call)]
-        return taken[0] if taken else None
+        """Return the failure of a request: the first that wants it. Every one counts it."""
+        wanting = [failure for failure in self.failures if failure.wants(call)]
+        for failure in wanting[:1]:
+            failure.calls.append(call)
+            return failure
+        return None
 
     def matching(self, method: str | None, record: str | None) -> list[Call]:
         """Return the requests of a method, about a record; None for any."""

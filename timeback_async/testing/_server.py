@@ -204,8 +204,13 @@ class MockServer:
             times: How many of them at most; None for all.
             retry_after: Seconds for a header `Retry-After`; None for no such header.
 
+        Where several were told and fit, the first of them fails a request; all of them count it.
+
         Returns:
             What was told: `called`, `call_count` and `calls` say what came of it.
+
+        Raises:
+            ValueError: `how` is none of these, or `nth` or `times` is not a whole number from 1.
         """
         failure = Failure(how, record, method, nth, times, retry_after)
         self._calls.failures.append(failure)
