@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import interrupt, run, when, words
-from tests.support.records import wire_agent, wire_student, wire_user
+from tests.support.records import wire_agent, wire_role, wire_student, wire_user
 from timeback_async.cli import _users
 from timeback_async.testing import Faults, MockServer
 
@@ -92,6 +92,21 @@ def test_somebody_who_is_not_there_is_exit_code_1(server: MockServer) -> None:
     refused = json.loads(told.stdout)
     assert (refused["ok"], refused["exit"]) == (False, 1)
     assert "HTTP 404" in refused["error"]
+
+
+@pytest.mark.parametrize("raw", ["\x1b[31m", "\x9b31m", "\u202e"])
+@pytest.mark.parametrize("field", ["roles", "grades", "status", "unknown"])
+def test_no_text_of_a_person_changes_the_screen(school: MockServer, field: str, raw: str) -> None:
+    values = {"roles": [wire_role(role=raw, org={"sourcedId": raw})], "grades": [raw]}
+    school.students["s-1"][field] = values.get(field, raw if field == "status" else {"a": raw})
+
+    for command in (
+        ["user", "s-1", "--show-personal"],
+        ["users", "--fields", f"sourcedId,{field}"],
+    ):
+        done = run(*command)
+        assert done.exit_code == 0
+        assert raw not in done.output
 
 
 @pytest.mark.parametrize("command", ["user", "agents"])

@@ -167,6 +167,40 @@ def test_what_was_not_deleted_can_be_given_to_unlink_again_and_makes_no_link(
     assert held(school) == ALL[1:3]
 
 
+def test_what_failed_keeps_its_place_and_its_line_however_often_it_fails(
+    school: MockServer,
+) -> None:
+    Path("links.jsonl").write_text("\nnot json\n" + json.dumps(link("s-1", "u-1")) + "\n")
+    school.faults = Faults(statuses={403: 1.0})
+
+    run("unlink", "links.jsonl", "--failures", "f.jsonl")
+    again = run("unlink", "f.jsonl", "--failures", "g.jsonl")
+
+    assert "links.jsonl:2" in again.stdout
+    assert lines(Path("g.jsonl")) == lines(Path("f.jsonl"))
+    places = [
+        (each["_failure"]["file"], each["_failure"]["line"]) for each in lines(Path("g.jsonl"))
+    ]
+    assert sorted(places) == [("links.jsonl", 2), ("links.jsonl", 3)]
+
+
+def test_a_failure_of_another_command_is_no_link_and_stays_as_it_is(school: MockServer) -> None:
+    Path("f.jsonl").write_text('{"_failure": {"file": "users.csv", "line": 3, "reason": "x"}}\n')
+
+    run("unlink", "f.jsonl", "--failures", "g.jsonl")
+    run("unlink", "g.jsonl", "--failures", "h.jsonl")
+
+    assert lines(Path("h.jsonl")) == lines(Path("g.jsonl"))
+    assert lines(Path("g.jsonl"))[0]["_failure"]["file"] == "users.csv"
+
+
+def test_a_link_whose_id_is_blank_is_that_of_the_derived_one(school: MockServer) -> None:
+    done = run("unlink", write(link("s-1", "u-1", agentId="")))
+
+    assert done.exit_code == 0
+    assert held(school) == ALL[1:]
+
+
 def test_refused_credentials_are_exit_code_2_and_all_is_in_the_failures(
     school: MockServer,
 ) -> None:

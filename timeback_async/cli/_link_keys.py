@@ -1,7 +1,6 @@
 """Which links are to be deleted: those of two people, or those in a file."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,11 +8,10 @@ import msgspec
 
 from .._results import Outcome
 from .._session import TimebackSession
-from .._wire.http import NOT_JSON
 from .._wire.validate import checked
 from ..errors import ConfigError, RecordError
 from ..models import AgentKey, AgentLink
-from ..sync._reading.json_lines import FAILURE, written
+from ..sync._reading.json_lines import FAILURE, place_in, unwrapped, written
 
 __all__ = ["Entry", "Place", "between", "check_file", "failure_line", "in_file"]
 
@@ -67,14 +65,19 @@ async def between(session: TimebackSession, student: str, user: str) -> Sequence
 
 
 def in_file(path: Path) -> Iterator[Entry]:
-    """Yield the links in a file of JSON Lines; its people are passed over."""
+    """Yield the links in a file of JSON Lines; its people are passed over.
+
+    Of a file of failures, each link has the place where it stood first.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             text = line.removeprefix(b"\xef\xbb\xbf").strip()
-            key = _key_in(text) if text else None
+            found = unwrapped(text)
+            key = _key_in(found.value) if text else None
             if key is not None:
                 own = key if isinstance(key, AgentKey) else None
-                yield Place(path.name, number, own, text), key
+                places = [place for each in found.failures if (place := place_in(each))]
+                yield Place(*(places or [(path.name, number)])[-1], own, found.text), key
 
 
 def check_file(path: Path) -> None:
@@ -94,18 +97,15 @@ def check_file(path: Path) -> None:
         raise ConfigError(f"{path}: {error.strerror}") from None
 
 
-def _key_in(text: bytes) -> AgentKey | RecordError | None:
+def _key_in(value: Any) -> AgentKey | RecordError | None:
     """Return what deletes the link in a line, or why nothing does; None for a person."""
     # Of the lines of exports and of files of failures:
     #   {"agent": {"studentId", "agentId"}} -> that link
     #   {"agent": {"studentId", "userId"}}  -> the one of the id that is derived
     #   {"student": …}, {"user": …}         -> a person, who stays
     #   anything else                       -> no link
-    value: Any = None
-    with suppress(*NOT_JSON):
-        value = msgspec.json.decode(text)
     match value:
-        case {"agent": {"studentId": student, "agentId": agent_id}}:
+        case {"agent": {"studentId": student, "agentId": agent_id}} if agent_id != "":
             key = AgentKey(student, agent_id)
         case {"agent": {"studentId": str(student), "userId": str(user)}}:
             key = AgentKey(student, _derived(student, user))

@@ -92,14 +92,15 @@ def cell(value: object) -> str:
         case None:
             return ""
         case {"role": role, "org": org}:
-            return f"{role}@{cell(org)}"
+            return f"{cell(role)}@{cell(org)}"
         case {"sourcedId": sourced_id}:
             return cell(sourced_id)
         case list():
             return ", ".join(map(cell, value))
         case str():
             return printable(value)
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
 
 
 # -- many of them

@@ -6,7 +6,7 @@ all. A record keeps these for as long as it fails, however often its failures ar
 
 from base64 import b64decode, b64encode
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -24,7 +24,7 @@ from .parquet import records_of
 from .records import LeftOut
 from .roster import RECORDS, Roster, Source
 
-__all__ = ["FAILURE", "read_json_lines", "record_in", "written"]
+__all__ = ["FAILURE", "place_in", "read_json_lines", "record_in", "unwrapped", "written"]
 
 FAILURE = "_failure"
 LINES_AT_ONCE = 1000
@@ -74,6 +74,54 @@ def _broken_line(failure: dict[str, Any]) -> bytes | None:
     return None
 
 
+class Unwrapped(NamedTuple):
+    """A line without the failures that earlier runs have written with it.
+
+    Attributes:
+        text: The line.
+        value: What is in it; None where that is not JSON.
+        failures: They are in their order, the latest first.
+        beside: The one beside the record; {} if there is none.
+        alone: The one that has nothing with it; {} if there is none.
+    """
+
+    text: bytes
+    value: Any
+    failures: list[dict[str, Any]]
+    beside: dict[str, Any]
+    alone: dict[str, Any]
+
+
+def unwrapped(text: bytes) -> Unwrapped:
+    """Return the line that failed first, of a line in a file of failures; any other as it is."""
+    # What a line may be:
+    #   a record                        -> that record
+    #   a record with its failure       -> the same, at its first place
+    #   a failure with a broken line    -> that line, at its first place
+    #   a failure alone                 -> no record could be made then, nor can it now
+    #   anything else                   -> a broken line
+    value, failures = _decoded(text), list[dict[str, Any]]()
+    beside, alone = dict[str, Any](), dict[str, Any]()
+    while isinstance(value, dict) and isinstance(failure := value.pop(FAILURE, None), dict):
+        failures.append(failure)
+        if value:
+            text, beside = msgspec.json.encode(value), failure
+        elif (broken := _broken_line(failure)) is not None:
+            text, value = broken, _decoded(broken)
+        else:
+            alone = failure
+    return Unwrapped(text, value, failures, beside, alone)
+
+
+def place_in(failure: dict[str, Any]) -> tuple[str, int] | None:
+    """Return file and line where what failed stood first; None if it does not say so."""
+    match failure:
+        case {"file": str(file), "line": int(line)} if file and 0 < line < MOST_LINES:
+            if line is not True:
+                return shown(file)[:MOST_OF_A_NAME], line
+    return None
+
+
 class _Line:
     """One line of a file: its own place, or the first one of a record that failed before."""
 
@@ -83,24 +131,13 @@ class _Line:
 
     def read(self, text: bytes) -> None:
         """Take the record in, or report why there is none."""
-        # What a line may be:
-        #   a record                        -> that record
-        #   a record with its failure       -> the same, at its first place
-        #   a failure with a broken line    -> that line, at its first place
-        #   a failure alone                 -> no record could be made then, nor can it now
-        #   anything else                   -> a broken line
-        value, gaps = _decoded(text), Gaps()
-        while isinstance(value, dict) and isinstance(failure := value.pop(FAILURE, None), dict):
+        text, value, failures, beside, alone = unwrapped(text)
+        for failure in failures:
             self._go_to(failure)
-            if value:
-                text, gaps = msgspec.json.encode(value), _gaps_in(failure)
-            elif (broken := _broken_line(failure)) is not None:
-                text = broken
-                value = _decoded(text)
-            else:
-                self._report_again(failure)
-                return
-        kind, inner = "", None
+        if alone:
+            self._report_again(alone)
+            return
+        kind, inner, gaps = "", None, _gaps_in(beside)
         if isinstance(value, dict) and len(value) == 1:
             ((kind, inner),) = value.items()
         is_known = kind in KINDS or (kind == "person" and gaps.roles)
@@ -113,11 +150,9 @@ class _Line:
 
     def _go_to(self, failure: dict[str, Any]) -> None:
         """Stand where a record stood first. Its source is this file all the same."""
-        match failure:
-            case {"file": str(file), "line": int(line)} if file and 0 < line < MOST_LINES:
-                if line is not True:
-                    self._file, self._line = shown(file)[:MOST_OF_A_NAME], line
-                    self._roster.sources.setdefault(self._file, self._source)
+        if place := place_in(failure):
+            self._file, self._line = place
+            self._roster.sources.setdefault(self._file, self._source)
 
     def _read_record(self, kind: str, inner: dict[str, Any], text: bytes, gaps: Gaps) -> None:
         file, line, database = self._file, self._line, self._roster.database
