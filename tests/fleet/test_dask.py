@@ -5,7 +5,7 @@ from collections import Counter
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 import pyarrow
@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.support.records import link, student, students, user, wire_student
-from timeback_async import Config
+from timeback_async import Config, Outcome
 from timeback_async.errors import ConfigError, TimebackError
 from timeback_async.fleet._folder import Folder
 from timeback_async.testing import Faults, MockServer
@@ -560,6 +560,52 @@ def test_outcomes_that_cannot_be_written_end_the_run(
     with pytest.raises(TimebackError, match="cannot be written") as caught:
         report.raise_for_failures()
     assert caught.value.report is report
+
+
+def test_a_folder_that_is_lost_in_the_middle_ends_the_run_with_a_report(
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, is_lost = Folder.finished, Event()
+
+    def lost(self: Folder, name: str) -> Any:
+        if current_thread() is main_thread() and server.requests:
+            is_lost.set()
+            raise OSError("Ada")
+        return finished(self, name)
+
+    monkeypatch.setattr(Folder, "finished", lost)
+    people = [[student(f"s-{number}")] for number in range(10)]
+    report = send_partitions(client, Fleet(lanes=1), people=people, links=[[link()]], out=out)
+
+    assert is_lost.is_set()
+    assert f"{out}: cannot be reached (Ada)" in report.stopped
+    assert (report.submitted, report.saved) == (11, 0)
+    assert report.unknown >= len(server.students)
+    assert report.unknown + report.not_sent == 11
+    assert report.partitions[-1].counts[Outcome.NOT_SENT] == 1
+    with pytest.raises(TimebackError, match="cannot be reached"):
+        report.raise_for_failures()
+    monkeypatch.setattr(Folder, "finished", finished)
+    again = send_partitions(client, Fleet(lanes=1), people=people, links=[], out=out)
+    assert again.ok
+
+
+def test_what_was_finished_stays_so_where_the_folder_is_lost(
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = send_partitions(client, Fleet(), people=[[student()]], out=out)
+
+    def lost(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Folder, "write_held", lost)
+    monkeypatch.setattr(Folder, "outcomes", lost)
+    report = send_partitions(client, Fleet(), people=[[student()], [user()]], out=out)
+
+    assert (report.saved, report.not_sent) == (1, 1)
+    assert report.partitions[0].is_earlier
+    assert first.ok
+    assert "OSError" in report.stopped
 
 
 # -- a cluster that loses workers

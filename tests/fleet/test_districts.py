@@ -1,3 +1,4 @@
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,13 @@ def test_a_district_may_not_have_the_name_of_the_page_over_all(
 ) -> None:
     with pytest.raises(ConfigError, match="one is called index"):
         synced(client, tmp_path, district(tmp_path / "index", "s-1"))
+
+
+def test_a_district_whose_name_is_not_utf_8_is_refused(client: Client, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(b"sch\xfcle"))
+
+    with pytest.raises(ConfigError, match=r"the name 'sch\\udcfcle' is not UTF-8"):
+        synced(client, tmp_path, tmp_path / odd)
 
 
 def test_a_plan_that_looks_like_a_mistake_is_refused(

@@ -1,7 +1,7 @@
 """The work of `fleet`: a cluster on this machine, for as long as the command."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +157,17 @@ def _cluster(workers: int) -> Iterator[Any]:
         yield client
 
 
+def _print_failures(failures: Any) -> None:
+    rows = [
+        FailureRow(
+            row["partition"], row["kind"], row["sourced_id"], Outcome(row["outcome"]), row["error"]
+        )
+        for row in failures.slice(0, MAX_FAILURE_ROWS).to_pylist()
+    ]
+    if rows:
+        print_failures(rows, failures.num_rows - len(rows))
+
+
 def _print(report: "DistrictsReport | FleetReport") -> None:
     from ..dask import FleetReport
 
@@ -173,17 +184,8 @@ def _print(report: "DistrictsReport | FleetReport") -> None:
                 for each in report.partitions
             ),
         )  # fmt: skip
-        failures = report.failures()
-        if failures.num_rows:
-            shown = failures.slice(0, MAX_FAILURE_ROWS).to_pylist()
-            rows = [
-                FailureRow(
-                    row["partition"], row["kind"], row["sourced_id"], Outcome(row["outcome"]),
-                    row["error"],
-                )
-                for row in shown
-            ]  # fmt: skip
-            print_failures(rows, failures.num_rows - len(rows))
+        with suppress(OSError):  # the report says that the folder cannot be read
+            _print_failures(report.failures())
     else:
         print_table(
             "Districts",

@@ -46,7 +46,7 @@ def sync_districts(
 
     Raises:
         ConfigError: A setting is missing or wrong on a worker, a secret would travel unencrypted,
-            or two districts have the same name. Nothing was sent.
+            or two districts have the same name, or one that is not UTF-8. Nothing was sent.
     """
     fleet.check(client)
     began, started = time.time(), time.monotonic()
@@ -54,6 +54,11 @@ def sync_districts(
     by_name = {path.name: path for path in paths}
     if len(by_name) < len(paths):
         raise ConfigError("districts: two of them have the same name, which names their states")
+    for name in by_name:
+        if name != name.encode(errors="replace").decode():
+            raise ConfigError(
+                f"districts: the name {ascii(name)} is not UTF-8, and a page has it; rename it"
+            )
     if "index" in by_name:
         raise ConfigError("districts: one is called index, as the page over all of them is")
     folder, states = Folder(str(out)), Path(states).absolute()

@@ -16,7 +16,7 @@ from pyarrow import compute
 from .._results import OK, Outcome
 from ..errors import ConfigError, SourceError
 from ..fleet import FleetReport, PartitionReport
-from ..fleet._files import check_url, entries_of, is_same
+from ..fleet._files import check_url, entries_of, is_same, reason
 from ..fleet._folder import Folder, Held
 from ..fleet._outcomes import OutcomeRow, counted, outcome_table, rows_of_all
 from ..fleet._partition import Partition, Private, records_of
@@ -107,6 +107,7 @@ class _Surveyed(msgspec.Struct, frozen=True):
     """What is in a partition, or why it cannot be read; and its report if it is finished."""
 
     fingerprint: str = ""
+    records: int = 1
     finished: PartitionReport | None = None
     error: str = ""
     is_killed: bool = False
@@ -116,11 +117,11 @@ def _survey(part: Any, name: str, out: str) -> _Surveyed:
     try:
         folder, contents = Folder(out), Partition(part).contents
         folder.write_contents(name, contents)
-        return _Surveyed(contents.fingerprint, folder.finished(name))
+        return _Surveyed(contents.fingerprint, contents.table.num_rows, folder.finished(name))
     except Exception as error:
         with suppress(Exception):  # what was finished before stays so, without its partition
             if (finished := Folder(out).finished(name)) is not None:
-                return _Surveyed(finished.fingerprint, finished)
+                return _Surveyed(finished.fingerprint, finished.records, finished)
         return _Surveyed(error=told(error))
 
 
@@ -162,18 +163,22 @@ class _Run:
         self._known: dict[str, _Surveyed] = {}
         self._reports: dict[str, PartitionReport] = {}
         self._open_rows: dict[str, Any] = {}
+        self._submitted: set[str] = set()
         self._stopped = ""
 
     def done(self) -> FleetReport:
         began = time.monotonic()
         self._folder.make()
         self._survey()
-        for phase in ("people", "links"):
-            names = self._readable(name for name in self._parts if name.startswith(phase))
-            held = self._people_held() if phase == "links" else Held()
-            held = replace(held, repeated=self._repeated(phase, names))
-            self._folder.write_held(phase, held)
-            self._send(names)
+        try:
+            for phase in ("people", "links"):
+                names = self._readable(name for name in self._parts if name.startswith(phase))
+                held = self._people_held() if phase == "links" else Held()
+                held = replace(held, repeated=self._repeated(phase, names))
+                self._folder.write_held(phase, held)
+                self._send(names)
+        except (pyarrow.ArrowException, OSError) as error:
+            self._lose_folder(f"{self._out}: cannot be reached ({reason(error)})")
         reports = [self._reports[name] for name in self._parts]
         rows = list(self._open_rows.values())
         elapsed = time.monotonic() - began
@@ -275,6 +280,7 @@ class _Run:
         cluster, known = self._cluster, self._known
 
         def submitted(name: str) -> Future:
+            self._submitted.add(name)
             return self._submit(_send, name, known[name].fingerprint, cluster.name)
 
         if not self._stopped:
@@ -310,12 +316,25 @@ class _Run:
             outcome = Outcome.UNKNOWN if self._folder.tries(name) else Outcome.NOT_SENT
             self._give_up(name, rows_of_all(self._folder.contents(name), outcome, why))
 
-    def _give_up(self, name: str, rows: list[OutcomeRow]) -> None:
+    def _give_up(self, name: str, rows: list[OutcomeRow], tries: int | None = None) -> None:
         self._open_rows[name] = outcome_table(name, rows)
+        tries = self._folder.tries(name) if tries is None else tries
         self._reports[name] = PartitionReport(
-            name=name, records=len(rows), counts=counted(rows), tries=self._folder.tries(name),
+            name=name, records=len(rows), counts=counted(rows), tries=tries,
             stopped=rows[0].error or "" if rows else "",
         )  # fmt: skip
+
+    def _lose_folder(self, why: str) -> None:
+        """Report all other partitions without their folder, which has the ids of their records."""
+        self._stopped = self._stopped or why
+        for name in self._parts.keys() - self._reports.keys():
+            known, is_begun = self._known[name], name in self._submitted
+            if known.finished is not None:
+                self._reports[name] = replace(known.finished, is_earlier=True)
+                continue
+            outcome = Outcome.UNKNOWN if is_begun or known.is_killed else Outcome.NOT_SENT
+            rows = [OutcomeRow(n, "", "", outcome, error=why) for n in range(known.records)]
+            self._give_up(name, rows, tries=int(is_begun))
 
     def _submit(self, task: Any, name: str, *more: Any) -> Future:
         part = self._handle(self._parts[name])

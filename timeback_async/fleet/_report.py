@@ -1,5 +1,6 @@
 """Report what became of all partitions of a run."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -90,6 +91,9 @@ class FleetReport:
         """Return all records that were not saved, as a table of pyarrow.
 
         Its columns are partition, index, kind, sourced_id, outcome, status, attempts and error.
+
+        Raises:
+            OSError: `out` cannot be read.
         """
         names = [each.name for each in self.partitions if each.is_finished and not each.ok]
         found = [*self._open_rows, *map(self._folder.outcomes, names)]
@@ -105,11 +109,11 @@ class FleetReport:
         """
         if self.ok:
             return
-        first = self.failures().slice(0, 1).to_pylist()
-        told = (
-            "; the first: {partition}, {kind} {sourced_id!r}: {error}".format(**f) for f in first
-        )
-        error = TimebackError(f"{self}{''.join(told)}")
+        told = ""
+        with suppress(pyarrow.ArrowException, OSError):  # then `out` cannot be read any more
+            for first in self.failures().slice(0, 1).to_pylist():
+                told = "; the first: {partition}, {kind} {sourced_id!r}: {error}".format(**first)
+        error = TimebackError(f"{self}{told}")
         error.report = self
         raise error
 
