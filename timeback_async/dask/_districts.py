@@ -57,7 +57,7 @@ def sync_districts(
     for name in by_name:
         if name != name.encode(errors="replace").decode():
             raise ConfigError(
-                f"districts: the name {ascii(name)} is not UTF-8, and a page has it; rename it"
+                f"districts: the name {name!a} is not UTF-8, and a page has it; rename it"
             )
     if "index" in by_name:
         raise ConfigError("districts: one is called index, as the page over all of them is")
