@@ -270,6 +270,23 @@ def test_ctrl_c_ends_a_comparison_with_what_it_found(
     assert "300 same" in done.stdout or json.loads(done.stdout)["people"]["same"] == 300
 
 
+def test_a_verify_that_ends_early_counts_the_people_whom_it_did_not_reach(
+    server: MockServer,
+) -> None:
+    path = Path("many.jsonl")
+    records = [{"student": wire_student(f"s-{n}")} for n in range(150)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    run("upsert", path)
+    server.fail(403, method="GET", nth=2)
+    done = run("verify", path)
+    server.fail(403, method="GET", nth=2)
+    told = run("verify", path, "--json")
+
+    assert done.exit_code == 1
+    assert "100 same, 50 not reached" in words(done.stdout)
+    assert json.loads(told.stdout)["not_reached"] == 50
+
+
 @pytest.mark.parametrize("arguments", [(), ("--json",), ("--log-format", "json")])
 def test_ctrl_c_while_the_files_are_read_compares_nothing(
     server: MockServer, roster: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]

@@ -66,8 +66,10 @@ def _counts(report: VerifyReport) -> Table:
             for what, number in msgspec.structs.asdict(each).items()
             if number
         ]
-        if report.stopped:
+        if report.stopped and noun == "links":
             found.append("[yellow]the rest was not reached[/]")
+        elif report.not_reached and noun == "people":
+            found.append(f"[yellow]{report.not_reached:,} not reached[/]")
         table.add_row(noun, ", ".join(found) or "none")
     return table
 

@@ -463,7 +463,7 @@ async def test_a_stop_ends_the_reading_of_links(server: MockServer, tmp_path: Pa
     )
 
     assert report.stopped == "interrupted"
-    assert report.people.same == 300
+    assert (report.people.same, report.not_reached) == (300, 0)
     assert report.number == 0
     assert report.requests < 100
 
@@ -475,7 +475,8 @@ async def test_a_stop_before_its_beginning_sends_nothing(synced: School) -> None
 
     assert report.stopped == "interrupted"
     assert synced.server.requests == sent
-    assert report.number == 0
+    assert (report.number, report.not_reached) == (0, 4)
+    assert report.figures()["not_reached"] == 4
 
 
 async def test_it_can_be_cancelled(synced: School) -> None:

@@ -97,6 +97,14 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             for each in (self.people, self.links)
         )
 
+    @property
+    def not_reached(self) -> int:
+        """How many people were not compared, since it ended early."""
+        people = self.people
+        reached = people.same + people.missing + people.different + people.unknown
+        wanted = self.sample or self.read.get("students", 0) + self.read.get("users", 0)
+        return wanted - reached if self.stopped else 0
+
     def raise_for_failures(self) -> None:
         """Do nothing if all is ok.
 
@@ -118,6 +126,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
             "links": msgspec.structs.asdict(self.links),
             "planned": self.planned,
             "sample": self.sample,
+            "not_reached": self.not_reached,
             "not_judged": self.not_judged,
             "requests": self.requests,
             "retries": self.retries,
