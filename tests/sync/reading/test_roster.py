@@ -32,6 +32,7 @@ from timeback_async.errors import ConfigError
 from timeback_async.models.ids import agent_id_of
 from timeback_async.sync import CODES, Finding, Findings, ReadOptions, read_roster
 from timeback_async.sync._reading import database as _database
+from timeback_async.sync._reading.files import IS_UNWANTED
 from timeback_async.sync._reading.roster import RosterCount
 
 DATED = {"status": "active", "dateLastModified": "2024-01-01T00:00:00.000Z"}
@@ -631,6 +632,17 @@ def test_a_roster_that_cannot_be_read_leaves_nothing_open(tmp_path: Path) -> Non
         read_roster(folder(tmp_path / "roster", {"users.csv": "a,b\n"}), ReadOptions())
 
     gc.collect()  # an open database or file would warn
+
+
+def test_a_statement_of_many_seconds_ends_when_nobody_waits_for_it() -> None:
+    token = IS_UNWANTED.set(lambda: True)
+    database = _database.RosterDatabase()
+    IS_UNWANTED.reset(token)
+    endless = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n FROM n) SELECT count(*) FROM n"
+
+    with pytest.raises(ConfigError, match="interrupted"), _database.writing():
+        database.connection.execute(endless)
+    database.close()
 
 
 def test_a_temporary_disk_that_is_full_is_told(

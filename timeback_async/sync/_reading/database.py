@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ...errors import ConfigError
+from .files import IS_UNWANTED
 from .records import (
     HinderedReference,
     LeftOut,
@@ -29,6 +30,7 @@ from .values import UNREADABLE
 
 __all__ = ["ROLE_FIELDS", "RosterDatabase", "writing"]
 
+STEPS = 1_000_000  # of SQLite's machine, between two looks whether anybody waits: some 10 ms
 # What `RosterDatabase.add_roles` takes of a row of roles.csv, before the line.
 ROLE_FIELDS = (
     "userSourcedId", "roleType", "role", "orgSourcedId", "beginDate", "endDate",
@@ -115,6 +117,7 @@ class RosterDatabase:
         db = self.connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
         db.execute("PRAGMA cache_size=-32768")
+        db.set_progress_handler(IS_UNWANTED.get(), STEPS)  # some statements take many seconds
         db.execute("BEGIN")  # one transaction that never ends: a commit costs more than a row
 
     def close(self) -> None:
