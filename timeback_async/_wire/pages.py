@@ -16,7 +16,7 @@ from .http import READONLY, Request, Response, whole_number
 __all__ = ["MAX_PAGE", "Progress", "Query", "page_of"]
 
 MAX_PAGE = 100
-KEPT = 10 * MAX_PAGE
+KEPT = 10 * MAX_PAGE  # ids of records, against repeats
 RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
 
 
