@@ -4,6 +4,7 @@ It is long because it documents every operation; hardly any code is in it.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from math import inf
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from aiohttp import TraceConfig
 
 __all__ = ["TimebackSession"]
+
+log = logging.getLogger("timeback_async.list")
 
 OrderBy = Literal["ASC", "DESC"]
 # Invalid records become results, so any object is accepted.
@@ -277,6 +280,8 @@ class TimebackSession:
         Raises (from the iteration, not from this call):
             ConfigError: `page_size` or `order_by` is wrong.
             ProtocolError: The server sent the same page twice, since it ignores `offset`.
+
+        A list that ends before the total that the server counts is told by a warning in the log.
 
         Source: OneRoster 1.2 REST binding (limit, offset, sort, orderBy, filter, fields).
         """
@@ -540,13 +545,13 @@ class TimebackSession:
             raise without_frames(error) from error.__cause__
 
     async def _list(
-        self, query: pages.Query, deadline: float | None, *, is_patient: bool = False
+        self, query: pages.Query, deadline: float | None, patient: pages.Progress | None = None
     ) -> AsyncGenerator[Any, None]:
-        progress = pages.Progress(query.limit)
+        progress = patient or pages.Progress(query.limit)
         while not progress.is_over:
             try:
                 request = query.page(progress.offset)
-                call = Call(request, self._allowed) if is_patient else self._call(request, deadline)
+                call = Call(request, self._allowed) if patient else self._call(request, deadline)
                 response = await self._send(call)
                 page = pages.page_of(query.collection, response)
             except TimebackError as error:
@@ -555,6 +560,9 @@ class TimebackSession:
                 raise without_frames(error) from error.__cause__
             for record in progress.add(page):
                 yield record
+        if progress.missing:
+            why = "the server counts %d %s more than it has listed"
+            log.warning(why, progress.missing, query.collection)
 
     @property
     def _allowed(self) -> float:
@@ -579,10 +587,17 @@ class TimebackSession:
         )
 
 
-def everybody(session: TimebackSession) -> AsyncGenerator[UserRecord, None]:
-    """Iterate over all users as a bulk run sends records: an outage is waited for."""
+def everybody(
+    session: TimebackSession, progress: pages.Progress
+) -> AsyncGenerator[UserRecord, None]:
+    """Iterate over all users as a bulk run sends records: an outage is waited for.
+
+    Args:
+        session: The client, open.
+        progress: A new one. In the end it says whether the list was whole.
+    """
     query = pages.Query(collection="users", limit=pages.MAX_PAGE)
-    return session._list(query, None, is_patient=True)  # noqa: SLF001 - for whole runs of ours
+    return session._list(query, None, progress)  # noqa: SLF001 - for whole runs of ours
 
 
 def _failed(

@@ -23,6 +23,7 @@ from tests.support.verifying import KEY, RECORDS
 from tests.sync.verifying.test_tampering import TAMPERS
 from timeback_async.cli import _reading, _records_file
 from timeback_async.sync import read_roster
+from timeback_async.sync._exporting.export import ONE_ROLE
 from timeback_async.testing import Faults, MockServer
 
 FORMS = ("jsonl", "parquet")
@@ -74,7 +75,9 @@ def test_what_is_missing_or_different_is_mended_by_upsert(
 ) -> None:
     tamper, expected = TAMPERS[what]
     tamper(server)
-    found = sum(each[0] != "only_there" for each in expected)
+    # Under the id that the files choose, there would be a second link.
+    unmended = [each for each in expected if "agentId" in each[3]]
+    found = sum(each[0] != "only_there" for each in expected) - len(unmended)
 
     first = run("verify", roster, "--mode", "bulk", "--failures", "f.jsonl")
     assert first.exit_code == 1
@@ -84,9 +87,8 @@ def test_what_is_missing_or_different_is_mended_by_upsert(
         assert run("upsert", "f.jsonl").exit_code == 0
 
     code, report = verified(roster, "--mode", "bulk", "--one-way")
-    # A link whose id is another one is put there under its own beside that one.
-    assert [each["what"] for each in report["differences"]] == []
-    assert code == 0
+    assert len(report["differences"]) == len(unmended)
+    assert code == bool(unmended)
 
 
 def test_what_mends_a_link_under_an_id_of_the_server_makes_no_second_one(
@@ -100,6 +102,35 @@ def test_what_mends_a_link_under_an_id_of_the_server_makes_no_second_one(
 
     assert {agent_id for _, agent_id in server.agents} == {"new", "own-id"}
     assert server.agents["s-1", "new"]["relationshipType"] == "parent"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"agentId": 5}, {"user": "u-1"}, {"relationshipType": ["parent"]}, {"user": {"id": 1}}]
+)
+def test_a_link_in_an_unknown_form_is_unknown_and_makes_no_second_one(
+    server: MockServer, roster: Path, odd: dict[str, Any]
+) -> None:
+    server.agents[KEY] = wire_agent("u-1", relationshipType="aunt") | odd
+
+    code, report = verified(roster, "--failures", "f.jsonl")
+
+    assert code == 1
+    assert [(each["what"], each["id"]) for each in report["differences"]] == [("unknown", "s-1")]
+    assert "has another type" in report["differences"][0]["reason"]
+    assert lines(Path("f.jsonl")) == []
+
+
+def test_a_link_under_another_id_than_the_files_choose_is_not_mended_by_a_second_one(
+    server: MockServer, roster: Path
+) -> None:
+    server.agents["s-1", "theirs"] = server.agents.pop(("s-1", "own-id"))
+
+    done = run("verify", roster, "--failures", "f.jsonl")
+    _, report = verified(roster)
+
+    assert "unlink the two there" in report["differences"][0]["reason"]
+    assert "mends" not in words(done.stdout)
+    assert lines(Path("f.jsonl")) == []
 
 
 def test_what_mends_a_difference_keeps_the_birth_date_that_only_timeback_knows(
@@ -372,7 +403,9 @@ def test_whoever_is_there_comes_back_as_they_were(server: MockServer, seed: int)
     draw = random.Random(seed)
     server.users.update({f"x-{n}": any_person(draw, f"x-{n}") for n in range(50)})
 
-    assert run("export", "--out", "backup.jsonl").exit_code == 0
+    done = json.loads(run("export", "--out", "backup.jsonl", "--json").stdout)
+    assert {each["reason"] for each in done["failures"]} <= {ONE_ROLE}
+    assert done["students"] + done["users"] == 50
     before, _ = verified("backup.jsonl", "--mode", "bulk")
     server.users.clear()
     assert run("upsert", "backup.jsonl").exit_code == 0

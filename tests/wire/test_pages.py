@@ -106,13 +106,13 @@ class Lister(NamedTuple):
     """A server with so many records, and its way to list them.
 
     Attributes:
-        total: What it says of their number, given the page and all of them.
+        total: What it says of their number, given that on the page, of all, and before the page.
         cap: The most it sends on a page.
         beyond: What it sends beyond the last record; a slice stands for a page.
     """
 
     number: int
-    total: Callable[[int, int], object] = lambda page, number: None
+    total: Callable[[int, int, int], object] = lambda page, number, offset: None
     cap: int = 100
     beyond: slice | Exception = slice(0)
 
@@ -138,7 +138,7 @@ def listed(server: Lister, limit: int, member: str = "sourcedId") -> list[int]:
             if progress.ended_by(error):
                 break
             raise
-        total = server.total(len(page), server.number)
+        total = server.total(len(page), server.number, progress.offset)
         body = {"users": [{member: str(each)} for each in page], "total": total}
         records = progress.add(page_of("users", received(body)))
         found += [int(record.sourced_id or record.given_name) for record in records]
@@ -146,13 +146,14 @@ def listed(server: Lister, limit: int, member: str = "sourcedId") -> list[int]:
 
 
 LAST_PAGE, FIRST_PAGE, NO_PAGE = slice(-1, None), slice(0, 1), slice(0)
-TOTALS: dict[str, Callable[[int, int], object]] = {
-    "none": lambda page, number: None,
-    "right": lambda page, number: number,
-    "text": lambda page, number: str(number),
-    "of-the-page": lambda page, number: page,
-    "capped": lambda page, number: min(number, 8),
-    "nought": lambda page, number: 0,
+TOTALS: dict[str, Callable[[int, int, int], object]] = {
+    "none": lambda page, number, offset: None,
+    "right": lambda page, number, offset: number,
+    "text": lambda page, number, offset: str(number),
+    "of-the-page": lambda page, number, offset: page,
+    "capped": lambda page, number, offset: min(number, 8),
+    "nought": lambda page, number, offset: 0,
+    "remaining": lambda page, number, offset: max(number - offset, 0),
 }
 
 
@@ -235,20 +236,63 @@ def test_every_record_is_listed_once_whatever_the_server_says_of_their_number(
 ) -> None:
     server = Lister(number, TOTALS[total], beyond=beyond)
 
-    assume(total != "none" or not (beyond in (LAST_PAGE, FIRST_PAGE) and number == limit))
+    is_unknown = total in ("none", "nought")
+    assume(not (is_unknown and beyond in (LAST_PAGE, FIRST_PAGE) and number == limit))
     assert listed(server, limit) == list(range(number))
 
 
 @given(
     number=st.integers(0, 40),
     cap=st.integers(1, 8),
-    total=st.sampled_from(["none", "right", "text"]),
+    total=st.sampled_from(["none", "right", "text", "nought", "remaining"]),
     beyond=st.sampled_from([NO_PAGE, LAST_PAGE, NOT_FOUND]),
 )
 def test_every_record_is_listed_when_pages_are_shorter_than_asked_for(
     number: int, cap: int, total: str, beyond: slice | Exception
 ) -> None:
     assert listed(Lister(number, TOTALS[total], cap, beyond), 10) == list(range(number))
+
+
+@pytest.mark.parametrize("cap", [10, 25, 50])
+@pytest.mark.parametrize("number", [9, 10, 24, 25, 50, 53, 99, 100, 101, 130])
+@pytest.mark.parametrize("total", TOTALS)
+def test_pages_of_a_round_number_of_records_are_not_taken_for_the_last_one(
+    number: int, cap: int, total: str
+) -> None:
+    assert listed(Lister(number, TOTALS[total], cap), 100) == list(range(number))
+
+
+@pytest.mark.parametrize("sent", [0, 100])
+def test_what_the_server_counts_and_does_not_send_is_missing(sent: int) -> None:
+    progress = Progress(100)
+    for page in ([*range(sent)], []):
+        users = [{"sourcedId": str(each)} for each in page]
+        progress.add(page_of("users", received({"users": users, "total": 250})))
+
+    assert progress.is_over
+    assert (progress.missing, progress.is_whole) == (250 - sent, False)
+
+
+@pytest.mark.parametrize(
+    ("page", "is_whole"),
+    [
+        ({"users": [{"sourcedId": "1"}], "total": 1}, True),
+        ({"users": [{"sourcedId": "1"}]}, False),
+        ({"users": [{"sourcedId": "1"}], "total": 0}, False),
+        ({"users": [{"sourcedId": 1}], "total": 1}, False),
+        ({"users": [], "total": 0}, False),
+        ({"users": None, "total": 5}, False),
+    ],
+)
+def test_a_list_is_whole_where_the_server_counts_what_it_sends_and_each_has_an_id(
+    page: dict[str, Any], is_whole: bool
+) -> None:
+    progress = Progress(100)
+    while not progress.is_over:
+        progress.add(page_of("users", received(page)))
+        page = {"users": []}
+
+    assert progress.is_whole == is_whole
 
 
 @pytest.mark.parametrize("beyond", [NOT_FOUND, BAD_REQUEST, BUSY])

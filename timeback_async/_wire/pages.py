@@ -16,7 +16,8 @@ from .http import READONLY, Request, Response, whole_number
 __all__ = ["MAX_PAGE", "Progress", "Query", "page_of"]
 
 MAX_PAGE = 100
-KEPT = 10 * MAX_PAGE  # ids of records, against repeats
+ROUND = 5
+KEPT = 10 * MAX_PAGE  # ids, against repeats
 RECEIVED: dict[str, Any] = {"users": UserRecord, "orgs": OrgRecord}
 
 
@@ -124,9 +125,10 @@ class Progress:
         self._largest = self._length = 0  # of all pages, of the last one
         self._seen: set[int] = set()
         self._total: int | None = None
-        self._latest = deque[str](maxlen=KEPT)  # ids, for when records are asked for again
+        self._latest = deque[str](maxlen=KEPT)  # ids
         self._read = 0  # so many records, the first ones, are read for certain
         self._farthest = 0  # how many that were before it went back
+        self._has_ids = True
         self.offset = 0
         self.is_over = False
 
@@ -140,8 +142,9 @@ class Progress:
         - it went back, to a page that was there before: it goes on
         - an empty page is the end
         - a page that was there before: see `_repeated`
-        - the total is reached. On a full page that is not believed: some totals count one page,
-          or stop at a round number
+        - the total is reached. That is believed after a short page alone, since some totals count
+          one page, or stop at a round number; and not if it has shrunk, since some count what
+          remains
         - there may be more, even after a short page: some servers send fewer than `limit`
 
         Raises:
@@ -150,7 +153,9 @@ class Progress:
         length, gone = len(page.records), self._gone(page)
         if self._is_in_vain(page, gone):
             return []
-        self._total = page.total
+        self._has_ids = self._has_ids and page.has_ids
+        if self._is_credible(page):
+            self._total = page.total
         if not length:
             self.is_over = True
             return []
@@ -160,7 +165,7 @@ class Progress:
         self._seen.add(page.identity)
         self._go_on(length, gone)
         self._length, self._largest = length, max(length, self._largest)
-        self.is_over = self._is_counted and length != self._limit
+        self.is_over = self._is_counted and self._is_short and not self._farthest
         return self._new(page.records)
 
     def ended_by(self, error: Exception) -> bool:
@@ -175,16 +180,33 @@ class Progress:
         if not self._read or self._total is not None:
             return self._read > 0 and self._is_counted
         status = getattr(error, "status", None)
-        is_alone = self._length == self._read
-        is_short = self._length < (self._limit if is_alone else self._largest)
+        is_short = self._length < (self._limit if self._is_alone else self._largest)
         return status == 404 or (status in (400, 416, 422) and is_short)
 
+    @property
+    def _is_alone(self) -> bool:
+        return self._length == self._read
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether the last page is shorter than the server may send.
+
+        One that is alone may be as long as it sends at all, if its length is a round number.
+        """
+        if self._is_alone:
+            return self._length != self._limit and self._length % ROUND > 0
+        return self._length < self._largest
+
     def _gone(self, page: Page) -> int:
-        """Return by how many records the total has shrunk, if it is a total of all of them."""
+        """Return by how many records the total has shrunk."""
         if self._total is None or page.total is None or not page.has_ids:
             return 0
-        received = self.offset + len(page.records) if page.records else 1
-        return max(self._total - page.total, 0) if page.total >= received else 0
+        return max(self._total - page.total, 0) if self._is_credible(page) else 0
+
+    def _is_credible(self, page: Page) -> bool:
+        """Whether a total is not less than what is there, so that it may be one of all records."""
+        least = self.offset + len(page.records) if page.records else 1
+        return page.total is not None and page.total >= least
 
     def _is_in_vain(self, page: Page, gone: int) -> bool:
         """Return whether a page brings the list no further, but says where to go on."""
@@ -203,10 +225,20 @@ class Progress:
         self.offset = max(self._read - gone, 0)
 
     def _new(self, records: list[Any]) -> list[Any]:
-        """Return the records that are not among the latest ones, if the list has gone back."""
-        known = frozenset(self._latest) if self._farthest else frozenset()
-        self._latest.extend(record.sourced_id for record in records)
-        return [each for each in records if each.sourced_id not in known] if known else records
+        """Return the records that are not among the latest ones: the list may have moved."""
+        known = frozenset(self._latest)
+        self._latest.extend(record.sourced_id for record in records if record.sourced_id)
+        return [each for each in records if each.sourced_id not in known]
+
+    @property
+    def missing(self) -> int:
+        """How many records the server has counted and not sent."""
+        return max((self._total or 0) - self._read, 0)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are as many records as the server has counted, each with an id."""
+        return self._is_counted and self._has_ids
 
     @property
     def _is_counted(self) -> bool:

@@ -86,7 +86,10 @@ def _print_differences(report: VerifyReport, kept: Path | None) -> None:
     )
     if report.number > len(some):
         out.print(f"… and {report.number - len(some):,} more; --report and --json list more.")
-    if not any(each.missing or each.different for each in (report.people, report.links)):
+    if not any(
+        each.what in ("missing", "different") and "agentId" not in each.fields
+        for each in report.differences
+    ):
         return
     if kept is None:
         out.print("--failures OUT.jsonl writes down what mends them, for `upsert`.")

@@ -1,13 +1,14 @@
 """What becomes of whoever is no longer in the files."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.command import family, figures, sync, words
-from tests.support.records import wire_role
+from tests.support.records import Json, wire_role
 from tests.support.rosters import adult, child
-from timeback_async.testing import MockServer
+from timeback_async.testing import MockServer, _api
 
 
 def test_who_is_absent_is_left_alone_and_mentioned(server: MockServer) -> None:
@@ -32,6 +33,58 @@ def test_who_is_absent_is_removed_where_that_is_asked_for(server: MockServer) ->
     assert report["phases"]["unlinks"] == {"planned": 1, "deleted": 1}
     assert server.students["s-2"]["status"] == "tobedeleted"
     assert len(server.agents) == 1
+
+
+# What a list says instead of all people.
+LISTS: dict[str, Callable[[list[Any], Json], Json]] = {
+    "null": lambda people, page: page | {"users": None},
+    "empty": lambda people, page: page | {"users": [], "total": 0},
+    "a part": lambda people, page: page | {"users": people[:1] if page["offset"] == 0 else []},
+    "no total": lambda people, page: {"users": people[:1] if page["offset"] == 0 else []},
+    "a total of nothing": lambda people, page: (
+        page | {"users": people[:1] if page["offset"] == 0 else [], "total": 0}
+    ),
+    "odd ids": lambda people, page: (
+        page | {"users": [each | {"sourcedId": 5} for each in page["users"]]}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_nobody_counts_as_removed_since_a_list_that_is_not_whole_leaves_them_out(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    sync(family())
+    people = [*server.students.values(), *server.users.values()][::-1]  # who is absent comes last
+    listed = _api.RosteringApi._list
+
+    def odd(self: Any, name: str, records: list[Json], query: str) -> tuple[int, object]:
+        status, page = listed(self, name, records, query)
+        assert isinstance(page, dict)
+        return status, LISTS[form](people, page)
+
+    family(child("s-1"), adult("u-1"))
+    remove = ("family", "--deactivate-absent", "--max-removals", "50%")
+    with monkeypatch.context() as patch:
+        patch.setattr(_api.RosteringApi, "_list", odd)
+        first = figures(*remove)
+    second = figures(*remove)
+
+    assert first["phases"]["deactivations"] == {"planned": 1, "not_sent": 1}
+    assert first["exit"] == 1
+    assert "list of users" in first["failures"][0]["reason"]
+    assert second["phases"]["deactivations"] == {"planned": 1, "saved": 1}
+    assert server.students["s-2"]["status"] == "tobedeleted"
+
+
+def test_whom_a_whole_list_does_not_have_counts_as_removed(server: MockServer) -> None:
+    sync(family())
+    del server.students["s-2"]
+
+    family(child("s-1"), adult("u-1"))
+    report = figures("family", "--deactivate-absent", "--max-removals", "50%")
+
+    assert report["phases"]["deactivations"] == {"planned": 1, "deleted": 1}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.support.verifying import RECORDS, School
 from timeback_async import AgentLink, Student, TimebackSession, User
 from timeback_async.errors import AuthError, SessionError, TimebackError
 from timeback_async.sync import Export, ExportReport, export
+from timeback_async.sync._exporting.export import ONE_ROLE
 from timeback_async.testing import MockServer, _api
 from timeback_async.testing._answers import Refusal
 
@@ -162,6 +163,122 @@ async def test_a_link_with_an_id_in_an_unknown_form_is_not_exported_under_anothe
 
     assert report.links == 1
     assert report.failures[0].reason.startswith("agentId: has another type")
+
+
+async def test_people_without_a_readable_id_are_counted_each(school: School) -> None:
+    for number in (1, 2, 3):
+        school.server.students[f"odd-{number}"] = wire_student() | {"sourcedId": number}
+
+    records, report = await exported(school.server)
+
+    assert len(records) == 6
+    assert [(each.kind, each.reason) for each in report.failures] == [
+        ("student", "sourcedId: has an unknown form")
+    ] * 3
+
+
+@pytest.mark.parametrize("form", ["empty", "null"])
+async def test_people_whom_the_server_counts_and_does_not_list_are_failures(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, form: str, caplog: Any
+) -> None:
+    server.users.update({f"u-{n}": wire_user(f"u-{n}") for n in range(250)})
+    listed = _api.RosteringApi._list
+
+    def ending(self: Any, name: str, records: list[Json], query: str) -> tuple[int, object]:
+        status, page = listed(self, name, records, query)
+        assert isinstance(page, dict)
+        rest: Json = {"users": None if form == "null" else []}
+        return status, page if page["offset"] == 0 else page | rest
+
+    monkeypatch.setattr(_api.RosteringApi, "_list", ending)
+
+    records, report = await exported(server)
+
+    assert len(records) == 100
+    assert report.failed == 150
+    assert report.failures[0].reason == "TimeBack counts more people than it lists"
+    assert "the server counts 150 users more than it has listed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_whole"),
+    [
+        ([], True),
+        ([wire_role(role="student")], True),
+        ([wire_role(role="student"), wire_role(role="aide", endDate="2015-07-31")], True),
+        ([wire_role(role="student"), wire_role(role="aide", roleType="secondary")], False),
+        ([wire_role(role="student", org={"sourcedId": "org-2"}), wire_role(role="student")], False),
+    ],
+)
+async def test_a_student_loses_no_other_role_without_a_word(
+    school: School, roles: list[Json], is_whole: bool
+) -> None:
+    school.server.students["s-1"]["roles"] = roles
+
+    records, report = await exported(school.server)
+
+    assert len(records) == 6
+    assert [each.reason for each in report.failures] == [ONE_ROLE] * (not is_whole)
+
+
+async def test_two_links_without_ids_of_their_own_are_not_both_exported_as_one(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [wire_agent("u-1"), wire_agent("u-1"), wire_agent("u-1", relationshipType="aunt")]
+    monkeypatch.setattr(
+        school.server.stores, "agents_of", lambda student: shown if student == "s-1" else []
+    )
+
+    records, report = await exported(school.server)
+
+    assert [each.relationship_type for each in records if isinstance(each, AgentLink)] == ["parent"]
+    assert report.links == 1
+    assert [each.reason for each in report.failures] == ["agentId: two links have the same"]
+
+
+async def test_links_behind_a_path_that_is_not_there_are_failures_and_not_none(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, own: str) -> list[Json]:
+        if own == "s-1":
+            raise Refusal(404, "no Route matched")
+        del school.server.students["s-2"]
+        raise Refusal(404, "no such user")
+
+    monkeypatch.setattr("timeback_async.testing._stores.Stores.agents_of", broken)
+
+    _, report = await exported(school.server)
+
+    assert [(each.kind, each.sourced_id) for each in report.failures] == [("agent", "s-1")]
+    assert report.links == 0
+
+
+async def test_more_links_than_an_answer_holds_are_a_failure(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = _api.RosteringApi.route
+
+    def counting(self: Any, method: str, path: str, *more: Any) -> tuple[int, object]:
+        status, answer = route(self, method, path, *more)
+        is_agents = path.endswith("/agents") and isinstance(answer, dict)
+        return status, answer | {"total": 3} if is_agents else answer  # type: ignore[operator]
+
+    monkeypatch.setattr(_api.RosteringApi, "route", counting)
+
+    _, report = await exported(school.server)
+
+    reasons = [each.reason for each in report.failures]
+    assert reasons[0] == "the answer has 2 agents of 3, and no way to ask for the others"
+    assert len(reasons) == 2
+
+
+@pytest.mark.parametrize("name", ["status", "enabledUser"])
+async def test_nobody_makes_up_what_an_answer_does_not_show(school: School, name: str) -> None:
+    del school.server.students["s-1"][name]
+
+    _, report = await exported(school.server)
+
+    assert report.failures[0].reason == f"{name}: is missing in the record received"
 
 
 async def test_a_student_whose_links_cannot_be_read_is_a_failure(

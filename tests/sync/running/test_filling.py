@@ -495,6 +495,51 @@ async def test_role_and_birth_date_of_one_person_are_one_change(
     assert server.students["s-1"]["demographics"] == {"birthDate": "2011-01-02"}
 
 
+@pytest.mark.parametrize("dates", [{"endDate": "2015-07-31"}, {"beginDate": "2199-09-01"}])
+async def test_a_birth_date_alone_moves_nobody(
+    district: District, server: MockServer, dates: dict[str, str]
+) -> None:
+    await district.sync(first_night())
+    org = {"sourcedId": "two", "type": "org"}
+    server.users["t-1"] |= {
+        "roles": [wire_role(role="teacher", org={"sourcedId": "one", "type": "org"}) | dates,
+                  wire_role(role="teacher", org=org)],
+        "primaryOrg": {"sourcedId": "one", "type": "org"},
+    }  # fmt: skip
+
+    running = await district.sync(changes(demographics=[{"sourcedId": "t-1", **DATED, **BORN}]))
+
+    assert running.report.ok
+    assert server.users["t-1"]["demographics"] == BORN
+    assert server.users["t-1"]["primaryOrg"]["sourcedId"] == "one"
+
+
+@pytest.mark.parametrize("name", ["status", "enabledUser"])
+async def test_a_birth_date_alone_makes_up_nothing_else(
+    district: District, server: MockServer, name: str
+) -> None:
+    await district.sync(first_night())
+    del server.users["t-1"][name]
+    before = dict(server.users["t-1"])
+
+    running = await district.sync(changes(demographics=[{"sourcedId": "t-1", **DATED, **BORN}]))
+
+    assert f"{name}: is missing" in running.report.failures[0].reason
+    assert server.users["t-1"] == before
+
+
+async def test_a_birth_date_of_an_unknown_form_is_not_left_out(
+    district: District, server: MockServer
+) -> None:
+    await district.sync(first_night())
+    server.students["s-1"]["demographics"] = "2010-05-06"
+
+    changed = STUDENT | {"givenName": "Canary2"}
+    running = await district.sync(beside(changed, role("s-1", **ONE)))
+
+    assert "demographics: has another type" in running.report.failures[0].reason
+
+
 def test_demographics_without_a_birth_date_change_nothing(tmp_path: Path) -> None:
     rows = [{"sourcedId": "s-1", "sex": "female", "birthDate": ""}]
 

@@ -242,6 +242,35 @@ async def test_a_server_that_writes_ids_in_its_own_way_makes_no_difference(
     assert report.links.same == 1
 
 
+@pytest.mark.parametrize("one_way", [False, True])
+async def test_people_whom_nobody_can_name_are_unknown(synced: School, one_way: bool) -> None:
+    synced.server.users["odd"] = wire_user() | {"sourcedId": 5}
+
+    report = await synced.verify(one_way=one_way)
+
+    unknown = [("unknown", "person", "", ())]
+    assert list(map(told, report.differences)) == ([] if one_way else unknown)
+    assert (report.people.same, report.ok) == (4, one_way)
+
+
+async def test_people_whom_the_server_counts_and_does_not_list_are_unknown(
+    synced: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = _api.RosteringApi._list
+
+    def fewer(self: Any, name: str, records: list[Json], query: str) -> tuple[int, object]:
+        status, page = listed(self, name, records, query)
+        assert isinstance(page, dict)
+        return status, page | {"total": 9}
+
+    monkeypatch.setattr(_api.RosteringApi, "_list", fewer)
+
+    report = await synced.verify()
+
+    assert list(map(told, report.differences)) == [("unknown", "person", "", ())]
+    assert "counts 5 people more" in report.differences[0].why
+
+
 async def test_a_link_of_a_sample_to_another_person_is_missing(synced: School) -> None:
     synced.server.agents[KEY] = wire_agent("u-3")
     synced.server.agents["s-1", "more"] = synced.server.agents.pop(KEY)

@@ -12,11 +12,12 @@ from ..._bulk.source import aclose_generator
 from ..._results import ItemResult
 from ..._session import TimebackSession, everybody
 from ..._statistics import Statistics
+from ..._wire.pages import MAX_PAGE, Progress
 from ..._wire.validate import checked
 from ...errors import NotFoundError, RecordError, SessionError, TimebackError
 from ...models import AgentLink, AgentRecord, Student, User, UserRecord
 from .._reading.database import writing
-from .._reading.terms import learns
+from .._reading.terms import counting, learns
 from .._running.filling import as_sent
 from .export_report import MAX_KEPT_FAILURES, ExportReport, Unread
 from .listed import Listed
@@ -24,6 +25,7 @@ from .listed import Listed
 __all__ = ["Export", "export"]
 
 Record = Student | User | AgentLink
+ONE_ROLE = "roles: of a student, no other role than that at the primary org can be sent back"
 
 
 class Export:
@@ -72,10 +74,14 @@ class Export:
         report.token_requests = after.token_requests - before.token_requests
 
     async def _people(self, listed: Listed) -> AsyncGenerator[Record, None]:
-        people = everybody(self._session)
+        progress = Progress(MAX_PAGE)
+        people = everybody(self._session, progress)
         try:
             async for person in people:
                 found = self._learns(person)
+                if not person.sourced_id:
+                    self._fail("student" if found else "user", "", "sourcedId: has an unknown form")
+                    continue
                 if not listed.is_new(person.sourced_id, may_learn=found is not False):
                     continue  # a list that moves while it is read may repeat somebody
                 is_student = bool(found)
@@ -86,9 +92,13 @@ class Export:
                     continue
                 self.report.students += is_student
                 self.report.users += not is_student
+                if is_student and _has_other_roles(person, self._today):
+                    self._fail("student", person.sourced_id, ONE_ROLE)
                 yield record
         finally:
             await aclose_generator(people)
+        if progress.missing:
+            self._fail("user", "", "TimeBack counts more people than it lists", progress.missing)
 
     def _learns(self, person: UserRecord) -> bool | None:
         """Whether somebody is a student; None if the roles have an unknown form."""
@@ -99,26 +109,37 @@ class Export:
     async def _links(self, listed: Listed) -> AsyncGenerator[Record, None]:
         async with self._session.get_many_user_agents(listed.students()) as results:
             async for result in results:
-                for record in self._agents(result):
+                known: dict[str, AgentLink] = {}
+                for record in await self._agents(result):
                     try:
                         link = _sendable_link(result.sourced_id, record)
                     except RecordError as error:
                         self._fail("agent", result.sourced_id, error)
                         continue
-                    self.report.links += 1
+                    if known.setdefault(link.agent_id, link) != link:
+                        self._fail("agent", result.sourced_id, "agentId: two links have the same")
+                self.report.links += len(known)
+                for link in known.values():
                     yield link
 
-    def _agents(self, result: ItemResult) -> list[AgentRecord]:
+    async def _agents(self, result: ItemResult) -> list[AgentRecord]:
         """Return the links of one student; none of one who was deleted meanwhile."""
         if result.ok:
             agents: list[AgentRecord] = result.value
             return agents
-        if not isinstance(result.error, NotFoundError):
-            self._fail("agent", result.sourced_id, result.error)
+        error = result.error
+        if isinstance(error, NotFoundError):  # of the student, or of a server without such a path
+            try:
+                await self._session.get_user(result.sourced_id)
+            except NotFoundError:
+                return []
+            except TimebackError as failure:
+                error = failure
+        self._fail("agent", result.sourced_id, error)
         return []
 
-    def _fail(self, kind: str, sourced_id: str, error: object) -> None:
-        self.report.failed += 1
+    def _fail(self, kind: str, sourced_id: str, error: object, number: int = 1) -> None:
+        self.report.failed += number
         if len(self.report.failures) < MAX_KEPT_FAILURES:
             self.report.failures.append(Unread(kind, sourced_id, str(error)))
 
@@ -134,6 +155,15 @@ def _sendable(person: UserRecord, *, is_student: bool) -> Student | User:
     record = replace(as_sent(person, is_student=is_student), password=UNSET)
     valid: Student | User = checked(record, type(record))[0]
     return valid
+
+
+def _has_other_roles(person: UserRecord, today: datetime.date) -> bool:
+    """Whether a student has roles today that are not those of a student of the primary org."""
+    org = person.primary_org and person.primary_org.sourced_id
+    return any(
+        role.role != "student" or (role.org and role.org.sourced_id) != org
+        for role in counting(person.roles or (), today)
+    )
 
 
 def _sendable_link(student: str, record: AgentRecord) -> AgentLink:
@@ -161,7 +191,8 @@ def export(session: TimebackSession) -> Export:
     is added, changed or deleted meanwhile is in it as before or as after.
 
     The `report` of what this returns has the figures, and says which records TimeBack has in a
-    form that cannot be sent back.
+    form that cannot be sent back, or not in whole. Links of whoever is no student any more are not
+    exported.
 
     Args:
         session: The client, open.

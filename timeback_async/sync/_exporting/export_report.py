@@ -30,8 +30,9 @@ class ExportReport(msgspec.Struct, kw_only=True):
 
     Attributes:
         students, users, links: How many of them.
-        failed: How many people, and links, TimeBack has in a form that cannot be sent back. A
-            student whose links could not be read counts as well.
+        failed: How many people, and links, TimeBack has in a form that cannot be sent back, or not
+            in whole. A student whose links could not be read counts as well, and so do people whom
+            TimeBack counts and does not list.
         failures: The first 1,000 of these.
         requests, retries, throttled, token_requests: Numbers of the session, meanwhile.
         elapsed: Seconds that it took.

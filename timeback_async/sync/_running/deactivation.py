@@ -7,6 +7,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from ..._session import TimebackSession, everybody
+from ..._wire.pages import Progress
 from ...errors import NotFoundError, RecordError
 from ...models import Student, User, UserRecord
 from .._planning.keys import Keys
@@ -17,7 +18,7 @@ __all__ = ["deactivated", "people_at_server"]
 
 
 async def people_at_server(
-    session: TimebackSession, keys: Keys, wanted: Collection[str]
+    session: TimebackSession, keys: Keys, wanted: Collection[str], progress: Progress
 ) -> AsyncIterator[tuple[str, UserRecord]]:
     """Yield those of the wanted people whom the server has, each with the id as the state keeps it.
 
@@ -27,6 +28,7 @@ async def people_at_server(
         session: The client, open.
         keys: How the state keeps ids.
         wanted: Ids as the state keeps them.
+        progress: A new one. If all users were listed, it says whether the list was whole.
 
     Raises:
         TimebackError: The server could not be asked.
@@ -36,7 +38,7 @@ async def people_at_server(
             with suppress(NotFoundError):
                 yield key, await session.get_user(key)
     else:
-        async for person in everybody(session):
+        async for person in everybody(session, progress):
             key = keys.id_of(person.sourced_id)
             if key in wanted:
                 yield key, person
@@ -55,6 +57,6 @@ def deactivated(
     """
     try:
         is_student = learns(person, today) and (bool(person.roles) or kind == "student")
-        return replace(as_sent(person, is_student=is_student), status="tobedeleted")
+        return as_sent(replace(person, status="tobedeleted"), is_student=is_student)
     except RecordError as error:
         return error

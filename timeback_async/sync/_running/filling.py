@@ -57,8 +57,13 @@ def as_sent(person: UserRecord, *, is_student: bool) -> Person:
     """Return a person as TimeBack has them, in the form in which they are sent.
 
     Raises:
-        RecordError: A required value is missing there, or a value cannot be sent.
+        RecordError: A required value is missing there, or a value cannot be sent; or `status` or
+            `enabledUser` is missing, which nobody should make up.
     """
+    for name, value in (("status", person.status), ("enabledUser", person.enabled_user)):
+        if not value:
+            person.check_form(name)
+            raise RecordError(name, "is missing in the record received")
     if is_student:
         person.check_form("grades", "username")
         grades, username = person.grades or [], person.username or None
@@ -109,7 +114,8 @@ class _Held(NamedTuple):
         orgs = [role.org.sourced_id for role in count]
         known_orgs = {org for _, org in gaps.ended} | {role.org.sourced_id for role in roles}
         has_left = org in known_orgs and org not in orgs
-        if has_left or (own and not org):
+        # Where the files mention no role, what TimeBack has stays as it is.
+        if (has_left and (own or gaps.ended)) or (own and not org):
             org = orgs[0]
         return cls(roles, not roles or is_student(count), org)
 
@@ -164,6 +170,8 @@ def _with_roles(record: Roleless, known: UserRecord, held: _Held) -> Person:
 
 
 def _with_births(record: Person, known: UserRecord, gaps: Gaps) -> Person:
+    if gaps.birth and record.demographics is UNSET:
+        known.check_form("demographics")
     if gaps.birth and record.demographics is UNSET and known.demographics:
         return replace(record, demographics=demographics_of(known.demographics))
     return record

@@ -26,8 +26,10 @@ from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
 from ..._statistics import Statistics
 from ..._tasks import to_its_end
+from ..._wire.pages import MAX_PAGE, Progress
 from ...errors import (
     NotFoundError,
+    ProtocolError,
     SessionError,
     TimebackError,
 )
@@ -43,6 +45,7 @@ __all__ = ["SyncRun", "run"]
 log = logging.getLogger("timeback_async.sync")
 
 DELETED = Outcome.DELETED
+NOT_WHOLE = "is not in the server's list of users, which is not whole or has no total; run again"
 OUTCOME_IN_STATE = {
     "people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"
 }  # fmt: skip
@@ -169,19 +172,25 @@ class SyncRun:
     async def _deactivated(self) -> AsyncIterator[tuple[Change, Any]]:
         """Yield people who are absent from the files, then those whom the files deactivate."""
         # Of the absent ones:
-        #   the server has them     -> they are sent as they are there, but deleted
-        #   the server has them not -> there is nothing to do; they count as deleted
+        #   the server has them              -> they are sent as they are there, but deleted
+        #   it has them not                  -> there is nothing to do; they count as deleted
+        #   nobody knows: the list has gaps  -> they are left for the next run
         session, today, hash_of = self._session, self._plan.roster.today, self._state.hash_of
         absent = {change.known.id: change for change in self._deactivations(absent=True)}
         # All of them before anything is written, which could move the pages of the listing.
-        people = people_at_server(session, self._state.keys, absent)
+        progress = Progress(MAX_PAGE)
+        people = people_at_server(session, self._state.keys, absent, progress)
         found = {key: person async for key, person in people} if absent else {}
         for key, person in found.items():
             change = absent.pop(key)
             yield change, deactivated(person, change.kind, today)
+        is_known = self._state.keys.ids == "plain" or progress.is_whole
+        gone = ItemResult(
+            index=0, kind="", sourced_id="", outcome=DELETED if is_known else Outcome.NOT_SENT,
+            error=None if is_known else ProtocolError(NOT_WHOLE),
+        )  # fmt: skip
         for change in absent.values():
-            result = ItemResult(index=0, kind=change.kind, sourced_id="", outcome=DELETED)
-            self._note(change, result)
+            self._note(change, replace(gone, kind=change.kind))
         leavers = self._deactivations(absent=False)
         async for change, record in completed(session, leavers, today, hash_of):
             yield change, record

@@ -18,7 +18,7 @@ from ..._bulk.source import aclose_generator
 from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession, everybody
 from ..._statistics import Statistics
-from ..._wire.pages import MAX_PAGE
+from ..._wire.pages import MAX_PAGE, Progress
 from ...errors import ConfigError, NotFoundError, RecordError, SessionError, TimebackError
 from ...models import AgentLink, AgentRecord, Student, User, UserRecord
 from ...models.received import Reference
@@ -40,6 +40,7 @@ __all__ = ["Verification", "verify"]
 log = logging.getLogger("timeback_async.sync")
 
 DELETED = "tobedeleted"
+OTHER_ID = "agentId: is another one at TimeBack; unlink the two there, and upsert the link anew"
 NOT_LOOKED_FOR = "Who is only at TimeBack was not looked for"
 # Called with each difference, and with what `upsert` would send to mend it, if there is anything.
 OnDifference = Callable[[Difference, Change | None], None]
@@ -197,7 +198,8 @@ class Verification:
     # -- people
 
     async def _compare_listed(self) -> None:
-        people = everybody(self._session)
+        progress = Progress(MAX_PAGE)
+        people = everybody(self._session, progress)
         page: list[UserRecord] = []
         try:
             async for person in people:
@@ -208,14 +210,18 @@ class Verification:
             self._take_page(page)
         finally:
             await aclose_generator(people)
+        if progress.missing and self._judges_people:
+            self._add_unknown(f"TimeBack counts {progress.missing:,} people more than it lists")
 
     def _take_page(self, page: Sequence[UserRecord]) -> None:
         known = self._tables.people_among(person.sourced_id for person in page)
         strangers = []
         for person in page:
             own = known.get(person.sourced_id)
-            if own is None:
-                if self._judges_people and person.sourced_id and person.status != DELETED:
+            if not person.sourced_id and self._judges_people:
+                self._add_unknown("sourcedId: has an unknown form")
+            elif own is None:
+                if self._judges_people and person.status != DELETED:
                     strangers.append((person.sourced_id, self._kind(person)))
             elif own.body is not None and not own.is_seen:
                 known[own.id] = own._replace(is_seen=True)  # a list that moves may repeat somebody
@@ -244,7 +250,7 @@ class Verification:
 
     def _take_alias(self, result: ItemResult) -> None:
         """Note under which id TimeBack has somebody, if it is another one."""
-        if result.ok and result.value.sourced_id != result.sourced_id:
+        if result.ok and result.value.sourced_id not in ("", result.sourced_id):
             self._has_aliases = True
             self._tables.add_alias(result.value.sourced_id, result.sourced_id)
 
@@ -282,6 +288,10 @@ class Verification:
             "people", "update", own.kind, own.id, own.body, own.file, own.line, entry, gaps
         )
 
+    def _add_unknown(self, reason: str) -> None:
+        """Add people of whom nobody knows whether they are in the files."""
+        self._add(Difference(what="unknown", kind="person", sourced_id="", reason=reason))
+
     def _of(
         self, own: Person, what: What, fields: tuple[str, ...] = (), reason: str = ""
     ) -> Difference:
@@ -307,10 +317,16 @@ class Verification:
         """Take the links of one student."""
         student, links = result.sourced_id, self._tables.links_of(result.sourced_id)
         found: list[AgentRecord] = []
+        error = result.error
         if result.ok:
-            found = [self._own(record) for record in result.value]
-        elif not isinstance(result.error, NotFoundError):
-            reason = str(result.error)
+            try:
+                for record in result.value:
+                    record.check_form("user", "relationshipType", "agentId")
+                    found.append(self._own(record))
+            except RecordError as odd:
+                error = odd
+        if error is not None and not isinstance(error, NotFoundError):
+            reason = str(error)
             self._add(Difference(what="unknown", kind="agent", sourced_id=student, reason=reason))
             return
         pairs, rest = matched(links, found)
@@ -360,15 +376,17 @@ class Verification:
         if known is not None and known.agent_id and not is_chosen(link):
             agent_id = known.agent_id
         content = AgentLink(student, user, relation, agent_id)
+        reason = OTHER_ID if "agentId" in fields else ""
         difference = Difference(
             what="missing" if known is None else "different", kind="agent", sourced_id=student,
             user_id=user, agent_id=content.agent_id, fields=fields, file=file, line=line,
+            reason=reason,
         )  # fmt: skip
         entry = Entry(student, "agent", None, "", None, 0, 0.0, self._roster.sources[file].name)
         change = Change(
             "links", "relink", "agent", student, content, file, line, entry, Gaps.from_json(gaps)
         )
-        self._tell(difference, change)
+        self._tell(difference, None if reason else change)
 
     # -- what was found
 
