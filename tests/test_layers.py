@@ -52,7 +52,7 @@ WINGS = [
         "removals", "id_forms", "new_ids", "compare",
     ]),
     ("sync._running", [
-        "", "filling", "linking", "completion", "deactivation", "facts", "journal", "frame",
+        "", "filling", "linking", "completion", "gone", "deactivation", "facts", "journal", "frame",
         "found", "page", "sync_report", "job",
     ]),
     ("sync._verifying", ["", "differing", "tables", "difference", "verify_report", "verification"]),

@@ -113,6 +113,61 @@ def test_a_link_that_is_gone_counts_as_deleted(school: MockServer) -> None:
     assert (told["links"], told["deleted"], told["failed"], told["requests"]) == (2, 2, 0, 2)
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_gone"),
+    [
+        ([], True),
+        ([wire_agent("u-9", agentId="another")], True),
+        ([wire_agent("u-1", agentId=agent_id_of("s-1", "u-1"))], False),
+        ([wire_agent("u-1")], False),
+        ([wire_agent("u-1", agentId=7)], False),
+    ],
+    ids=["none", "others", "it", "no id", "a number"],
+)
+def test_a_link_that_is_not_found_is_gone_only_if_timeback_does_not_list_it(
+    school: MockServer, monkeypatch: pytest.MonkeyPatch, shown: list[Any], is_gone: bool
+) -> None:
+    school.fail(404, method="DELETE")
+    monkeypatch.setattr(school.stores, "agents_of", lambda student: shown)
+
+    done = run("unlink", write(link("s-1", "u-1")), "--failures", "f.jsonl")
+
+    assert done.exit_code == (0 if is_gone else 1)
+    assert ("1 deleted" in done.stdout) == is_gone
+    assert len(lines(Path("f.jsonl"))) == (not is_gone)
+
+
+def test_nothing_is_gone_from_a_server_that_is_another_one(school: MockServer) -> None:
+    path = write(link("s-1", "u-1"), link("s-2", "u-2"))
+    token = f"{school.base_url}/auth/1.0/token"
+
+    done = run(
+        "unlink", path, TIMEBACK_TOKEN_URL=token, TIMEBACK_BASE_URL=f"{school.base_url}/wrong"
+    )
+
+    assert done.exit_code == 1
+    assert "2 failed" in done.stdout
+    assert held(school) == ALL
+
+
+def test_a_link_of_a_student_who_is_gone_is_gone(school: MockServer) -> None:
+    del school.students["s-1"]
+
+    assert run("unlink", write(link("s-1", "u-9"))).exit_code == 0
+
+
+def test_a_link_whose_id_is_a_number_is_named_and_no_other_is_deleted(
+    school: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(school.stores, "agents_of", lambda _: [wire_agent("u-1", agentId=7)])
+
+    done = run("unlink", "s-1", "u-1")
+
+    assert done.exit_code == 1
+    assert "agentId: has another type" in words(done.stdout)
+    assert held(school) == ALL
+
+
 def test_a_dry_run_of_a_file_needs_no_credentials(school: MockServer) -> None:
     path = write(link("s-1", "u-1"), {"agent": 5})
 

@@ -54,14 +54,18 @@ async def between(session: TimebackSession, student: str, user: str) -> Sequence
     Raises:
         TimebackError: TimeBack could not be asked, or has no such student.
     """
-    agents = await session.get_user_agents(student)
-    # Where an answer shows no ids, the link can only be the one of the id that is derived.
-    keys = [
-        AgentKey(student, each.agent_id or _derived(student, user))
-        for each in agents
-        if each.user is not None and each.user.sourced_id == user
-    ]
-    return [(Place("", 0, key), key) for key in keys]
+    entries: list[Entry] = []
+    for each in await session.get_user_agents(student):
+        try:
+            each.check_form("user", "agentId")
+        except RecordError as error:
+            entries.append((Place("", 0, None), error))
+            continue
+        if each.user is not None and each.user.sourced_id == user:
+            # Where an answer shows no ids, the link can only be the one of the id that is derived.
+            key = AgentKey(student, each.agent_id or _derived(student, user))
+            entries.append((Place("", 0, key), key))
+    return entries
 
 
 def in_file(path: Path) -> Iterator[Entry]:

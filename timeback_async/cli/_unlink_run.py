@@ -8,11 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from .._bulk.ledger import Ledger
 from .._bulk.run import Bulk
 from .._results import ItemResult, Outcome
 from .._session import TimebackSession
 from ..errors import NotFoundError, TimebackError
+from ..sync._running.gone import gone_links
 from ._exit import EXIT, say_in_json
 from ._link_keys import Entry, Place, between, check_file, failure_line, in_file
 from ._options_words import as_flags
@@ -107,6 +110,7 @@ class _Deletion:
 
     def __init__(self) -> None:
         self._bulk: Bulk | None = None
+        self._unfound: list[tuple[Place, ItemResult]] = []
         self.file: PrivateFile | None = None
         self.error: TimebackError | None = None
         self.is_stopped = False
@@ -141,10 +145,13 @@ class _Deletion:
         self._bulk = bulk = session.delete_many(ledger.records(entries()), dry_run=dry_run)
         try:
             await ledger.settle(bulk)
+            await self._look_for_unfound(session)
         except TimebackError as error:
             self.error = error
         except asyncio.CancelledError:  # a second Ctrl-C; the report shows it
             self.is_stopped = True
+        for place, result in self._unfound:
+            self._count(place, result)
         self.requests = bulk.report.attempts
         if self.is_stopped or self.error is not None:
             why = self.error or TimebackError("interrupted before its turn")
@@ -153,13 +160,27 @@ class _Deletion:
                 self._keep(place, Outcome.NOT_SENT, why)
 
     def _take(self, place: Place, result: ItemResult) -> None:
-        """Take a result; a link that another client has deleted is deleted."""
-        is_gone = isinstance(result.error, NotFoundError)
-        outcome = Outcome.DELETED if is_gone else result.outcome
-        self.counts[outcome] += 1
-        if result.error is not None and not is_gone:
+        if isinstance(result.error, NotFoundError):
+            self._unfound.append((place, result))
+        else:
+            self._count(place, result)
+
+    async def _look_for_unfound(self, session: TimebackSession) -> None:
+        """Find out whether the links that the server has not found are gone."""
+        if self._unfound and not self.is_stopped:
+            gone = await gone_links(session, [place.key for place, _ in self._unfound if place.key])
+            self._unfound = [
+                (place, replace(result, outcome=Outcome.DELETED, error=None))
+                if place.key in gone
+                else (place, result)
+                for place, result in self._unfound
+            ]
+
+    def _count(self, place: Place, result: ItemResult) -> None:
+        self.counts[result.outcome] += 1
+        if result.error is not None:
             self.failed += 1
-            self._keep(place, outcome, result.error)
+            self._keep(place, result.outcome, result.error)
 
     def _keep(self, place: Place, outcome: Outcome, why: Exception) -> None:
         if len(self.rows) < MAX_FAILURE_ROWS:

@@ -9,6 +9,7 @@ from tests.support.command import family, figures, sync, words
 from tests.support.records import Json, wire_role
 from tests.support.rosters import adult, child
 from timeback_async.testing import MockServer, _api
+from timeback_async.testing._answers import Refusal
 
 
 def test_who_is_absent_is_left_alone_and_mentioned(server: MockServer) -> None:
@@ -72,9 +73,58 @@ def test_nobody_counts_as_removed_since_a_list_that_is_not_whole_leaves_them_out
 
     assert first["phases"]["deactivations"] == {"planned": 1, "not_sent": 1}
     assert first["exit"] == 1
-    assert "list of users" in first["failures"][0]["reason"]
+    assert "does not say for certain" in first["failures"][0]["reason"]
     assert second["phases"]["deactivations"] == {"planned": 1, "saved": 1}
     assert server.students["s-2"]["status"] == "tobedeleted"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_that_is_not_found_is_gone_only_if_timeback_does_not_list_it(
+    server: MockServer, is_there: bool
+) -> None:
+    sync(family())
+    if not is_there:
+        server.agents.clear()
+    server.fail(404, method="DELETE")
+
+    family(child("s-1"), child("s-2"), adult("u-1"))
+    remove = ("family", "--unlink-absent", "--max-removals", "100%")
+    first, second = figures(*remove), figures(*remove)
+
+    unlinks = {"planned": 2, "failed" if is_there else "deleted": 2}
+    assert first["phases"]["unlinks"] == unlinks
+    assert second["phases"].get("unlinks", {}).get("planned", 0) == (2 if is_there else 0)
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_gone"), [("nobody", True), ("somebody", False), ("refused", False)]
+)
+def test_who_is_not_found_is_gone_only_if_timeback_lists_nobody_of_that_id(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch, listed: str, is_gone: bool
+) -> None:
+    plain = ("--state", "plain.db", "--state-ids", "plain")
+    sync(family(), *plain)
+    route, filters = _api.RosteringApi.route, list[str]()
+
+    def odd(self: Any, method: str, path: str, query: str, body: bytes) -> tuple[int, object]:
+        if method == "GET" and path.endswith("/users/s-2"):
+            raise Refusal(404, "no such user")
+        if method == "GET" and path.endswith("/users"):
+            filters.append(query)
+            if listed == "refused":
+                raise Refusal(404, "no such path")
+            found = [server.users["u-1"]] if listed == "somebody" else []
+            return 200, {"users": found, "total": len(found)}
+        return route(self, method, path, query, body)
+
+    monkeypatch.setattr(_api.RosteringApi, "route", odd)
+
+    family(child("s-1"), adult("u-1"))
+    report = figures("family", *plain, "--deactivate-absent", "--max-removals", "50%")
+
+    outcome = "deleted" if is_gone else "not_sent"
+    assert report["phases"]["deactivations"] == {"planned": 1, outcome: 1}
+    assert "sourcedId%3D%27s-2%27" in filters[0]
 
 
 def test_whom_a_whole_list_does_not_have_counts_as_removed(server: MockServer) -> None:

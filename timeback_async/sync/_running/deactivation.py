@@ -2,46 +2,53 @@
 
 import datetime
 from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
 
 from msgspec.structs import replace
 
 from ..._session import TimebackSession, everybody
-from ..._wire.pages import Progress
+from ..._wire.pages import MAX_PAGE, Progress
 from ...errors import NotFoundError, RecordError
 from ...models import Student, User, UserRecord
 from .._planning.keys import Keys
 from .._reading.terms import learns
 from .filling import as_sent
+from .gone import is_gone
 
 __all__ = ["deactivated", "people_at_server"]
 
 
 async def people_at_server(
-    session: TimebackSession, keys: Keys, wanted: Collection[str], progress: Progress
-) -> AsyncIterator[tuple[str, UserRecord]]:
-    """Yield those of the wanted people whom the server has, each with the id as the state keeps it.
+    session: TimebackSession, keys: Keys, wanted: Collection[str]
+) -> AsyncIterator[tuple[str, UserRecord | None]]:
+    """Yield the wanted people whom the server has, and None for those whom it has not.
 
-    Plain ids are looked up one by one. With hashed ids the server is asked for all users.
+    Each comes with the id as the state keeps it. Plain ids are looked up one by one. With hashed
+    ids the server is asked for all users. Of whom its answers say nothing certain, nothing comes.
 
     Args:
         session: The client, open.
         keys: How the state keeps ids.
         wanted: Ids as the state keeps them.
-        progress: A new one. If all users were listed, it says whether the list was whole.
 
     Raises:
         TimebackError: The server could not be asked.
     """
     if keys.ids == "plain":
         for key in wanted:
-            with suppress(NotFoundError):
+            try:
                 yield key, await session.get_user(key)
-    else:
-        async for person in everybody(session, progress):
-            key = keys.id_of(person.sourced_id)
-            if key in wanted:
-                yield key, person
+            except NotFoundError:
+                if await is_gone(session, key):
+                    yield key, None
+        return
+    progress, missing = Progress(MAX_PAGE), set(wanted)
+    async for person in everybody(session, progress):
+        key = keys.id_of(person.sourced_id)
+        if key in wanted:
+            missing.discard(key)
+            yield key, person
+    for key in missing if progress.is_whole else ():
+        yield key, None
 
 
 def deactivated(

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -26,17 +26,18 @@ from ..._results import ItemResult, Outcome
 from ..._session import TimebackSession
 from ..._statistics import Statistics
 from ..._tasks import to_its_end
-from ..._wire.pages import MAX_PAGE, Progress
 from ...errors import (
     NotFoundError,
     ProtocolError,
     SessionError,
     TimebackError,
 )
+from ...models import AgentKey
 from .._planning.plan import Change, Plan, PlanRefusedError
 from .._planning.state import StateError
 from .completion import as_read, completed
 from .deactivation import deactivated, people_at_server
+from .gone import gone_links
 from .journal import Journal
 from .sync_report import SyncReport
 
@@ -45,7 +46,7 @@ __all__ = ["SyncRun", "run"]
 log = logging.getLogger("timeback_async.sync")
 
 DELETED = Outcome.DELETED
-NOT_WHOLE = "is not in the server's list of users, which is not whole or has no total; run again"
+NOT_KNOWN = ProtocolError("the server does not say for certain if this person is there; run again")
 OUTCOME_IN_STATE = {
     "people": "saved", "links": "saved", "unlinks": "deleted", "deactivations": "deactivated"
 }  # fmt: skip
@@ -80,6 +81,8 @@ class SyncRun:
         self._is_stopped = self._is_used = False
         self._done = 0
         self._bulk: Bulk | None = None
+        self._unfound: list[tuple[Change, ItemResult]] = []
+        self._gone: set[AgentKey] = set()
         self.error: TimebackError | None = None
         self._is_night, self._changes = False, 0
         self.report = SyncReport.of(plan, endpoint=session.config.base_url)
@@ -113,6 +116,7 @@ class SyncRun:
             self.report.stopped = self.report.stopped or "cancelled"
             raise
         finally:
+            self._note_unfound()
             self._journal.close()
             await _whole(writer)
             self.report.sending = time.monotonic() - self._started
@@ -146,13 +150,14 @@ class SyncRun:
             )
         if plan.total("unlinks"):
             await self._carry_out(session.delete_many, as_read(plan.changes("unlinks")))
+            await self._look_for_unfound()
         if plan.total("deactivations"):
             await self._carry_out(session.upsert_many, self._deactivated())
 
     async def _carry_out(self, send: Callable[[Any], Bulk], changes: Changes) -> None:
         if self._is_stopped:
             return
-        ledger = Ledger(self._note)
+        ledger = Ledger(self._take)
         self._bulk = bulk = send(ledger.records(changes))
         try:
             await ledger.settle(bulk, self._make_room)
@@ -172,25 +177,24 @@ class SyncRun:
     async def _deactivated(self) -> AsyncIterator[tuple[Change, Any]]:
         """Yield people who are absent from the files, then those whom the files deactivate."""
         # Of the absent ones:
-        #   the server has them              -> they are sent as they are there, but deleted
-        #   it has them not                  -> there is nothing to do; they count as deleted
-        #   nobody knows: the list has gaps  -> they are left for the next run
+        #   the server has them  -> they are sent as they are there, but deleted
+        #   it has them not      -> there is nothing to do; they count as deleted
+        #   nobody knows         -> they are left for the next run
         session, today, hash_of = self._session, self._plan.roster.today, self._state.hash_of
         absent = {change.known.id: change for change in self._deactivations(absent=True)}
         # All of them before anything is written, which could move the pages of the listing.
-        progress = Progress(MAX_PAGE)
-        people = people_at_server(session, self._state.keys, absent, progress)
+        people = people_at_server(session, self._state.keys, absent)
         found = {key: person async for key, person in people} if absent else {}
         for key, person in found.items():
-            change = absent.pop(key)
-            yield change, deactivated(person, change.kind, today)
-        is_known = self._state.keys.ids == "plain" or progress.is_whole
-        gone = ItemResult(
-            index=0, kind="", sourced_id="", outcome=DELETED if is_known else Outcome.NOT_SENT,
-            error=None if is_known else ProtocolError(NOT_WHOLE),
-        )  # fmt: skip
-        for change in absent.values():
-            self._note(change, replace(gone, kind=change.kind))
+            if person is not None:
+                change = absent.pop(key)
+                yield change, deactivated(person, change.kind, today)
+        for key, change in absent.items():
+            outcome, error = (DELETED, None) if key in found else (Outcome.NOT_SENT, NOT_KNOWN)
+            result = ItemResult(
+                index=0, kind=change.kind, sourced_id="", outcome=outcome, error=error
+            )
+            self._note(change, result)
         leavers = self._deactivations(absent=False)
         async for change, record in completed(session, leavers, today, hash_of):
             yield change, record
@@ -208,10 +212,25 @@ class SyncRun:
         if self._journal.error is not None and self.error is None:
             self._end(self._journal.error)
 
+    def _take(self, change: Change, result: ItemResult) -> None:
+        if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
+            self._unfound.append((change, result))
+        else:
+            self._note(change, result)
+
+    async def _look_for_unfound(self) -> None:
+        """Find out whether the links that the server has not found are gone."""
+        if self._unfound and not self._is_stopped:
+            keys = [change.content for change, _ in self._unfound]
+            self._gone = await gone_links(self._session, cast("list[AgentKey]", keys))
+
+    def _note_unfound(self) -> None:
+        for change, result in self._unfound:
+            is_gone = change.content in self._gone
+            self._note(change, replace(result, outcome=DELETED, error=None) if is_gone else result)
+
     def _note(self, change: Change, result: ItemResult) -> None:
         """Count a result, write it to the state, and report it to the caller."""
-        if change.phase == "unlinks" and isinstance(result.error, NotFoundError):
-            result = replace(result, outcome=DELETED, error=None)  # another client was first
         outcome = result.outcome
         self.report.count(change, result, time.monotonic() - self._started)
         self._done += 1

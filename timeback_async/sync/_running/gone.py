@@ -1,0 +1,58 @@
+"""Find out whether what the server has not found is gone.
+
+A 404 may come from a gateway, or from a server that has other paths: then everything is still
+there. So TimeBack is asked in another way.
+
+Source: RFC 9110 section 15.5.5 (404); OneRoster 1.2 REST binding (filter).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import aclosing, suppress
+
+from ..._session import TimebackSession
+from ...errors import NotFoundError, TimebackError
+from ...models import AgentKey
+
+__all__ = ["gone_links", "is_gone"]
+
+
+async def gone_links(session: TimebackSession, keys: Iterable[AgentKey]) -> set[AgentKey]:
+    """Return the links that TimeBack does not list any more. The others may be there.
+
+    It takes a request for each student.
+
+    Args:
+        session: The client, open.
+        keys: Links of which a 404 was the answer.
+    """
+    wanted: dict[str, list[AgentKey]] = defaultdict(list)
+    for key in keys:
+        wanted[key.student_id].append(key)
+    gone: set[AgentKey] = set()
+    with suppress(TimebackError):  # what was not answered is not known
+        async with session.get_many_user_agents(list(wanted)) as results:
+            async for result in results:
+                listed: set[str | None] = {None}
+                if result.ok:
+                    listed = {record.agent_id for record in result.value}
+                elif isinstance(result.error, NotFoundError):
+                    listed -= {None} if await is_gone(session, result.sourced_id) else set()
+                if None not in listed:  # whose id is not shown may be any of them
+                    of_student = wanted[result.sourced_id]
+                    gone.update(key for key in of_student if key.agent_id not in listed)
+    return gone
+
+
+async def is_gone(session: TimebackSession, sourced_id: str) -> bool:
+    """Return whether TimeBack, which has not found somebody, lists nobody of that id either.
+
+    False if that is not known.
+    """
+    if "'" in sourced_id:  # no filter can name it
+        return False
+    with suppress(TimebackError):
+        people = session.list_users(filter=f"sourcedId='{sourced_id}'", page_size=1)
+        async with aclosing(people):
+            return await anext(people, None) is None
+    return False
