@@ -187,6 +187,26 @@ class BrokenAtTheEnd(Broken):
         return self.opened
 
 
+class Cancelling(Hook):
+    def attempt(self, attempt: Attempt) -> None:
+        raise asyncio.CancelledError
+
+    def result(self, result: ItemResult) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_hook_that_cancels_itself_cancels_nothing_else() -> None:
+    async with (
+        MockServer() as server,
+        TimebackSession(server.config(), hook=Cancelling()) as timeback,
+    ):
+        report = await timeback.upsert_many(students(5))
+        await timeback.upsert_student(student("s-99"))
+
+    assert report.saved == 5
+    assert len(server.students) == 6
+
+
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
 async def test_what_a_hook_raises_is_logged_once_and_changes_nothing(
     hook: Hook, caplog: pytest.LogCaptureFixture

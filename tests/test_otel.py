@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.records import link, student, students, user
 from timeback_async import RetryPolicy, TimebackSession
-from timeback_async.errors import BadRequestError
+from timeback_async.errors import AuthError, BadRequestError
 from timeback_async.testing import Faults, MockServer
 
 pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed")
@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from timeback_async.otel import OpenTelemetry
+from timeback_async.testing._answers import Refusal
+from timeback_async.testing._api import RosteringApi
 
 
 class Collected:
@@ -105,6 +107,40 @@ async def test_sums_go_on_when_a_session_is_closed_and_states_do_not(collected: 
     assert found["timeback.token_requests"] == {(): 2}
     assert found["timeback.records"] == {("student", "saved"): 4}
     assert found["timeback.window"] == {(): 0}
+
+
+async def test_each_session_may_have_a_hook_of_its_own(collected: Collected) -> None:
+    async with MockServer() as server:
+        for number in range(3):
+            async with TimebackSession(server.config(), hook=collected.hook()) as timeback:
+                await timeback.upsert_student(student(f"s-{number}"))
+
+        found = collected.metrics()
+
+    assert found["timeback.records"] == {("student", "saved"): 3}
+    assert found["timeback.attempts"] == {(200,): 3}
+    assert found["timeback.token_requests"] == {(): 3}
+
+
+async def test_a_span_holds_no_words_of_the_server(
+    collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = Refusal(403, "locked by Grace Hopper at https://db7.internal")
+
+    def refusing(*_: object) -> None:
+        raise words
+
+    monkeypatch.setattr(RosteringApi, "route", refusing)
+    async with (
+        MockServer() as server,
+        TimebackSession(server.config(), hook=collected.hook(attempts=True)) as timeback,
+    ):
+        with pytest.raises(AuthError):
+            await timeback.upsert_many(students(3))
+
+    told = [span.to_json() for span in collected.exporter.get_finished_spans()]
+    assert collected.spans("timeback.bulk")[0].status.description == "ended early"
+    assert not [text for text in told if "Hopper" in text or "db7" in text]
 
 
 async def test_a_run_is_one_span_with_its_counts(collected: Collected) -> None:

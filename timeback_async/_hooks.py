@@ -1,6 +1,7 @@
 """See every attempt and every result of a session: what metrics, traces and alerts are built on."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
@@ -74,6 +75,10 @@ class Hook:
         """
 
 
+# A hook awaits nothing, so what cancels it is its own, and none of the task's.
+RAISED = (Exception, CancelledError)
+
+
 class Watched:
     """Calls a hook, so that nothing it raises gets out.
 
@@ -90,14 +95,14 @@ class Watched:
         """See an attempt."""
         try:
             self._attempt(attempt)
-        except Exception as raised:
+        except RAISED as raised:
             self._note("attempt", raised)
 
     def result(self, result: ItemResult) -> None:
         """See a result."""
         try:
             self._result(result)
-        except Exception as raised:
+        except RAISED as raised:
             self._note("result", raised)
 
     def opened(self, statistics: Callable[[], Statistics]) -> None:
@@ -122,10 +127,10 @@ class Watched:
     def _call(self, name: str, method: Callable[..., Any], *arguments: object) -> Any:
         try:
             return method(*arguments)
-        except Exception as raised:
+        except RAISED as raised:
             self._note(name, raised)
 
-    def _note(self, name: str, raised: Exception) -> None:
+    def _note(self, name: str, raised: BaseException) -> None:
         # Its type alone: its text, and the variables of its frames, may be personal.
         if name not in self._is_known:
             self._is_known.add(name)

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -45,8 +46,72 @@ GAUGES = (
 )
 
 
+class _Totals:
+    """What all hooks of one meter provider have seen; the SDK collects it in a thread of its own.
+
+    A provider keeps the first instrument of a name, with its callbacks, and no other.
+
+    Attributes:
+        records: Number of records by kind and outcome.
+        attempts: Number of attempts by status, or by the type of their error.
+        open: Returns the figures of each open session.
+        closed: The sums of those that are closed.
+    """
+
+    def __init__(self, provider: metrics.MeterProvider) -> None:
+        self.records: dict[tuple[str, str], int] = {}
+        self.attempts: dict[int | str, int] = {}
+        self.open: list[Callable[[], Statistics]] = []
+        self.closed: Counter[str] = Counter()
+        meter = metrics.get_meter(NAME, __version__, provider)
+        meter.create_observable_counter(
+            "timeback.records", [self._of_records], "{record}", "Records by kind and outcome"
+        )
+        meter.create_observable_counter(
+            "timeback.attempts", [self._of_attempts], "{request}", "Requests by their answer"
+        )
+        for name, field, description in SUMS:
+            meter.create_observable_counter(name, [self._sum_of(field)], "{request}", description)
+        for name, field, description in GAUGES:
+            meter.create_observable_gauge(name, [self._state_of(field)], "{request}", description)
+
+    @classmethod
+    def of(cls, provider: metrics.MeterProvider) -> "_Totals":
+        """Return those of a provider, the same each time."""
+        if provider not in _totals:
+            _totals[provider] = cls(provider)
+        return _totals[provider]
+
+    def _of_records(self, options: CallbackOptions) -> Iterable[Observation]:
+        for (kind, outcome), number in self.records.copy().items():
+            yield Observation(number, {"kind": kind or "unknown", "outcome": outcome})
+
+    def _of_attempts(self, options: CallbackOptions) -> Iterable[Observation]:
+        for answer, number in self.attempts.copy().items():
+            name = "http.response.status_code" if isinstance(answer, int) else "error.type"
+            yield Observation(number, {name: answer})
+
+    def _sum_of(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observed(options: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(self.closed[field] + self._total(field))
+
+        return observed
+
+    def _state_of(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observed(options: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(self._total(field))
+
+        return observed
+
+    def _total(self, field: str) -> Any:
+        return sum(getattr(statistics(), field) for statistics in self.open.copy())
+
+
+_totals: WeakKeyDictionary[metrics.MeterProvider, _Totals] = WeakKeyDictionary()
+
+
 class OpenTelemetry(Hook):
-    """A hook that feeds OpenTelemetry. One can serve several sessions.
+    """A hook that feeds OpenTelemetry. One can serve several sessions, or each have its own.
 
     Records and attempts are counted here, and handed over when the SDK collects: a counter of
     OpenTelemetry takes longer than an upsert may.
@@ -66,21 +131,9 @@ class OpenTelemetry(Hook):
     ) -> None:
         self._with_attempts = attempts
         self._tracer = trace.get_tracer(NAME, __version__, tracer_provider)
-        self._records: dict[tuple[str, str], int] = {}
-        self._attempts: dict[int | str, int] = {}
-        self._open: list[Callable[[], Statistics]] = []
-        self._closed: Counter[str] = Counter()
-        meter = metrics.get_meter(NAME, __version__, meter_provider)
-        meter.create_observable_counter(
-            "timeback.records", [self._of_records], "{record}", "Records by kind and outcome"
-        )
-        meter.create_observable_counter(
-            "timeback.attempts", [self._of_attempts], "{request}", "Requests by their answer"
-        )
-        for name, field, description in SUMS:
-            meter.create_observable_counter(name, [self._sum_of(field)], "{request}", description)
-        for name, field, description in GAUGES:
-            meter.create_observable_gauge(name, [self._state_of(field)], "{request}", description)
+        totals = _Totals.of(meter_provider or metrics.get_meter_provider())
+        self._records, self._attempts = totals.records, totals.attempts
+        self._open, self._closed = totals.open, totals.closed
 
     # -- what the session shows
 
@@ -123,7 +176,9 @@ class OpenTelemetry(Hook):
                 }
             )
             if not report.ok:
-                span.set_status(trace.StatusCode.ERROR, report.stopped or "not all records are ok")
+                # Not why it ended: that has the server's words.
+                why = "ended early" if report.stopped else "not all records are ok"
+                span.set_status(trace.StatusCode.ERROR, why)
             span.end()
 
         return end
@@ -149,32 +204,6 @@ class OpenTelemetry(Hook):
         if "error.type" in attributes:
             span.set_status(trace.StatusCode.ERROR)
         span.end(now)
-
-    # -- what the SDK collects, in a thread of its own
-
-    def _of_records(self, options: CallbackOptions) -> Iterable[Observation]:
-        for (kind, outcome), number in self._records.copy().items():
-            yield Observation(number, {"kind": kind or "unknown", "outcome": outcome})
-
-    def _of_attempts(self, options: CallbackOptions) -> Iterable[Observation]:
-        for answer, number in self._attempts.copy().items():
-            name = "http.response.status_code" if isinstance(answer, int) else "error.type"
-            yield Observation(number, {name: answer})
-
-    def _sum_of(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observed(options: CallbackOptions) -> Iterable[Observation]:
-            yield Observation(self._closed[field] + self._total(field))
-
-        return observed
-
-    def _state_of(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observed(options: CallbackOptions) -> Iterable[Observation]:
-            yield Observation(self._total(field))
-
-        return observed
-
-    def _total(self, field: str) -> Any:
-        return sum(getattr(statistics(), field) for statistics in self._open.copy())
 
 
 def _type_of(error: Exception | None) -> str:

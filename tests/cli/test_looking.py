@@ -10,6 +10,7 @@ from tests.support.command import interrupt, run, when, words
 from tests.support.records import wire_agent, wire_role, wire_student, wire_user
 from timeback_async.cli import _users
 from timeback_async.testing import Faults, MockServer
+from timeback_async.testing._answers import Refusal
 
 PERSONAL: dict[str, Any] = {
     "email": "canary@example.com", "givenName": "Canary", "familyName": "Canary",
@@ -61,6 +62,41 @@ def test_what_is_personal_is_shown_on_demand_and_secrets_never_are(school: MockS
     assert '{"birthDate": "2013-02-03"}' in done.stdout
     assert told["user"]["canaryField"] == "canary"
     assert "CanaryPassword" not in done.output + str(told)
+
+
+def test_no_secret_is_shown_however_deep_it_is(school: MockServer) -> None:
+    secret = {
+        "password": "CANARYSECRET",
+        "passwordHash": "CANARYSECRET",
+        "accessToken": "CANARYSECRET",
+    }
+    school.students["s-1"] |= {
+        "metadata": {"house": "owl", "logins": [secret], "credentials": ["CANARYSECRET"]},
+        "userSecret": "CANARYSECRET",
+    }
+
+    done = run("user", "s-1", "--show-personal")
+
+    assert "owl" in done.stdout
+    assert "CANARYSECRET" not in done.output
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize(("own", "is_told"), [("s-1", True), ("u-1", False)])
+def test_links_that_could_not_be_read_are_not_none(
+    school: MockServer, monkeypatch: pytest.MonkeyPatch, own: str, is_told: bool, status: int
+) -> None:
+    def refused(*_: object) -> None:
+        raise Refusal(status, "no")
+
+    monkeypatch.setattr(school.stores, "agents_of", refused)
+
+    done, told = run("user", own), json.loads(run("user", own, "--json").stdout)
+
+    assert done.exit_code == told["exit"] == int(is_told)
+    assert ("the links could not be read: HTTP" in done.stderr) == is_told
+    assert ("Nobody is linked" in done.stdout) != is_told
+    assert bool(told["error"]) == is_told
 
 
 def test_the_record_and_the_links_of_a_person_are_json(school: MockServer) -> None:

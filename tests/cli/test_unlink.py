@@ -352,6 +352,19 @@ def test_what_cannot_begin_is_exit_code_2_and_deletes_nothing(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_file_under_a_second_name_is_not_emptied(school: MockServer) -> None:
+    path = write(link("s-1", "u-1"))
+    Path("again.jsonl").hardlink_to(path)
+    Path("soft.jsonl").symlink_to(path)
+    before = path.read_bytes()
+
+    for name in ("again.jsonl", "soft.jsonl"):
+        done = run("unlink", path, "--failures", name)
+        assert "must not be one of the files read" in words(done.stderr)
+
+    assert path.read_bytes() == before
+
+
 def test_a_file_of_failures_that_is_not_whole_is_not_said_to_be(school: MockServer) -> None:
     path = write({"agent": 5})
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.records import link, student, students, user
 from timeback_async import RetryPolicy, TimebackSession
-from timeback_async.errors import BadRequestError, NotFoundError, RateLimitError
-from timeback_async.testing import MockServer
+from timeback_async.errors import BadRequestError, NotFoundError, RateLimitError, TimebackError
+from timeback_async.testing import Faults, MockServer
 from timeback_async.testing._calls import MAX_KEPT, record_of
 
 
@@ -106,6 +106,29 @@ async def test_a_connection_can_be_dropped_before_or_after(
 
     assert stored == [is_stored]
     assert [call.status for call in timeback_server.calls] == [499, 400]
+
+
+async def test_a_method_may_be_written_in_small_letters(
+    timeback_server: MockServer, timeback_session: TimebackSession
+) -> None:
+    failure = timeback_server.fail(422, method="put")
+
+    with pytest.raises(BadRequestError):
+        await timeback_session.upsert_student(student("s-1"))
+
+    assert failure.called
+    assert len(timeback_server.received(method="put")) == 1
+
+
+async def test_a_request_that_is_dropped_at_once_has_its_record(
+    timeback_server: MockServer, timeback_session: TimebackSession
+) -> None:
+    timeback_server.faults = Faults(drop_before=1.0)
+
+    with pytest.raises(TimebackError):
+        await timeback_session.get_user("s-1", deadline=0.2)
+
+    assert timeback_server.received(record="s-1") == timeback_server.calls
 
 
 async def test_failures_take_their_requests_one_after_the_other(

@@ -59,6 +59,10 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"ALL_PROXY": "http://p:1", "NO_PROXY": "*"}, HTTPS, None),
         ({"ALL_PROXY": "http://p:1", "NO_PROXY": "localhost:80"}, HTTP, None),
         ({"ALL_PROXY": "http://p:1", "NO_PROXY": "::1"}, "http://[::1]:80", None),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "x, 127.0.0.0/8"}, "http://127.0.0.1:80", None),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "fd00::/8"}, "http://[fd00::1]:80", None),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, "http://127.0.0.1:80", "http://p:1"),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/99,/"}, HTTPS, "http://p:1"),
         ({"ALL_PROXY": "http://p:1", "NO_PROXY": "other"}, HTTPS, "http://p:1"),
     ],
 )  # fmt: skip

@@ -4,6 +4,8 @@ Only proxies that are spoken to in HTTP are supported, over a plain connection o
 """
 
 import os
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,23 +30,34 @@ def named_proxy(origin: str) -> tuple[URL, str] | None:
     None for no proxy.
 
     `HTTPS_PROXY` (or `HTTP_PROXY`, by the scheme of the origin) comes before `ALL_PROXY`, the name
-    in lower case before the one in capitals, and `NO_PROXY` before all. An empty variable counts as
-    not set. Where no variable is set, Windows and macOS have proxies among their settings. A value
-    without a scheme is that of an HTTP proxy.
+    in lower case before the one in capitals, and `NO_PROXY` before all; it may have networks, such
+    as 10.0.0.0/8. An empty variable counts as not set. Where no variable is set, Windows and macOS
+    have proxies among their settings. A value without a scheme is that of an HTTP proxy.
 
     Raises:
         ConfigError: The value is not the URL of such a proxy. The message names the variable, but
             not the value, which may contain a password.
     """
     parts = urlsplit(origin)
+    proxies = getproxies()
     if proxy_bypass(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
-    proxies = getproxies()
+    if _is_in_network(parts.hostname or "", proxies.get("no", "")):
+        return None
     for kind in (parts.scheme, "all"):
         if value := proxies.get(kind, "").strip():
             variable = _variable(kind)
             return _parsed(value, variable), variable
     return None
+
+
+def _is_in_network(host: str, exceptions: str) -> bool:
+    """Whether an address is in one of the networks among NO_PROXY, such as 10.0.0.0/8."""
+    for each in exceptions.split(","):
+        with suppress(ValueError):  # one of both is a name
+            if "/" in each and ip_address(host) in ip_network(each.strip(), strict=False):
+                return True
+    return False
 
 
 def address_of(proxy: URL) -> str:

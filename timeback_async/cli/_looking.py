@@ -1,6 +1,7 @@
 """What the commands that only look at TimeBack share: a session, and what may be shown."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from .._retry import RetryPolicy
 from .._session import TimebackSession
 from ..models import AgentRecord, OrgRecord, UserRecord
 from ._exit import EXIT
-from ._screen import err, out, print_table, printable
+from ._screen import counted, err, out, print_table, printable
 from ._settings import config_from_env
 
 __all__ = [
@@ -35,6 +36,7 @@ PERSONAL = (
     "userMasterIdentifier", "userIds", "demographics", "metadata",
 )  # fmt: skip
 SECRET = ("password", "userProfiles")
+_is_secret = re.compile(r"passw|credential|secret|token", re.IGNORECASE).search
 GAP = 2  # between columns
 
 
@@ -63,7 +65,17 @@ def as_dict(record: UserRecord | OrgRecord, *, is_personal_shown: bool) -> dict[
     if isinstance(record, UserRecord):
         hidden = SECRET if is_personal_shown else (*SECRET, *PERSONAL, *record.extra)
         wire = {name: value for name, value in wire.items() if name not in hidden}
-    return wire
+    shown: dict[str, Any] = _without_secrets(wire)
+    return shown
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return a value without members whose names say that they are secret, however deep."""
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_secrets(inner) for name, inner in value.items() if not _is_secret(name)}
 
 
 def link_as_dict(record: AgentRecord) -> dict[str, str]:
@@ -163,4 +175,4 @@ class Listing:
             more = {"ok": code == EXIT.OK, "error": error, "exit": code}
             print("\n], " + json.dumps(more, ensure_ascii=False).removeprefix("{"))
         elif self._form == "table" and code == EXIT.OK and not out.quiet:
-            err.print(f"{self.count:,} {self._name}")
+            err.print(counted(self.count, self._name.removesuffix("s")))

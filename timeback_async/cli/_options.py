@@ -275,20 +275,29 @@ def check_files(read: Iterable[Path], written: Mapping[str, Path | None]) -> Non
         read: The files and folders of the input.
         written: The file of each option that names one.
     """
-    outputs = {file.resolve() for file in written.values() if file is not None}
+    outputs = {_identity(file) for file in written.values() if file is not None}
 
     def is_data(path: Path) -> bool:
         is_table = path.suffix.lower() in DATA_SUFFIXES and path.is_file()
-        return is_table and not (path.resolve() in outputs and _is_findings(path))
+        return is_table and not (_identity(path) in outputs and _is_findings(path))
 
-    taken: dict[Path, str] = {}
+    taken: dict[object, str] = {}
     for path in read:
-        taken[path.resolve()] = "one of the files read"
+        taken[_identity(path)] = "one of the files read"
         if path.is_dir():
             inside = (each for each in path.iterdir() if is_data(each))
-            taken |= {each.resolve(): f"part of {path}" for each in inside}
+            taken |= {_identity(each): f"part of {path}" for each in inside}
     for option, file in written.items():
         if file is not None:
-            if file.resolve() in taken:
-                raise typer.BadParameter(f"{option} must not be {taken[file.resolve()]}")
-            taken[file.resolve()] = f"the file of {option}"
+            if _identity(file) in taken:
+                raise typer.BadParameter(f"{option} must not be {taken[_identity(file)]}")
+            taken[_identity(file)] = f"the file of {option}"
+
+
+def _identity(path: Path) -> object:
+    """Return what is the same for all names of a file: links, hard ones too, are names."""
+    try:
+        found = path.stat()
+    except OSError:  # it is to be made
+        return path.resolve()
+    return found.st_dev, found.st_ino

@@ -1,6 +1,7 @@
 """`user`, `users` and `orgs`: what TimeBack says of one person, of many, and of organisations."""
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .._session import TimebackSession
-from ..errors import BadRequestError, NotFoundError, TimebackError
+from ..errors import BadRequestError, NotFoundError, RecordError, TimebackError
 from ._exit import EXIT, exit_code_of, exit_with_async
 from ._options import AsJson, Panel
 from ._options_words import as_flags
@@ -104,23 +105,37 @@ def orgs(filter: Filter = None, json: AsJson = False, jsonl: AsLines = False) ->
 
 async def _user(user_id: str, show_personal: bool, as_json: bool) -> int:
     from ._looking import as_dict, cell, link_as_dict, looking, print_links
-    from ._screen import out, print_json
+    from ._screen import out, print_error, print_json
 
     async with looking() as session:
         record = await session.get_user(user_id)
-        links = []
-        # Of whom a server has links only for students, it may say so by an error.
-        with suppress(NotFoundError, BadRequestError):
+        links, why = [], ""
+        try:
             links = [link_as_dict(each) for each in await session.get_user_agents(user_id)]
+        except (NotFoundError, BadRequestError) as error:
+            # Of somebody who is no student, a server may say by an error that there are none.
+            why = f"the links could not be read: {error}" if _may_learn(record) else ""
     person = as_dict(record, is_personal_shown=show_personal)
+    code = EXIT.PARTIAL if why else EXIT.OK
     if as_json:
-        print_json({"ok": True, "user": person, "agents": links, "error": "", "exit": EXIT.OK})
-        return EXIT.OK
+        print_json({"ok": not why, "user": person, "agents": links, "error": why, "exit": code})
+        return code
     width = max(map(len, person))
     for name, value in person.items():
         out.print(f"{name:<{width}}  {cell(value)}", markup=False, soft_wrap=True)
-    print_links(user_id, links)
-    return EXIT.OK
+    if why:
+        print_error(why)
+    else:
+        print_links(user_id, links)
+    return code
+
+
+def _may_learn(record: "UserRecord") -> bool:
+    from ..sync._reading.terms import learns
+
+    with suppress(RecordError):
+        return learns(record, datetime.date.today())  # noqa: DTZ011 - the school's own day
+    return True
 
 
 async def _listed(

@@ -69,7 +69,8 @@ class Failure:
             if number is not None and (type(number) is not int or number < 1):
                 raise ValueError(f"{name}: must be a whole number, 1 or more; or None")
         self.how, self.retry_after = how, retry_after
-        self._record, self._method, self._nth, self._times = record, method, nth, times
+        self._record, self._nth, self._times = record, nth, times
+        self._method = method and method.upper()
         self._matched = 0
         self.calls: list[Call] = []
 
@@ -123,6 +124,7 @@ class Calls:
 
     def matching(self, method: str | None, record: str | None) -> list[Call]:
         """Return the requests of a method, about a record; None for any."""
+        method = method and method.upper()
         return [
             call
             for call in self._kept

@@ -282,6 +282,7 @@ class MockServer:
             self.revoke_tokens()
         self.requests += 1
         self._calls.add(call)
+        call.record = record_of(path, b"")
         if faults.throttle and 0 < faults.throttle.max_in_flight < self.in_flight:
             raise self._rejection(faults.throttle, 0.0)
         await self._wait(faults.latency)
