@@ -21,6 +21,7 @@ from timeback_async import (
     Statistics,
     TimebackSession,
 )
+from timeback_async._hooks import Watched
 from timeback_async.errors import BadRequestError, ConnectError, NotFoundError, RecordError
 from timeback_async.testing import Faults, MockServer
 
@@ -205,6 +206,16 @@ async def test_a_hook_that_cancels_itself_cancels_nothing_else() -> None:
 
     assert report.saved == 5
     assert len(server.students) == 6
+
+
+class Interrupted(Hook):
+    def opened(self, statistics: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_hook_is_for_the_process() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Watched(Interrupted()).opened(Statistics)
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])

@@ -1,7 +1,6 @@
 """See every attempt and every result of a session: what metrics, traces and alerts are built on."""
 
 import logging
-from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
@@ -75,8 +74,8 @@ class Hook:
         """
 
 
-# A hook awaits nothing, so what cancels it is its own, and none of the task's.
-RAISED = (Exception, CancelledError)
+# A hook awaits nothing, so a CancelledError of it is its own, and does not cancel the task.
+FOR_THE_PROCESS = (KeyboardInterrupt, SystemExit)
 
 
 class Watched:
@@ -95,14 +94,14 @@ class Watched:
         """See an attempt."""
         try:
             self._attempt(attempt)
-        except RAISED as raised:
+        except BaseException as raised:
             self._note("attempt", raised)
 
     def result(self, result: ItemResult) -> None:
         """See a result."""
         try:
             self._result(result)
-        except RAISED as raised:
+        except BaseException as raised:
             self._note("result", raised)
 
     def opened(self, statistics: Callable[[], Statistics]) -> None:
@@ -127,10 +126,12 @@ class Watched:
     def _call(self, name: str, method: Callable[..., Any], *arguments: object) -> Any:
         try:
             return method(*arguments)
-        except RAISED as raised:
+        except BaseException as raised:
             self._note(name, raised)
 
     def _note(self, name: str, raised: BaseException) -> None:
+        if isinstance(raised, FOR_THE_PROCESS):
+            raise raised
         # Its type alone: its text, and the variables of its frames, may be personal.
         if name not in self._is_known:
             self._is_known.add(name)

@@ -200,8 +200,9 @@ class ApiError(TimebackError):
     Attributes:
         status: HTTP status code.
         code: The server's minor code, such as `invaliddata`; "" when it gave none.
-        detail: The server's own words, at most 300 characters, with "…" for each word that might be
-            a personal value that we sent; "" when none are left.
+        detail: The server's own words, at most 300 characters, with "…" for each that might be
+            personal: a part of what we sent, a name, a date, a phone number or an e-mail address;
+            "" when none are left.
         words: The server's own words as they came, at most 1000 characters. They may be personal:
             neither the text nor the repr of the error shows them.
         request_id: The server's id of the request, or ours when it gave none.

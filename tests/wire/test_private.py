@@ -414,9 +414,26 @@ def test_a_phone_number_goes_whatever_is_between_its_digits(written: str, value:
 
 
 def test_numbers_that_identify_nobody_stay() -> None:
-    words = "grade 05 of 12, HTTP 409, 10023456 bytes, 2026-01-01, attempt 3/5"
+    words = "grade 05 of 12, HTTP 409, 10023456 bytes, 10.0.0.1:8080, attempt 3/5"
 
     assert said(words, "Ada", "Byron", demographics={"birthDate": "2012-03-04"}) == words
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Grace Hopper", "1906-12-09", "12/9/1906", "09.12.1906", "+1 555 010 9999",
+        "(555) 010-9999", "555-0109999", "grace@navy.example",
+    ],
+)  # fmt: skip
+def test_nothing_is_shown_of_somebody_whom_we_did_not_send(written: str) -> None:
+    error = api_error(
+        Response(409, {}, f'{{"message": "the user id is used by {written}"}}'.encode()), None, ""
+    )
+
+    assert error.detail == "the user id is used by …"
+    assert written in error.words
+    assert written not in f"{error}{error!r}"
 
 
 def test_a_date_that_is_none_is_a_number_like_others() -> None:

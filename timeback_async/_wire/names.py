@@ -31,6 +31,7 @@ _tokens = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?:[^\W\d_]|[\u0300-\u036f])+|\d+"
 ).finditer
 _latin = re.compile("[a-z]+").findall
+_is_title = re.compile("[A-Z][a-z]+").fullmatch
 
 
 def tokens_of(text: str) -> list[re.Match[str]]:
@@ -56,6 +57,7 @@ class Names:
     - a part of four letters or more is in it ("byronsson"), or within one letter of it, or begins
       with it, as if it was cut off
     - it is too long for a word
+    - it is written as names are, with a capital letter: the server may speak of somebody else
 
     Ordinary words are none of these, except as a part of their own.
     """
@@ -82,6 +84,8 @@ class Names:
             return not (key in PLAIN or (key in AMBIGUOUS and word.islower()))
         if key in PLAIN or key in AMBIGUOUS:
             return False
+        if _is_title(word):
+            return True
         is_cut_off = len(key) >= PART and key in self._beginnings
         return len(key) > MAX_WORD or is_cut_off or self._is_near(key) or self._is_joined(key)
 

@@ -11,7 +11,9 @@ word too many costs the reader little, while a name in a log cannot be taken bac
   for every script, spelling and wrong encoding, for glued particles and names of one character.
 - Numbers: `Numbers` says which can be a part of a date, a phone number, or another number that we
   sent. Numbers of up to three digits (grades, counts) identify nobody.
-- Whatever looks like an e-mail address goes, even if we did not send it.
+- The server may speak of somebody whom we did not send. So whatever looks like an e-mail address,
+  a date, a phone number or a name goes: a name is a word with a capital letter that servers do not
+  use of everybody.
 
 What cannot be found is a name that the server wrote in another script than we did.
 """
@@ -41,6 +43,15 @@ ENVELOPES = ("student", "user")
 JOINED = 4  # words that are tried as one: "van der Berg" for Vanderberg
 
 _email = re.compile(r"([^\s@\uff20'\"<>(),;:]{1,64})[@\uff20][^\s@\uff20'\"<>(),;:]{1,255}")
+# Of anybody, not only of whom we sent: a date by itself, and a phone number.
+_date = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:19|20)\d\d)"
+    r"(?!\d|T\d)"
+)
+_phone = re.compile(
+    r"(?<![\w.])(?:\+\d[\d\s()./-]{5,}\d"
+    r"|\(?\d{2,4}\)?[\s./-]+\d{2,4}[\s./-]+\d{4,}|\d{3,4}[\s./-]+\d{4,})(?!\w)"
+)
 _entity = re.compile(r"&#?\w{1,32};")
 _escapes = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|(?:\\x[0-9a-fA-F]{2})+")
 _run = re.compile(r"[^\s!-/:->@\[-`{-~]+")  # up to a space, or a sign of ASCII other than "?"
@@ -103,7 +114,8 @@ class Private:
         text = self._without_values(text)
         if not self._is_ascii:
             text = _run.sub(lambda run: run[0] if _is_ascii(run[0]) else "…", text)
-        text = _gone.sub("…", self._without_parts(text))
+        text = _phone.sub("…", _date.sub("…", self._without_parts(text)))
+        text = _gone.sub("…", text)
         return text if any(map(str.isalnum, text)) else ""
 
     def _without_values(self, text: str) -> str:
