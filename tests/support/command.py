@@ -6,16 +6,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from anyio.from_thread import start_blocking_portal
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from tests.support.rosters import FAMILY, folder, school
 from timeback_async.cli._app import app
 from timeback_async.testing import Faults, MockServer
+
+# `CliRunner` would build every command anew for each run, which takes longer than most runs.
+typer.testing._get_command = cache(get_command)  # type: ignore[attr-defined]
 
 REFUSING = Faults(statuses={422: 1.0})
 
