@@ -3,10 +3,18 @@
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.figures import FIGURES
+
+# Where Python is to write no bytecode beside the source, it is kept here: tests start many
+# processes, and each of them would compile the whole package.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault(
+        "PYTHONPYCACHEPREFIX", str(Path(__file__).parents[1] / ".pytest_cache/bytecode")
+    )
 
 # The jitter of each test; another number shows what holds by chance.
 SEED = int(os.environ.get("TEST_SEED", "0"))
