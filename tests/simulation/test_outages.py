@@ -118,7 +118,7 @@ def test_control_where_every_failure_counts_such_a_limit_and_an_outage_cost_reco
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Retries, "_blame", lambda self, call, error: 1.0)
-    limited = simulated(lambda: Server(Bucket(5, 5), says="500"), 60.0, window=Fixed())
+    limited = simulated(lambda: Server(Bucket(5, 5), says="500"), 20.0, window=Fixed())
     outages = [Outage(3.0, 263.0, ("503",))]
     down = simulated(lambda: Server(outages=outages), 265.0, in_flight=8)
 
