@@ -21,6 +21,7 @@ from tests.support.rosters import FAMILY, adult, child, folder, school
 from tests.support.samples import name_of_sample, needs_samples
 from tests.support.verifying import KEY, RECORDS
 from tests.sync.verifying.test_tampering import TAMPERS
+from timeback_async._flow import token
 from timeback_async.cli import _reading, _records_file
 from timeback_async.sync import read_roster
 from timeback_async.sync._exporting.export import ONE_ROLE
@@ -507,9 +508,10 @@ def test_ctrl_c_leaves_an_export_under_another_name(server: MockServer) -> None:
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("how", ["interrupted", "refused"])
 def test_what_came_before_an_export_ended_early_can_be_sent_back(
-    server: MockServer, form: str, how: str
+    server: MockServer, form: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("pyarrow")
+    monkeypatch.setattr(token, "TRIAL", 0.5)
     server.students.update({f"s-{n:03}": wire_student(f"s-{n:03}") for n in range(300)})
     faults = {"interrupted": Faults(latency=0.01), "refused": Faults(statuses={401: 1.0})}[how]
 

@@ -314,8 +314,9 @@ def test_a_client_that_is_closed_in_the_middle_has_its_report(
 
 
 def test_workers_send_nothing_for_a_client_that_has_gone(
-    client: Client, server: MockServer, out: Path
+    client: Client, server: MockServer, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "DELAYS", (0.1,))  # no worker can be reached, however long it waits
     server.faults = Faults(latency=0.05)
     gone = Client(client.cluster, set_as_default=False)
     people = [[student(f"s-{n}") for n in range(2_000)]]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from timeback_async import Config, TimebackSession
+from timeback_async import Config, RetryPolicy, TimebackSession
+from timeback_async._flow import token
 from timeback_async.sync import State, read_roster
 from timeback_async.testing import Faults, MockServer
 
@@ -83,7 +84,9 @@ async def test_what_went_wrong(
     sourced_id: str,
     faults: Faults,
     told: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(token, "FETCH_POLICY", RetryPolicy(attempts=5, initial=0.001))
     timeback_server.faults = faults
 
     said = await user_code.what_went_wrong(timeback_session, sourced_id)
