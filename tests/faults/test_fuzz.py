@@ -21,7 +21,7 @@ from timeback_async._bulk.delivery import Delivery
 from timeback_async._bulk.order import Order
 from timeback_async._flow.call import Call
 
-RECORDS = int(os.environ.get("FUZZ_RECORDS", amount(2_000, long=10_000)))
+RECORDS = int(os.environ.get("FUZZ_RECORDS", amount(1_000, long=10_000)))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 
 

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.amounts import amount
 from tests.support.figures import figure
 from tests.support.rosters import adult, child, csv_text, users
 from timeback_async.testing import Faults, MockServer
 
-KILLS = int(os.environ.get("CRASH_KILLS", "6"))
+KILLS = int(os.environ.get("CRASH_KILLS", amount(3, long=6)))
 FAMILIES = min(100 * KILLS, 10_000)  # a student, a parent and their link each
 # What is killed has no time to write down which of its lines have run.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}

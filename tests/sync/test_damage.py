@@ -34,7 +34,7 @@ from tests.support.damages.verdict import Outcome, Verdict, judge
 from timeback_async.sync import State
 
 # Damaged packages, half of them of one damage.
-SEEDS = int(os.environ.get("DAMAGE_SEEDS", amount(800, long=2_000)))
+SEEDS = int(os.environ.get("DAMAGE_SEEDS", amount(400, long=2_000)))
 # Damages that are not mended yet, and what comes through; there must be none.
 OPEN: dict[str, str] = {}
 ALONE = [name for name, each in CATALOGUE.items() if not each.is_of_known]
