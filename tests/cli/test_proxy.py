@@ -30,11 +30,13 @@ class Forward(TcpServer):
         host, path = request.path.removeprefix("http://").split("/", 1)
         answers, server = await asyncio.open_connection(*host.split(":"))
         head = request.raw.replace(request.path.encode(), f"/{path}".encode(), 1)
-        server.write(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
-        while data := await answers.read(65536):
-            writer.write(data)
-            await writer.drain()
-        server.close()
+        try:
+            server.write(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            while data := await answers.read(65536):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            server.close()
 
 
 @contextmanager
