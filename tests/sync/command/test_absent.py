@@ -127,6 +127,26 @@ def test_who_is_not_found_is_gone_only_if_timeback_lists_nobody_of_that_id(
     assert "sourcedId%3D%27s-2%27" in filters[0]
 
 
+def test_whom_a_list_hides_while_it_moves_is_found_in_the_next_one(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(family())
+    listed, lists = _api.RosteringApi._list, list[int]()
+
+    def hiding(self: Any, name: str, records: list[Any], query: str) -> tuple[int, object]:
+        lists.append(len(records))
+        hidden = [each for each in records if each["sourcedId"] != "s-2" or len(lists) > 1]
+        return listed(self, name, hidden, query)
+
+    monkeypatch.setattr(_api.RosteringApi, "_list", hiding)
+
+    family(child("s-1"), adult("u-1"))
+    report = figures("family", "--deactivate-absent", "--max-removals", "50%")
+
+    assert report["phases"]["deactivations"] == {"planned": 1, "saved": 1}
+    assert len(lists) == 2
+
+
 def test_whom_a_whole_list_does_not_have_counts_as_removed(server: MockServer) -> None:
     sync(family())
     del server.students["s-2"]

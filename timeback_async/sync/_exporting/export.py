@@ -188,7 +188,8 @@ def export(session: TimebackSession) -> Export:
     People come before links. It takes a request for each 100 people, and one for each student.
     Memory does not grow with their number. Passwords are not among the values, and neither is
     anything else that answers do not show, such as birth dates where TimeBack hides them. Whoever
-    is added, changed or deleted meanwhile is in it as before or as after.
+    is added, changed or deleted meanwhile is in it as before or as after. Where others add and
+    delete people at the same time, pages may hide somebody; `verify` of the export finds that.
 
     The `report` of what this returns has the figures, and says which records TimeBack has in a
     form that cannot be sent back, or not in whole. Links of whoever is no student any more are not

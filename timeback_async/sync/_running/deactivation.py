@@ -41,13 +41,17 @@ async def people_at_server(
                 if await is_gone(session, key):
                     yield key, None
         return
-    progress, missing = Progress(MAX_PAGE), set(wanted)
-    async for person in everybody(session, progress):
-        key = keys.id_of(person.sourced_id)
-        if key in wanted:
-            missing.discard(key)
-            yield key, person
-    for key in missing if progress.is_whole else ():
+    missing = set(wanted)
+    for _ in range(2):  # a list that moves while it is read may hide somebody, but hardly twice
+        progress = Progress(MAX_PAGE)
+        async for person in everybody(session, progress):
+            key = keys.id_of(person.sourced_id)
+            if key in missing:
+                missing.discard(key)
+                yield key, person
+        if not (missing and progress.is_whole):
+            return
+    for key in missing:
         yield key, None
 
 
