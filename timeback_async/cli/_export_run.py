@@ -99,7 +99,7 @@ def _print(report: ExportReport, file: RecordsFile | None) -> None:
     if report.failures:
         some = report.failures[:MAX_FAILURE_ROWS]
         rows = [(each.kind, printable(each.sourced_id), each.reason) for each in some]
-        print_table("Not exported", ("kind", "id", "reason"), rows, console)
+        print_table("Left out, or not whole", ("kind", "id", "reason"), rows, console)
         if report.failed > len(some):
             console.print(f"… and {report.failed - len(some):,} more.")
     if file is None:

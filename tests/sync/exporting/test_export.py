@@ -121,6 +121,7 @@ async def test_what_cannot_be_sent_back_is_named_and_counted(school: School) -> 
         ("student", "s-2"), ("user", "u-2"), ("agent", "s-1"), ("agent", "s-1"),
     ]  # fmt: skip
     assert report.failures[0].reason == "givenName: is missing in the record received"
+    assert str(report) == "1 student, 1 user and 2 links exported; 4 left out, or not whole"
     assert not report.ok
     with pytest.raises(TimebackError, match="the first: student s-2: givenName"):
         report.raise_for_failures()

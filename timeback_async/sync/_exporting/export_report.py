@@ -75,8 +75,12 @@ class ExportReport(msgspec.Struct, kw_only=True):
         return {"ok": self.ok, **values, "elapsed": round(self.elapsed, 3)}
 
     def __str__(self) -> str:
+        numbers = {"student": self.students, "user": self.users, "link": self.links}
+        students, users, links = (
+            f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items()
+        )
         return (
-            f"{self.students:,} students, {self.users:,} users and {self.links:,} links exported"
-            + (f"; {self.failed:,} cannot be sent back" if self.failed else "")
+            f"{students}, {users} and {links} exported"
+            + (f"; {self.failed:,} left out, or not whole" if self.failed else "")
             + (f"; stopped: {self.stopped}" if self.stopped else "")
         )
