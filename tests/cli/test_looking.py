@@ -82,13 +82,14 @@ def test_no_secret_is_shown_however_deep_it_is(school: MockServer) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-@pytest.mark.parametrize(("own", "is_told"), [("s-1", True), ("u-1", False)])
+@pytest.mark.parametrize(("own", "is_told"), [("s-1", True), ("u-1", False), ("u-9", True)])
 def test_links_that_could_not_be_read_are_not_none(
     school: MockServer, monkeypatch: pytest.MonkeyPatch, own: str, is_told: bool, status: int
 ) -> None:
     def refused(*_: object) -> None:
         raise Refusal(status, "no")
 
+    school.users["u-9"] = wire_user("u-9", roles=["who knows"])
     monkeypatch.setattr(school.stores, "agents_of", refused)
 
     done, told = run("user", own), json.loads(run("user", own, "--json").stdout)

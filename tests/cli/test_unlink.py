@@ -137,6 +137,23 @@ def test_a_link_that_is_not_found_is_gone_only_if_timeback_does_not_list_it(
     assert len(lines(Path("f.jsonl"))) == (not is_gone)
 
 
+def test_a_link_of_which_nobody_may_ask_is_not_gone(school: MockServer) -> None:
+    school.fail(404, method="DELETE")
+    school.fail(403, method="GET")
+
+    done = run("unlink", write(link("s-1", "u-1"), link("o'neill", "u-1")))
+
+    assert done.exit_code == 1
+    assert "2 failed" in done.stdout
+
+
+def test_nobody_is_gone_whom_no_filter_can_name(school: MockServer) -> None:
+    done = run("unlink", write(link("o'neill", "u-1")))
+
+    assert done.exit_code == 1
+    assert "1 failed" in done.stdout
+
+
 def test_nothing_is_gone_from_a_server_that_is_another_one(school: MockServer) -> None:
     path = write(link("s-1", "u-1"), link("s-2", "u-2"))
     token = f"{school.base_url}/auth/1.0/token"

@@ -137,7 +137,7 @@ def _judged(request: Request, response: Response, request_id: str, authorization
         is_proof = is_proof and status in DONE and majors <= {"success"}
     if is_proof:
         if request.envelope == "agents":
-            _refuse_part(answer)
+            _refuse_part(answer, content)
         return _id_in(content)
     if not is_json and (status in DONE or method == "GET"):
         raise ProtocolError(_with("the answer is not JSON", server_error().detail[:MAX_WORDS]))
@@ -149,14 +149,13 @@ def _judged(request: Request, response: Response, request_id: str, authorization
     raise ProtocolError(_with(reason, server_error().detail), retryable=False)
 
 
-def _refuse_part(answer: object) -> None:
+def _refuse_part(answer: object, agents: object) -> None:
     """Raise if the links of a student, which have no pages, are not all there."""
-    match answer:
-        case {"agents": list(agents), "total": total}:
-            number = whole_number(total) or 0
-            if number > len(agents):
-                sent = f"the answer has {len(agents)} agents of {number}"
-                raise ProtocolError(f"{sent}, and no way to ask for the others", retryable=False)
+    total = whole_number(answer.get("total")) if isinstance(answer, dict) else None
+    number = len(agents) if isinstance(agents, list) else 0
+    if total is not None and total > number:
+        sent = f"the answer has {number} agents of {total}"
+        raise ProtocolError(f"{sent}, and no way to ask for the others", retryable=False)
 
 
 def _with(reason: str, words: str) -> str:

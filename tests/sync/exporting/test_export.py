@@ -240,17 +240,22 @@ async def test_two_links_without_ids_of_their_own_are_not_both_exported_as_one(
 async def test_links_behind_a_path_that_is_not_there_are_failures_and_not_none(
     school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Any, own: str) -> list[Json]:
-        if own == "s-1":
-            raise Refusal(404, "no Route matched")
-        del school.server.students["s-2"]
-        raise Refusal(404, "no such user")
+    school.server.students["s-3"] = wire_student("s-3")
+    route = _api.RosteringApi.route
 
-    monkeypatch.setattr("timeback_async.testing._stores.Stores.agents_of", broken)
+    def broken(self: Any, method: str, path: str, *more: Any) -> tuple[int, object]:
+        if path.endswith("/agents"):
+            raise Refusal(404, "no Route matched")
+        if path.endswith(("/s-2", "/s-3")):
+            raise Refusal(404 if path.endswith("/s-2") else 403, "no")
+        return route(self, method, path, *more)
+
+    monkeypatch.setattr(_api.RosteringApi, "route", broken)
 
     _, report = await exported(school.server)
 
-    assert [(each.kind, each.sourced_id) for each in report.failures] == [("agent", "s-1")]
+    failures = {each.sourced_id: each.reason[:8] for each in report.failures}
+    assert failures == {"s-1": "HTTP 404", "s-3": "HTTP 403"}
     assert report.links == 0
 
 

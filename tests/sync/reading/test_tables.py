@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from tests.support.records import wire_user
 from tests.support.rosters import (
     child,
     codes,
@@ -560,6 +562,18 @@ def test_a_value_that_python_cannot_hold_leaves_its_row_out(tmp_path: Path, kind
 
     assert codes(opened(path))["cell-type"] == 1
     assert [*records(opened(path))] == ["u-1"]
+
+
+def test_a_line_of_an_export_that_is_not_utf_8_costs_itself_alone(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    lines = [json.dumps({"user": wire_user("u-1")}).encode(), b'{"user": \xff}', None]
+    texts = pyarrow.array(lines, pyarrow.binary()).view(pyarrow.string())
+    columns = {"kind": ["user"] * 3, "sourcedId": ["u-1", "u-2", "u-3"], "record": texts}
+
+    roster = opened(parquet(tmp_path / "out.parquet", columns))
+
+    assert [*records(roster)] == ["u-1"]
+    assert codes(roster)["json-broken"] == 1
 
 
 @pytest.mark.parametrize(
