@@ -120,9 +120,10 @@ def test_a_link_that_is_gone_counts_as_deleted(school: MockServer) -> None:
         ([wire_agent("u-9", agentId="another")], True),
         ([wire_agent("u-1", agentId=agent_id_of("s-1", "u-1"))], False),
         ([wire_agent("u-1")], False),
+        ([wire_agent("u-1", agentId="")], False),
         ([wire_agent("u-1", agentId=7)], False),
     ],
-    ids=["none", "others", "it", "no id", "a number"],
+    ids=["none", "others", "it", "no id", "a blank id", "a number"],
 )
 def test_a_link_that_is_not_found_is_gone_only_if_timeback_does_not_list_it(
     school: MockServer, monkeypatch: pytest.MonkeyPatch, shown: list[Any], is_gone: bool

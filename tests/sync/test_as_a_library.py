@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from tests.support.districts import District
 from tests.support.rosters import adult, child, folder, school
-from timeback_async import ItemResult, TimebackSession
+from timeback_async import ItemResult, Outcome, TimebackSession
 from timeback_async.sync import (
     Change,
     PlanRefusedError,
@@ -80,6 +80,31 @@ class Backend:
 async def server() -> AsyncIterator[MockServer]:
     async with MockServer(faults=Faults(latency=0.01)) as running:
         yield running
+
+
+async def test_a_callback_that_raises_costs_no_result_and_does_not_keep_the_state(
+    server: MockServer, tmp_path: Path
+) -> None:
+    children = [child(f"s-{number}", "u-1") for number in range(5)]
+    path = folder(tmp_path / "school", school(*children, adult("u-1")))
+    alone = folder(tmp_path / "alone", school(*(child(f"s-{n}") for n in range(5)), adult("u-1")))
+
+    def broken(change: object, result: object) -> None:
+        raise ValueError("canary")
+
+    with State(tmp_path / "state.db", server.config()) as state:
+        async with TimebackSession(server.config()) as timeback:
+            with read_roster(path) as roster:
+                await run(timeback, plan(roster, state))
+            server.agents.clear()
+            with read_roster(alone) as roster:
+                changes = plan(roster, state, unlink_absent=True, max_removals="100%")
+                running = run(timeback, changes, on_result=broken)
+                with pytest.raises(ValueError, match="canary"):
+                    await running
+
+        assert running.report.counts[Outcome.DELETED] == running.report.planned == 5
+        assert not state.is_in_use
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the mock server has seen, and single requests that it is told to fail."""
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ async def test_the_nth_call_can_be_made_to_fail(
     timeback_server: MockServer, timeback_session: TimebackSession
 ) -> None:
     await timeback_session.upsert_student(student("s-0"))
-    failure = timeback_server.fail(503, nth=2)
+    failure = timeback_server.fail(HTTPStatus.SERVICE_UNAVAILABLE, nth=2)
 
     for number in range(1, 4):
         await timeback_session.upsert_student(student(f"s-{number}"))

@@ -215,6 +215,19 @@ def test_a_list_goes_on_however_long_records_are_deleted() -> None:
     assert len(server.records) > 900, "it did not wait for an end of that"
 
 
+def test_replicas_with_two_totals_cost_few_requests_more() -> None:
+    progress, found, requests = Progress(100), [], 0
+    while not progress.is_over:
+        page = range(progress.offset, min(progress.offset + 100, 10_000))
+        users = [{"sourcedId": str(each)} for each in page]
+        body = {"users": users, "total": 10_000 - 101 * (requests % 2)}
+        found += [each.sourced_id for each in progress.add(page_of("users", received(body)))]
+        requests += 1
+
+    assert found == [str(each) for each in range(10_000)]
+    assert requests < 110
+
+
 def test_a_total_of_those_that_remain_takes_nothing_away() -> None:
     progress, found = Progress(10), []
     while not progress.is_over:

@@ -7,6 +7,7 @@ import pickle
 import re
 import unicodedata
 from datetime import date
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -434,6 +435,13 @@ def test_nothing_is_shown_of_somebody_whom_we_did_not_send(written: str) -> None
     assert error.detail == "the user id is used by …"
     assert written in error.words
     assert written not in f"{error}{error!r}"
+
+
+@pytest.mark.parametrize(
+    "status", [each for each in HTTPStatus if each >= 300 and each not in (418, 506)]
+)
+def test_the_phrases_of_http_stay(status: HTTPStatus) -> None:
+    assert said(f"{status} {status.phrase}", "Ada", "Byron") == f"{status} {status.phrase}"
 
 
 def test_a_date_that_is_none_is_a_number_like_others() -> None:

@@ -138,7 +138,8 @@ class Progress:
         The cases, in the order of the code:
         - the total has shrunk: records were deleted. If they were among those read, as many others
           have moved up to places that are read already. The list goes back there, and as far
-          again: the next deletions may be on their way
+          again: the next deletions may be on their way. From then on the lowest total counts, since
+          replicas of one server may have two
         - it went back, to a page that was there before: it goes on
         - an empty page is the end
         - a page that was there before: see `_repeated`
@@ -154,7 +155,7 @@ class Progress:
         if self._is_in_vain(page, gone):
             return []
         self._has_ids = self._has_ids and page.has_ids
-        if self._is_credible(page):
+        if self._is_credible(page) and not (gone or self._farthest):
             self._total = page.total
         if not length:
             self.is_over = True

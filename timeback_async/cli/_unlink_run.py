@@ -168,13 +168,17 @@ class _Deletion:
     async def _look_for_unfound(self, session: TimebackSession) -> None:
         """Find out whether the links that the server has not found are gone."""
         if self._unfound and not self.is_stopped:
-            gone = await gone_links(session, [place.key for place, _ in self._unfound if place.key])
+            keys = [place.key for place, _ in self._unfound if place.key]
+            gone = await gone_links(session, keys, self._is_begun)
             self._unfound = [
                 (place, replace(result, outcome=Outcome.DELETED, error=None))
                 if place.key in gone
                 else (place, result)
                 for place, result in self._unfound
             ]
+
+    def _is_begun(self, bulk: Bulk) -> None:
+        self._bulk = bulk
 
     def _count(self, place: Place, result: ItemResult) -> None:
         self.counts[result.outcome] += 1

@@ -4,8 +4,9 @@ Tasks raise nothing: an engine logs the arguments of what failed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import CancelledError
+from contextlib import closing
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -135,8 +136,10 @@ class Cluster:
         submit: Callable[[str], Future],
         is_begun: Callable[[str], bool] = lambda name: False,
         is_over: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Generator[tuple[str, Any], None, None]:
         """Run a task for each job, and yield its result or error.
+
+        Close it, where it may not be read to its end: then the tasks that are left are cancelled.
 
         The death of a worker counts against every task that it had. Tasks that are not submitted
         yet cannot suffer from it; those that were given up without having begun have another try,
@@ -150,11 +153,12 @@ class Cluster:
             is_over: Whether no more is to be submitted.
         """
         killed = []
-        for name, result in self._at_once(names, most, submit, is_over):
-            if isinstance(result, KilledWorker) and most > 1 and not is_begun(name):
-                killed.append(name)
-            else:
-                yield name, result
+        with closing(self._at_once(names, most, submit, is_over)) as results:
+            for name, result in results:
+                if isinstance(result, KilledWorker) and most > 1 and not is_begun(name):
+                    killed.append(name)
+                else:
+                    yield name, result
         if killed:
             yield from self.each(killed, 1, submit, is_begun, is_over)
 
@@ -164,7 +168,7 @@ class Cluster:
         most: int,
         submit: Callable[[str], Future],
         is_over: Callable[[], bool],
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Generator[tuple[str, Any], None, None]:
         waiting, running, losses = iter(names), {}, Counter[str]()
         completed = as_completed()
 
@@ -181,16 +185,20 @@ class Cluster:
 
         for name in islice(waiting, most):
             start(name)
-        for future in completed:
-            name, result = running.pop(future), _result_of(future)
-            if result is None and losses[name] < LOSSES:
-                losses[name] += 1
-                start(name)
-                continue
-            yield name, result or TimebackError("its records were lost, as workers died")
-            if not is_over():
-                for another in islice(waiting, 1):
-                    start(another)
+        try:
+            for future in completed:
+                name, result = running.pop(future), _result_of(future)
+                if result is None and losses[name] < LOSSES:
+                    losses[name] += 1
+                    start(name)
+                    continue
+                yield name, result or TimebackError("its records were lost, as workers died")
+                if not is_over():
+                    for another in islice(waiting, 1):
+                        start(another)
+        finally:
+            if running:
+                self.client.cancel(list(running), force=True)
         yield from closed
         if closed:
             yield from ((name, closed[0][1]) for name in waiting)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -284,14 +284,16 @@ class _Run:
             return self._submit(_send, name, known[name].fingerprint, cluster.name)
 
         if not self._stopped:
-            for name, result in cluster.each(
+            sent = cluster.each(
                 waiting,
                 cluster.most,
                 submitted,
                 is_begun=lambda name: self._folder.tries(name) > 0,
                 is_over=lambda: bool(self._stopped),
-            ):
-                self._take(name, result)
+            )
+            with closing(sent):  # whatever ends it, no worker goes on
+                for name, result in sent:
+                    self._take(name, result)
         for name in waiting:
             if name not in self._reports:
                 why = f"not reached: {self._stopped}"
@@ -333,7 +335,8 @@ class _Run:
                 self._reports[name] = replace(known.finished, is_earlier=True)
                 continue
             outcome = Outcome.UNKNOWN if is_begun or known.is_killed else Outcome.NOT_SENT
-            rows = [OutcomeRow(n, "", "", outcome, error=why) for n in range(known.records)]
+            told_why = known.error or why
+            rows = [OutcomeRow(n, "", "", outcome, error=told_why) for n in range(known.records)]
             self._give_up(name, rows, tries=int(is_begun))
 
     def _submit(self, task: Any, name: str, *more: Any) -> Future:

@@ -62,7 +62,7 @@ class Failure:
         times: int | None,
         retry_after: float | None,
     ) -> None:
-        is_status = type(how) is int and 200 <= how <= 599
+        is_status = isinstance(how, int) and how is not True and 200 <= how <= 599
         if not is_status and how not in DROPS:
             raise ValueError(f"how: must be a status from 200 to 599, or {' or '.join(DROPS)}")
         for name, number in (("nth", nth), ("times", times)):

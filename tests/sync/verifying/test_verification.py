@@ -242,6 +242,19 @@ async def test_a_server_that_writes_ids_in_its_own_way_makes_no_difference(
     assert report.links.same == 1
 
 
+async def test_people_whom_nobody_can_name_count_for_nobody_who_was_not_reached(
+    synced: School,
+) -> None:
+    for number in range(3):
+        synced.server.users[f"odd-{number}"] = wire_user() | {"sourcedId": number}
+    synced.server.fail(403, nth=2)  # the first links
+
+    report = await synced.verify()
+
+    assert report.people.unknown == report.nameless == 3
+    assert (report.people.same, report.not_reached) == (4, 0)
+
+
 @pytest.mark.parametrize("one_way", [False, True])
 async def test_people_whom_nobody_can_name_are_unknown(synced: School, one_way: bool) -> None:
     synced.server.users["odd"] = wire_user() | {"sourcedId": 5}

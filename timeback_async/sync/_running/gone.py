@@ -7,9 +7,10 @@ Source: RFC 9110 section 15.5.5 (404); OneRoster 1.2 REST binding (filter).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 
+from ..._bulk.run import Bulk
 from ..._session import TimebackSession
 from ...errors import NotFoundError, TimebackError
 from ...models import AgentKey
@@ -17,7 +18,9 @@ from ...models import AgentKey
 __all__ = ["gone_links", "is_gone"]
 
 
-async def gone_links(session: TimebackSession, keys: Iterable[AgentKey]) -> set[AgentKey]:
+async def gone_links(
+    session: TimebackSession, keys: Iterable[AgentKey], begin: Callable[[Bulk], None]
+) -> set[AgentKey]:
     """Return the links that TimeBack does not list any more. The others may be there.
 
     It takes a request for each student.
@@ -25,17 +28,20 @@ async def gone_links(session: TimebackSession, keys: Iterable[AgentKey]) -> set[
     Args:
         session: The client, open.
         keys: Links of which a 404 was the answer.
+        begin: Called with the bulk run that asks, which may be stopped.
     """
     wanted: dict[str, list[AgentKey]] = defaultdict(list)
     for key in keys:
         wanted[key.student_id].append(key)
     gone: set[AgentKey] = set()
     with suppress(TimebackError):  # what was not answered is not known
-        async with session.get_many_user_agents(list(wanted)) as results:
+        bulk = session.get_many_user_agents(list(wanted))
+        begin(bulk)
+        async with bulk as results:
             async for result in results:
                 listed: set[str | None] = {None}
                 if result.ok:
-                    listed = {record.agent_id for record in result.value}
+                    listed = {record.agent_id or None for record in result.value}
                 elif isinstance(result.error, NotFoundError):
                     listed -= {None} if await is_gone(session, result.sourced_id) else set()
                 if None not in listed:  # whose id is not shown may be any of them

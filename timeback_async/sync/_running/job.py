@@ -14,7 +14,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import Any, cast
 
@@ -116,16 +116,21 @@ class SyncRun:
             self.report.stopped = self.report.stopped or "cancelled"
             raise
         finally:
-            self._note_unfound()
-            self._journal.close()
-            await _whole(writer)
-            self.report.sending = time.monotonic() - self._started
-            if self._done:
-                self._draw(self.report.trace.end)
-            await _whole(asyncio.create_task(self._conclude()))
-            self.report.elapsed = time.monotonic() - self._plan.roster.started
-            self._state.is_in_use = False
+            try:
+                self._note_unfound()
+            finally:
+                await self._close(writer)
         return self.report
+
+    async def _close(self, writer: asyncio.Task[None]) -> None:
+        self._journal.close()
+        await _whole(writer)
+        self.report.sending = time.monotonic() - self._started
+        if self._done:
+            self._draw(self.report.trace.end)
+        await _whole(asyncio.create_task(self._conclude()))
+        self.report.elapsed = time.monotonic() - self._plan.roster.started
+        self._state.is_in_use = False
 
     async def _begin(self) -> None:
         plan = self._plan
@@ -222,12 +227,19 @@ class SyncRun:
         """Find out whether the links that the server has not found are gone."""
         if self._unfound and not self._is_stopped:
             keys = [change.content for change, _ in self._unfound]
-            self._gone = await gone_links(self._session, cast("list[AgentKey]", keys))
+            self._gone = await gone_links(
+                self._session, cast("list[AgentKey]", keys), self._is_begun
+            )
+
+    def _is_begun(self, bulk: Bulk) -> None:
+        self._bulk = bulk
 
     def _note_unfound(self) -> None:
-        for change, result in self._unfound:
-            is_gone = change.content in self._gone
-            self._note(change, replace(result, outcome=DELETED, error=None) if is_gone else result)
+        gone = {"outcome": DELETED, "error": None}
+        with ExitStack() as each:  # every one is noted, whatever the caller's function raises
+            for change, result in reversed(self._unfound):
+                found = replace(result, **gone) if change.content in self._gone else result
+                each.callback(self._note, change, found)
 
     def _note(self, change: Change, result: ItemResult) -> None:
         """Count a result, write it to the state, and report it to the caller."""

@@ -290,6 +290,7 @@ class Verification:
 
     def _add_unknown(self, reason: str) -> None:
         """Add people of whom nobody knows whether they are in the files."""
+        self.report.nameless += 1
         self._add(Difference(what="unknown", kind="person", sourced_id="", reason=reason))
 
     def _of(

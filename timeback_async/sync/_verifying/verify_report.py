@@ -30,6 +30,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
         causes: Those findings, by cause.
         unaccepted: Findings that left something out and that `ReadOptions.accept` does not name.
         people: Students and users. Those whose rows are left out are in none of these counts.
+        nameless: How many of the unknown people have no readable id, or are not listed.
         links: Links. A student whose links could not be read counts once, as unknown.
         planned: The fewest requests that it takes: "pages" of the list of all users, "people" who
             are looked up one by one, and "students" whose links are read. Whoever is not listed
@@ -53,6 +54,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
     unaccepted: int = 0
     people: Compared = msgspec.field(default_factory=Compared)
     links: Compared = msgspec.field(default_factory=Compared)
+    nameless: int = 0
     planned: dict[str, int] = {}
     sample: int = 0
     not_judged: str = ""
@@ -101,7 +103,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
     def not_reached(self) -> int:
         """How many people were not compared, since it ended early."""
         people = self.people
-        reached = people.same + people.missing + people.different + people.unknown
+        reached = people.same + people.missing + people.different + people.unknown - self.nameless
         wanted = self.sample or self.read.get("students", 0) + self.read.get("users", 0)
         return wanted - reached if self.stopped else 0
 
