@@ -588,15 +588,16 @@ class TimebackSession:
 
 
 def everybody(
-    session: TimebackSession, progress: pages.Progress
+    session: TimebackSession, progress: pages.Progress, filter: str | None = None
 ) -> AsyncGenerator[UserRecord, None]:
     """Iterate over all users as a bulk run sends records: an outage is waited for.
 
     Args:
         session: The client, open.
         progress: A new one. In the end it says whether the list was whole.
+        filter: Of whom alone; see `list_users`.
     """
-    query = pages.Query(collection="users", limit=pages.MAX_PAGE)
+    query = pages.Query(collection="users", limit=pages.MAX_PAGE, filter=filter)
     return session._list(query, None, progress)  # noqa: SLF001 - for whole runs of ours
 
 

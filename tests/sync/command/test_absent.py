@@ -97,7 +97,8 @@ def test_a_link_that_is_not_found_is_gone_only_if_timeback_does_not_list_it(
 
 
 @pytest.mark.parametrize(
-    ("listed", "is_gone"), [("nobody", True), ("somebody", False), ("refused", False)]
+    ("listed", "is_gone"),
+    [("nobody", True), ("somebody", False), ("refused", False), ("null", False)],
 )
 def test_who_is_not_found_is_gone_only_if_timeback_lists_nobody_of_that_id(
     server: MockServer, monkeypatch: pytest.MonkeyPatch, listed: str, is_gone: bool
@@ -113,6 +114,8 @@ def test_who_is_not_found_is_gone_only_if_timeback_lists_nobody_of_that_id(
             filters.append(query)
             if listed == "refused":
                 raise Refusal(404, "no such path")
+            if listed == "null":
+                return 200, {"users": None, "total": 1}
             found = [server.users["u-1"]] if listed == "somebody" else []
             return 200, {"users": found, "total": len(found)}
         return route(self, method, path, query, body)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 
 from ..._bulk.run import Bulk
-from ..._session import TimebackSession
+from ..._session import TimebackSession, everybody
+from ..._wire.pages import MAX_PAGE, Progress
 from ...errors import NotFoundError, TimebackError
 from ...models import AgentKey
 
@@ -57,8 +58,8 @@ async def is_gone(session: TimebackSession, sourced_id: str) -> bool:
     """
     if "'" in sourced_id:  # no filter can name it
         return False
+    progress = Progress(MAX_PAGE)
     with suppress(TimebackError):
-        people = session.list_users(filter=f"sourcedId='{sourced_id}'", page_size=1)
-        async with aclosing(people):
-            return await anext(people, None) is None
+        async with aclosing(everybody(session, progress, f"sourcedId='{sourced_id}'")) as people:
+            return await anext(people, None) is None and not progress.missing
     return False
